@@ -1,0 +1,114 @@
+"""The one error tree. What happened is said here; which HTTP status it gets is `wire/error.py`'s one table.
+
+ThreadmillError
+├── Invalid                  the request cannot be understood or breaks a limit
+├── Unauthenticated          no key, or a key nobody knows
+├── NotFound                 no such object for this caller
+├── Conflict                 understood, but not in the present status
+│   ├── ThreadLocked         a run is active on the thread
+│   ├── RunNotCancellable
+│   ├── RunNotUpdatable
+│   ├── OutputsNotAccepted   wrong status for tool outputs
+│   └── WrongToolOutputs     the ids do not match the required action
+├── Overloaded               no room now; try again
+├── Unavailable              a part this server needs is missing or broken
+└── LostRace                 internal: somebody else wrote first; decide again
+"""
+
+from threadmill.domain.ids import AssistantId, MessageId, RunId, RunStepId, ThreadId
+
+
+class ThreadmillError(Exception):
+    """Root of every error of ours.
+
+    `message` is shown to the client, `param` names the offending parameter, `code` is machine-readable.
+    """
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code
+
+
+class Invalid(ThreadmillError):
+    """The request cannot be understood or breaks a limit (behaviour.md 8.3)."""
+
+
+class Unauthenticated(ThreadmillError):
+    """No key, or a key nobody knows (behaviour.md 8.3)."""
+
+
+class NotFound(ThreadmillError):
+    """No such object in the caller's project (behaviour.md 8.3). Another project's object answers the same."""
+
+
+class Conflict(ThreadmillError):
+    """Understood, but refused in the object's present status."""
+
+
+class ThreadLocked(Conflict):
+    """The thread already has an active run (behaviour.md 1.4). Clients match these texts by substring."""
+
+
+class RunNotCancellable(Conflict):
+    """Cancel in a status that does not take it (behaviour.md 1.5)."""
+
+
+class RunNotUpdatable(Conflict):
+    """Modify while the run is active (behaviour.md 1.9)."""
+
+
+class OutputsNotAccepted(Conflict):
+    """Tool outputs in a status that does not wait for them (behaviour.md 1.6)."""
+
+
+class WrongToolOutputs(Conflict):
+    """The submitted ids are not exactly the awaited ones (behaviour.md 1.6)."""
+
+
+class Overloaded(ThreadmillError):
+    """No room for this now; the client may try again."""
+
+
+class Unavailable(ThreadmillError):
+    """A part this server needs is missing, broken or shutting down."""
+
+
+class LostRace(ThreadmillError):
+    """A write found its guard broken: somebody else wrote first. The use case reads again and decides again."""
+
+
+def no_assistant(assistant_id: AssistantId) -> NotFound:
+    """Text of behaviour.md 8.3."""
+    return NotFound(f"No assistant found with id '{assistant_id}'.")
+
+
+def no_thread(thread_id: ThreadId) -> NotFound:
+    """Text of behaviour.md 8.3."""
+    return NotFound(f"No thread found with id '{thread_id}'.")
+
+
+def no_message(message_id: MessageId) -> NotFound:
+    """Text by the pattern of behaviour.md 8.3."""
+    return NotFound(f"No message found with id '{message_id}'.")
+
+
+def no_run(run_id: RunId) -> NotFound:
+    """Text by the pattern of behaviour.md 8.3."""
+    return NotFound(f"No run found with id '{run_id}'.")
+
+
+def no_run_step(step_id: RunStepId) -> NotFound:
+    """Text of behaviour.md 8.3."""
+    return NotFound(f"No run step found with id '{step_id}'.")
+
+
+def messages_locked(thread_id: ThreadId, run_id: RunId) -> ThreadLocked:
+    """Text of behaviour.md 1.4."""
+    return ThreadLocked(f"Can't add messages to {thread_id} while a run {run_id} is active.")
+
+
+def runs_locked(thread_id: ThreadId, run_id: RunId) -> ThreadLocked:
+    """Text of behaviour.md 1.4."""
+    return ThreadLocked(f"Thread {thread_id} already has an active run {run_id}.")

@@ -1,0 +1,89 @@
+"""Events: facts that happened to a run, named as on the wire (behaviour.md 3.2).
+
+An event carries the object as it stands after the fact, so a reader needs no other source. Deltas are not events of
+the log: they live while the run executes and are folded into the closing event (ADR-0005).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from threadmill.domain.message import Message
+from threadmill.domain.run import Run
+from threadmill.domain.run_step import RunStep
+from threadmill.domain.thread import Thread
+
+
+class EventName(StrEnum):
+    """Every event name of the wire that is stored."""
+
+    THREAD_CREATED = "thread.created"
+    RUN_CREATED = "thread.run.created"
+    RUN_QUEUED = "thread.run.queued"
+    RUN_IN_PROGRESS = "thread.run.in_progress"
+    RUN_REQUIRES_ACTION = "thread.run.requires_action"
+    RUN_COMPLETED = "thread.run.completed"
+    RUN_INCOMPLETE = "thread.run.incomplete"
+    RUN_FAILED = "thread.run.failed"
+    RUN_CANCELLING = "thread.run.cancelling"
+    RUN_CANCELLED = "thread.run.cancelled"
+    RUN_EXPIRED = "thread.run.expired"
+    STEP_CREATED = "thread.run.step.created"
+    STEP_IN_PROGRESS = "thread.run.step.in_progress"
+    STEP_COMPLETED = "thread.run.step.completed"
+    STEP_FAILED = "thread.run.step.failed"
+    STEP_CANCELLED = "thread.run.step.cancelled"
+    STEP_EXPIRED = "thread.run.step.expired"
+    MESSAGE_CREATED = "thread.message.created"
+    MESSAGE_IN_PROGRESS = "thread.message.in_progress"
+    MESSAGE_COMPLETED = "thread.message.completed"
+    MESSAGE_INCOMPLETE = "thread.message.incomplete"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact: its name and the object right after it. The name says which kind of object `subject` is."""
+
+    name: EventName
+    subject: Thread | Run | RunStep | Message
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """Text pieces of one part of the open message, in order. `first`: the part begins with them."""
+
+    message: Message
+    index: int
+    pieces: tuple[str, ...]
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalDelta:
+    """Pieces of a refusal part of the open message."""
+
+    message: Message
+    index: int
+    pieces: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallOpened:
+    """A function call appears in the open step, its arguments still empty."""
+
+    step: RunStep
+    index: int
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentsDelta:
+    """Pieces of one function call's arguments."""
+
+    step: RunStep
+    index: int
+    pieces: tuple[str, ...]
+
+
+Delta: TypeAlias = TextDelta | RefusalDelta | CallOpened | ArgumentsDelta
