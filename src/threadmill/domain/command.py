@@ -1,15 +1,12 @@
 """Commands: intents given to `decide`. Run commands move the run's status; step commands open and close its parts."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from threadmill.domain.ids import MessageId, RunStepId
 from threadmill.domain.message import ContentPart, IncompleteReason
-from threadmill.domain.run_step import LastError, Usage
+from threadmill.domain.outcome import LastError, RunIncompleteReason, Usage
 from threadmill.domain.tool import ToolCall, ToolOutput
-
-if TYPE_CHECKING:
-    from threadmill.domain.run import RunIncompleteReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,7 @@ class Complete:
 class StopIncomplete:
     """A token budget is spent."""
 
-    reason: "RunIncompleteReason"
+    reason: RunIncompleteReason
 
 
 @dataclass(frozen=True, slots=True)

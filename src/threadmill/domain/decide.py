@@ -9,7 +9,7 @@ from typing import assert_never
 from threadmill.domain import command as c
 from threadmill.domain.error import Conflict, OutputsNotAccepted, RunNotCancellable, WrongToolOutputs
 from threadmill.domain.event import Event, EventName
-from threadmill.domain.ids import Instant, RunStepId
+from threadmill.domain.ids import CallId, Instant, RunStepId
 from threadmill.domain.message import (
     MESSAGE_TRANSITIONS,
     IncompleteReason,
@@ -17,16 +17,9 @@ from threadmill.domain.message import (
     MessageRole,
     MessageStatus,
 )
+from threadmill.domain.outcome import ErrorCode, LastError, Usage
 from threadmill.domain.run import RUN_TRANSITIONS, Run, RunStatus
-from threadmill.domain.run_step import (
-    RUN_STEP_TRANSITIONS,
-    ErrorCode,
-    LastError,
-    RunStep,
-    RunStepStatus,
-    RunStepType,
-    Usage,
-)
+from threadmill.domain.run_step import RUN_STEP_TRANSITIONS, RunStep, RunStepStatus, RunStepType
 from threadmill.domain.tool import FunctionCall, ToolCall, ToolOutput
 
 
@@ -209,7 +202,7 @@ def _submit(progress: Progress, outputs: tuple[ToolOutput, ...], at: Instant) ->
     return Decision(Progress(run), (step,), events)
 
 
-def _answered(call: ToolCall, answers: dict[str, str]) -> ToolCall:
+def _answered(call: ToolCall, answers: dict[CallId, str]) -> ToolCall:
     return replace(call, output=answers[call.id]) if isinstance(call, FunctionCall) and call.id in answers else call
 
 

@@ -26,9 +26,9 @@ class ThreadmillError(Exception):
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.param = param
-        self.code = code
+        self.message: str = message
+        self.param: str | None = param
+        self.code: str | None = code
 
 
 class Invalid(ThreadmillError):

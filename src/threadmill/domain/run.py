@@ -8,7 +8,7 @@ from threadmill.domain import command as c
 from threadmill.domain.assistant import Metadata
 from threadmill.domain.ids import AssistantId, Instant, ProjectId, RunId, ThreadId
 from threadmill.domain.message import NewMessage
-from threadmill.domain.run_step import LastError, Usage
+from threadmill.domain.outcome import LastError, RunIncompleteReason, Usage
 from threadmill.domain.tool import FunctionCall, ResponseFormat, Tool, ToolChoice, ToolResources
 
 
@@ -69,13 +69,6 @@ TERMINAL = frozenset(status for status, ways in RUN_TRANSITIONS.items() if not w
 
 ACTIVE = frozenset(RunStatus) - TERMINAL
 """Statuses that lock the thread."""
-
-
-class RunIncompleteReason(StrEnum):
-    """`incomplete_details.reason`."""
-
-    MAX_COMPLETION_TOKENS = "max_completion_tokens"
-    MAX_PROMPT_TOKENS = "max_prompt_tokens"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from threadmill.domain.ids import AssistantId, Instant, MessageId, ProjectId, RunId, RunStepId, ThreadId
+from threadmill.domain.outcome import LastError, Usage
 from threadmill.domain.tool import ToolCall
 
 
@@ -32,46 +33,6 @@ class RunStepType(StrEnum):
 
     MESSAGE_CREATION = "message_creation"
     TOOL_CALLS = "tool_calls"
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens spent. `cached_tokens` is part of prompt, `reasoning_tokens` part of completion (behaviour.md 0.2)."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
-
-    @property
-    def total_tokens(self) -> int:
-        """Prompt and completion together."""
-        return self.prompt_tokens + self.completion_tokens
-
-    def __add__(self, other: "Usage") -> "Usage":
-        """The sum, member by member."""
-        return Usage(
-            self.prompt_tokens + other.prompt_tokens,
-            self.completion_tokens + other.completion_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.reasoning_tokens + other.reasoning_tokens,
-        )
-
-
-class ErrorCode(StrEnum):
-    """`last_error.code`. Steps know only the first two (behaviour.md 1.7)."""
-
-    SERVER_ERROR = "server_error"
-    RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
-    INVALID_PROMPT = "invalid_prompt"
-
-
-@dataclass(frozen=True, slots=True)
-class LastError:
-    """Why a run or step failed, in words for the client."""
-
-    code: ErrorCode
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

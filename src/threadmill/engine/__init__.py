@@ -1,0 +1,1 @@
+"""What happens, in what order. Talks to the world only through `ports`."""

@@ -1,0 +1,1 @@
+"""The ports: small protocols the engine owns, each with its contract in its docstring."""

@@ -1,0 +1,45 @@
+"""Time and randomness, from outside."""
+
+from typing import Protocol
+
+from threadmill.domain.ids import AssistantId, CallId, Instant, MessageId, RunId, RunStepId, ThreadId
+
+
+class Clock(Protocol):
+    """Wall time in whole Unix seconds, and monotonic seconds for durations."""
+
+    def now(self) -> Instant:
+        """The present second."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+        ...
+
+
+class Ids(Protocol):
+    """Fresh ids of each kind (behaviour.md 8.5)."""
+
+    def assistant(self) -> AssistantId:
+        """asst_…"""
+        ...
+
+    def thread(self) -> ThreadId:
+        """thread_…"""
+        ...
+
+    def message(self) -> MessageId:
+        """msg_…"""
+        ...
+
+    def run(self) -> RunId:
+        """run_…"""
+        ...
+
+    def step(self) -> RunStepId:
+        """step_…"""
+        ...
+
+    def call(self) -> CallId:
+        """call_…"""
+        ...

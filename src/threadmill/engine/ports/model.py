@@ -1,0 +1,131 @@
+"""The model: Chat-like requests in, pieces of an answer out."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from threadmill.domain.message import ContentPart
+from threadmill.domain.outcome import ErrorCode, Usage
+from threadmill.domain.tool import FunctionCall, FunctionTool, ResponseFormat, ToolChoice
+
+
+class PromptRole(StrEnum):
+    """Roles upstreams know."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptMessage:
+    """One message of a prompt. `tool_calls` only with ASSISTANT; `tool_call_id` only with TOOL, whose parts are one text."""
+
+    role: PromptRole
+    parts: tuple[ContentPart, ...] = ()
+    tool_calls: tuple[FunctionCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """Everything one turn asks of a model. None means: leave it to the upstream. Token limits count tokens."""
+
+    model: str
+    messages: tuple[PromptMessage, ...]
+    tools: tuple[FunctionTool, ...] = ()
+    tool_choice: ToolChoice = field(default_factory=ToolChoice)
+    parallel_tool_calls: bool = True
+    response_format: ResponseFormat = field(default_factory=ResponseFormat)
+    temperature: float | None = None
+    top_p: float | None = None
+    reasoning_effort: str | None = None
+    max_completion_tokens: int | None = None
+
+
+class FinishReason(StrEnum):
+    """Why the model stopped, as far as upstreams tell."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    CONTENT_FILTER = "content_filter"
+
+
+@dataclass(frozen=True, slots=True)
+class CallPiece:
+    """A piece of a tool call: `index` says which; id and name come with the first piece, arguments grow."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalPiece:
+    """A piece of a refusal."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The model stopped."""
+
+    reason: FinishReason
+
+
+Piece: TypeAlias = str | CallPiece | RefusalPiece | Finish | Usage
+"""A plain string is answer text: the hot path carries no wrapper."""
+
+
+class ModelError(Exception):
+    """The upstream failed. `message` is safe to show to the client: no key, no URL credentials, no prompt."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code: ErrorCode = code
+        self.message: str = message
+
+
+class ContextTooLong(ModelError):
+    """The prompt does not fit the model's context window."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.INVALID_PROMPT, message)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model on offer. `context_window` in tokens, None if unknown."""
+
+    id: str
+    created: int
+    owned_by: str
+    context_window: int | None = None
+
+
+class Model(Protocol):
+    """All models behind one door; routing by name is the adapter's business."""
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[Sequence[Piece]]:
+        """Pieces in order, batched as they arrived from the network. Closing the iterator closes the connection.
+
+        Raises ModelError or ContextTooLong. Retries happen inside, before the first piece only (design 3.11).
+        """
+        ...
+
+    async def list(self) -> Sequence[ModelInfo]:
+        """The models on offer."""
+        ...
+
+    def describe(self, model: str) -> ModelInfo:
+        """What is known about a model's name; never fails, unknown is unknown."""
+        ...
+
+    async def ready(self) -> None:
+        """Return when the upstream answers; raise ModelError when it does not."""
+        ...

@@ -1,0 +1,125 @@
+"""The store: objects, and transactions as values (ADR-0003)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, TypeVar
+
+from threadmill.domain.assistant import Assistant
+from threadmill.domain.event import Event
+from threadmill.domain.ids import AssistantId, MessageId, ProjectId, RunId, ThreadId
+from threadmill.domain.message import Message
+from threadmill.domain.page import Page, PageQuery
+from threadmill.domain.run import Run
+from threadmill.domain.run_step import RunStep
+from threadmill.domain.thread import Thread
+
+Row: TypeAlias = Assistant | Thread | Message | Run | RunStep
+R = TypeVar("R", Assistant, Thread, Message, Run, RunStep)
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A new row. An active run on a thread that has one already is refused with LostRace."""
+
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The row's new value; the stored one must have version `expected`, else LostRace."""
+
+    row: Row
+    expected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove the row and everything that belongs to it; LostRace if it is not there."""
+
+    kind: type[Row]
+    id: AssistantId | ThreadId | MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadIsFree:
+    """Guard: the thread exists and has no active run, else LostRace."""
+
+    thread_id: ThreadId
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Guard: the run still has this epoch, else LostRace. Every write of a worker carries one (ADR-0004)."""
+
+    run_id: RunId
+    epoch: int
+
+
+Guard: TypeAlias = ThreadIsFree | Fence
+Write: TypeAlias = Insert | Update | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSet:
+    """One transaction as a value: applied whole, in order, or not at all.
+
+    `events` belong to `run_id` and are appended to its log with gapless sequence numbers from 1.
+    """
+
+    writes: tuple[Write, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    run_id: RunId | None = None
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose rows: always one project's; of one thread and/or one run where given."""
+
+    project: ProjectId
+    thread_id: ThreadId | None = None
+    run_id: RunId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event with its sequence number in the run's log."""
+
+    seq: int
+    event: Event
+
+
+class Store(Protocol):
+    """Objects and the run logs. Reads see every write that was acknowledged before them."""
+
+    async def apply(self, write_set: WriteSet) -> int:
+        """Apply durably; the sequence number of the first appended event (0 without events).
+
+        Raises LostRace when a guard or expected version does not hold; then nothing was written. Raises Unavailable
+        when the disk is full or the database cannot be written.
+        """
+        ...
+
+    async def get(self, kind: type[R], project: ProjectId, object_id: str) -> R | None:
+        """One object of the project, None if there is none."""
+        ...
+
+    async def page(self, kind: type[R], scope: Scope, query: PageQuery) -> Page[R]:
+        """One page in (created_at, insertion) order. Raises Invalid for a cursor that names no row of the scope."""
+        ...
+
+    async def history(self, thread_id: ThreadId, newest: int | None = None) -> Sequence[Message]:
+        """The thread's messages, oldest first; only the `newest` n of them if given."""
+        ...
+
+    async def steps(self, run_id: RunId) -> Sequence[RunStep]:
+        """All steps of a run, oldest first."""
+        ...
+
+    async def active_run(self, thread_id: ThreadId) -> Run | None:
+        """The run that locks the thread, if any."""
+        ...
+
+    async def events(self, run_id: RunId, after: int = 0) -> Sequence[StoredEvent]:
+        """The run's log behind sequence number `after`."""
+        ...
