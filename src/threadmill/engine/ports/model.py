@@ -1,6 +1,6 @@
 """The model: Chat-like requests in, pieces of an answer out."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -111,8 +111,8 @@ class ModelInfo:
 class Model(Protocol):
     """All models behind one door; routing by name is the adapter's business."""
 
-    def stream(self, request: ModelRequest) -> AsyncIterator[Sequence[Piece]]:
-        """Pieces in order, batched as they arrived from the network. Closing the iterator closes the connection.
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
+        """Pieces in order, batched as they arrived from the network. Closing the generator closes the connection.
 
         Raises ModelError or ContextTooLong. Retries happen inside, before the first piece only (design 3.11).
         """

@@ -1,0 +1,53 @@
+"""What a caller asks for when an assistant or a thread is made or changed.
+
+In a patch `fields` names what the caller spoke of; the rest stays as it is. An explicit null is not spoken of, except
+where null is a value (name, description, instructions, reasoning_effort, response_format).
+"""
+
+from dataclasses import dataclass, field
+
+from threadmill.domain.assistant import Metadata
+from threadmill.domain.message import NewMessage
+from threadmill.domain.tool import ResponseFormat, Tool, ToolResources
+
+
+@dataclass(frozen=True, slots=True)
+class NewAssistant:
+    """A create-assistant request, defaults filled in (behaviour.md 6)."""
+
+    model: str
+    name: str | None = None
+    description: str | None = None
+    instructions: str | None = None
+    tools: tuple[Tool, ...] = ()
+    top_p: float = 1.0
+    temperature: float = 1.0
+    reasoning_effort: str | None = None
+    tool_resources: ToolResources = field(default_factory=ToolResources)
+    metadata: Metadata = field(default_factory=dict[str, str])
+    response_format: ResponseFormat = field(default_factory=ResponseFormat)
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantPatch:
+    """A modify-assistant request: `values` for the names in `fields`."""
+
+    fields: frozenset[str]
+    values: NewAssistant
+
+
+@dataclass(frozen=True, slots=True)
+class NewThread:
+    """A create-thread request."""
+
+    messages: tuple[NewMessage, ...] = ()
+    metadata: Metadata = field(default_factory=dict[str, str])
+    tool_resources: ToolResources = field(default_factory=ToolResources)
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPatch:
+    """A modify-thread request; None: not spoken of."""
+
+    metadata: Metadata | None = None
+    tool_resources: ToolResources | None = None

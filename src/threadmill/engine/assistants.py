@@ -1,0 +1,58 @@
+"""Use cases of assistants: create, retrieve, list, modify, delete (behaviour.md 6)."""
+
+from dataclasses import fields, replace
+
+from threadmill.domain.assistant import Assistant
+from threadmill.domain.error import LostRace, Unavailable, no_assistant
+from threadmill.domain.ids import AssistantId, ProjectId
+from threadmill.domain.page import Page, PageQuery
+from threadmill.domain.patch import AssistantPatch, NewAssistant
+from threadmill.engine.engine import Engine
+from threadmill.engine.ports.store import Delete, Insert, Scope, Update, WriteSet
+
+ATTEMPTS = 8
+
+
+async def create(engine: Engine, project: ProjectId, new: NewAssistant) -> Assistant:
+    """Store a new assistant."""
+    values = {field.name: getattr(new, field.name) for field in fields(new)}
+    now = engine.ports.clock.now()
+    assistant = Assistant(id=engine.ports.ids.assistant(), project=project, created_at=now, **values)
+    await engine.ports.store.apply(WriteSet((Insert(assistant),)))
+    return assistant
+
+
+async def retrieve(engine: Engine, project: ProjectId, assistant_id: AssistantId) -> Assistant:
+    """One assistant. Raises NotFound."""
+    assistant = await engine.ports.store.get(Assistant, project, assistant_id)
+    if assistant is None:
+        raise no_assistant(assistant_id)
+    return assistant
+
+
+async def page(engine: Engine, project: ProjectId, query: PageQuery) -> Page[Assistant]:
+    """The project's assistants. Raises Invalid for a bad cursor."""
+    return await engine.ports.store.page(Assistant, Scope(project), query)
+
+
+async def modify(engine: Engine, project: ProjectId, assistant_id: AssistantId, patch: AssistantPatch) -> Assistant:
+    """Change what the patch speaks of, metadata and tools as a whole. Raises NotFound."""
+    values = {name: getattr(patch.values, name) for name in patch.fields}
+    for _ in range(ATTEMPTS):
+        before = await retrieve(engine, project, assistant_id)
+        after = replace(before, **values, version=before.version + 1)
+        try:
+            await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
+        except LostRace:
+            continue
+        return after
+    raise Unavailable("Too many requests change this assistant at the same time. Try again.")
+
+
+async def delete(engine: Engine, project: ProjectId, assistant_id: AssistantId) -> None:
+    """Remove the assistant; its runs stay. Raises NotFound."""
+    await retrieve(engine, project, assistant_id)
+    try:
+        await engine.ports.store.apply(WriteSet((Delete(Assistant, assistant_id),)))
+    except LostRace:
+        raise no_assistant(assistant_id) from None

@@ -1,0 +1,50 @@
+"""The engine as one value: ports, settings and the worker; and its background tasks."""
+
+import asyncio
+from dataclasses import dataclass
+
+from threadmill.domain.error import ThreadmillError
+from threadmill.engine.ports.bundle import EngineSettings, Ports
+from threadmill.engine.reaper import FOREVER, sweep
+from threadmill.engine.worker import Report, Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What every use case needs. `executes`: this process drives runs (role all or worker)."""
+
+    ports: Ports
+    settings: EngineSettings
+    worker: Worker
+    report: Report
+    executes: bool = True
+
+    async def rescue_orphans(self) -> None:
+        """At start-up of an embedded server: every claim of the process before is dead."""
+        await sweep(self.ports, self.worker, self.ports.clock.now(), leases_before=FOREVER)
+
+    async def tend(self) -> None:
+        """Claim, beat and sweep until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._claim_forever())
+            tasks.create_task(self._sweep_forever())
+
+    async def _claim_forever(self) -> None:
+        while True:
+            try:
+                await self.worker.claim_forever()
+            except ThreadmillError as error:
+                self.report("claiming failed; it is tried again", error)
+
+    async def _sweep_forever(self) -> None:
+        next_beat = 0.0
+        while True:
+            await asyncio.sleep(self.settings.sweep_every)
+            try:
+                if self.ports.clock.monotonic() >= next_beat:
+                    next_beat = self.ports.clock.monotonic() + self.settings.lease / 3
+                    await self.worker.beat()
+                now = self.ports.clock.now()
+                await sweep(self.ports, self.worker, now, leases_before=now)
+            except ThreadmillError as error:
+                self.report("the sweep failed; it is tried again", error)

@@ -1,0 +1,101 @@
+"""Use cases of messages: create, retrieve, list, modify, delete (behaviour.md 4)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from threadmill.domain.assistant import Metadata
+from threadmill.domain.error import LostRace, Unavailable, messages_locked, no_message, no_thread
+from threadmill.domain.ids import MessageId, ProjectId, RunId, ThreadId
+from threadmill.domain.message import Message, NewMessage
+from threadmill.domain.page import Page, PageQuery
+from threadmill.domain.thread import Thread
+from threadmill.engine.engine import Engine
+from threadmill.engine.ports.store import Delete, Insert, Scope, ThreadIsFree, Update, WriteSet
+
+ATTEMPTS = 8
+
+
+def new_messages(
+    engine: Engine, project: ProjectId, thread_id: ThreadId, said: Sequence[NewMessage]
+) -> tuple[Message, ...]:
+    """The messages callers said, not stored yet. Whatever the role, they belong to no assistant and no run."""
+    now = engine.ports.clock.now()
+    return tuple(
+        Message(
+            id=engine.ports.ids.message(),
+            project=project,
+            thread_id=thread_id,
+            created_at=now,
+            role=new.role,
+            content=new.content,
+            completed_at=now,
+            attachments=new.attachments,
+            metadata=new.metadata,
+        )
+        for new in said
+    )
+
+
+async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: NewMessage) -> Message:
+    """Add a message to a thread without an active run (behaviour.md 1.4). Raises NotFound, ThreadLocked."""
+    await _require_thread(engine, project, thread_id)
+    for _ in range(ATTEMPTS):
+        (message,) = new_messages(engine, project, thread_id, [new])
+        try:
+            await engine.ports.store.apply(WriteSet((Insert(message),), (ThreadIsFree(thread_id),)))
+        except LostRace:
+            await _require_thread(engine, project, thread_id)
+            active = await engine.ports.store.active_run(thread_id)
+            if active is not None:
+                raise messages_locked(thread_id, active.id) from None
+            continue
+        return message
+    raise Unavailable("Too many requests change this thread at the same time. Try again.")
+
+
+async def _require_thread(engine: Engine, project: ProjectId, thread_id: ThreadId) -> None:
+    if await engine.ports.store.get(Thread, project, thread_id) is None:
+        raise no_thread(thread_id)
+
+
+async def retrieve(engine: Engine, project: ProjectId, thread_id: ThreadId, message_id: MessageId) -> Message:
+    """One message of the thread. Raises NotFound."""
+    message = await engine.ports.store.get(Message, project, message_id)
+    if message is None or message.thread_id != thread_id:
+        await _require_thread(engine, project, thread_id)
+        raise no_message(message_id)
+    return message
+
+
+async def page(
+    engine: Engine, project: ProjectId, thread_id: ThreadId, query: PageQuery, run_id: RunId | None
+) -> Page[Message]:
+    """Messages of the thread, of one run if asked. Raises NotFound, Invalid for a bad cursor."""
+    await _require_thread(engine, project, thread_id)
+    return await engine.ports.store.page(Message, Scope(project, thread_id, run_id), query)
+
+
+async def modify(
+    engine: Engine, project: ProjectId, thread_id: ThreadId, message_id: MessageId, metadata: Metadata | None
+) -> Message:
+    """Replace the metadata. Raises NotFound."""
+    for _ in range(ATTEMPTS):
+        before = await retrieve(engine, project, thread_id, message_id)
+        if metadata is None:
+            return before
+        after = replace(before, metadata=metadata, version=before.version + 1)
+        try:
+            await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
+        except LostRace:
+            continue
+        return after
+    raise Unavailable("Too many requests change this message at the same time. Try again.")
+
+
+async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId, message_id: MessageId) -> None:
+    """Remove the message. Raises NotFound."""
+    await retrieve(engine, project, thread_id, message_id)
+    try:
+        await engine.ports.store.apply(WriteSet((Delete(Message, message_id),)))
+    except LostRace:
+        raise no_message(message_id) from None

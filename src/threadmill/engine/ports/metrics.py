@@ -1,0 +1,30 @@
+"""What is counted for `/metrics`."""
+
+from typing import Protocol
+
+from threadmill.domain.outcome import ErrorCode, Usage
+from threadmill.domain.run import RunStatus
+
+
+class Metrics(Protocol):
+    """Counters and timings of the engine. Labels never carry ids, prompts or keys."""
+
+    def run_moved(self, status: RunStatus) -> None:
+        """A run came to `status`."""
+        ...
+
+    def run_waited(self, seconds: float) -> None:
+        """From queued to a worker."""
+        ...
+
+    def first_piece(self, seconds: float) -> None:
+        """From asking the model to its first piece."""
+        ...
+
+    def tokens_spent(self, usage: Usage) -> None:
+        """By one turn."""
+        ...
+
+    def upstream_failed(self, code: ErrorCode) -> None:
+        """A turn ended in an upstream error."""
+        ...

@@ -1,0 +1,172 @@
+"""Thread + instructions + this run's steps -> a model request. Pure: values in, values out, nothing awaited."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from threadmill.domain.ids import MessageId
+from threadmill.domain.message import (
+    Attachment,
+    ContentPart,
+    ImageFilePart,
+    ImageUrlPart,
+    IncompleteReason,
+    Message,
+    MessageRole,
+    RefusalPart,
+    TextPart,
+)
+from threadmill.domain.run import Run
+from threadmill.domain.run_step import RunStep, RunStepStatus, RunStepType
+from threadmill.domain.tool import FunctionCall, FunctionTool, ToolChoice
+from threadmill.engine.ports.model import ModelRequest, PromptMessage, PromptRole
+
+MESSAGE_OVERHEAD = 4
+"""Tokens a chat template spends on a message besides its text."""
+
+IMAGE_TOKENS = 800
+"""Tokens reckoned for a picture, whose true cost only the model knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What a prompt is made of: `history` may be truncated, `head` (instructions) and `tail` (this run) may not."""
+
+    head: tuple[PromptMessage, ...]
+    history: tuple[PromptMessage, ...]
+    tail: tuple[PromptMessage, ...]
+
+
+def converse(run: Run, history: Sequence[Message], steps: Sequence[RunStep]) -> Conversation:
+    """Lay out the conversation. `history` is the thread oldest first, `steps` are this run's, oldest first."""
+    head = (_text(PromptRole.SYSTEM, run.instructions),) if run.instructions else ()
+    before = tuple(_said(message) for message in history if message.run_id != run.id and _belongs(message))
+    if run.truncation.last_messages is not None:
+        before = before[-run.truncation.last_messages :]
+    own = {message.id: message for message in history if message.run_id == run.id}
+    tail: list[PromptMessage] = []
+    for step in steps:
+        if step.type is RunStepType.TOOL_CALLS:
+            _add_calls(tail, step)
+        elif (message := own.get(step.message_id or MessageId(""))) is not None and _belongs(message):
+            tail.append(_said(message))
+    return Conversation(head, before, tuple(tail))
+
+
+def request_for(run: Run, messages: tuple[PromptMessage, ...]) -> ModelRequest:
+    """The request with the run's parameters; the budget that is left; defaults left to the upstream."""
+    left = None if run.max_completion_tokens is None else run.max_completion_tokens - run.usage.completion_tokens
+    return ModelRequest(
+        model=run.model,
+        messages=messages,
+        tools=tuple(tool for tool in run.tools if isinstance(tool, FunctionTool)),
+        # A forced tool is forced on the first turn only, or the run could never end with a message.
+        tool_choice=run.tool_choice if run.turns == 0 or not _forces(run.tool_choice) else ToolChoice(),
+        parallel_tool_calls=run.parallel_tool_calls,
+        response_format=run.response_format,
+        # 1.0 is what every upstream does by itself, and some reasoning models refuse to be told.
+        temperature=None if run.temperature == 1.0 else run.temperature,
+        top_p=None if run.top_p == 1.0 else run.top_p,
+        reasoning_effort=run.reasoning_effort,
+        max_completion_tokens=left,
+    )
+
+
+def _forces(choice: ToolChoice) -> bool:
+    return choice.named is not None or choice.mode == "required"
+
+
+def fit(
+    conversation: Conversation, budget: int | None, count: Callable[[str], int]
+) -> tuple[PromptMessage, ...] | None:
+    """The messages within `budget` tokens, dropping from the middle of the history; None if even its last message
+    does not fit. The newest are kept first, the oldest as far as room remains (behaviour.md 5, truncation)."""
+    history = conversation.history
+    everything = (*conversation.head, *history, *conversation.tail)
+    if budget is None or _upper_bound(everything) <= budget:
+        return everything
+    room = budget - sum(cost(message, count) for message in (*conversation.head, *conversation.tail))
+    if room < 0:
+        return None
+    kept = _keep(history, room, count)
+    if history and not kept:
+        return None
+    return (*conversation.head, *(history[index] for index in sorted(kept)), *conversation.tail)
+
+
+def _keep(history: Sequence[PromptMessage], room: int, count: Callable[[str], int]) -> set[int]:
+    """Indexes that fit, taken newest, oldest, next newest, next oldest … until one does not fit."""
+    kept: set[int] = set()
+    left, right = 0, len(history) - 1
+    from_end = True
+    while left <= right:
+        index = right if from_end else left
+        room -= cost(history[index], count)
+        if room < 0:
+            break
+        kept.add(index)
+        if from_end:
+            right -= 1
+        else:
+            left += 1
+        from_end = not from_end
+    return kept
+
+
+def cost(message: PromptMessage, count: Callable[[str], int]) -> int:
+    """Tokens of one prompt message."""
+    images = sum(isinstance(part, ImageUrlPart | ImageFilePart) for part in message.parts)
+    return count(text_of(message)) + MESSAGE_OVERHEAD + images * IMAGE_TOKENS
+
+
+def _upper_bound(messages: Iterable[PromptMessage]) -> int:
+    # A token is at least one byte: most prompts are known to fit without being counted.
+    return sum(cost(message, _byte_length) for message in messages)
+
+
+def _byte_length(text: str) -> int:
+    return len(text.encode())
+
+
+def text_of(message: PromptMessage) -> str:
+    """All text of a prompt message, calls included."""
+    texts = [part.value for part in message.parts if isinstance(part, TextPart)]
+    texts += [part.refusal for part in message.parts if isinstance(part, RefusalPart)]
+    return "\n".join([*texts, *(call.name + call.arguments for call in message.tool_calls)])
+
+
+def _text(role: PromptRole, text: str, tool_call_id: str | None = None) -> PromptMessage:
+    return PromptMessage(role, (TextPart(text),), tool_call_id=tool_call_id)
+
+
+def _belongs(message: Message) -> bool:
+    """Whether a message is part of the conversation: not the torn text of a lost worker (design 3.8), not nothing."""
+    torn = message.incomplete_reason is IncompleteReason.RUN_FAILED
+    return bool(message.content) and not torn
+
+
+def _said(message: Message) -> PromptMessage:
+    role = PromptRole.USER if message.role is MessageRole.USER else PromptRole.ASSISTANT
+    parts: tuple[ContentPart, ...] = message.content
+    named = [_name(attachment) for attachment in message.attachments if attachment.file_id]
+    if named:
+        parts = (*parts, TextPart("Attached files: " + ", ".join(named)))
+    return PromptMessage(role, parts)
+
+
+def _name(attachment: Attachment) -> str:
+    tools = ", ".join(attachment.tools or ()) or "no tool"
+    return f"{attachment.file_id} (for {tools})"
+
+
+def _add_calls(tail: list[PromptMessage], step: RunStep) -> None:
+    """A step's calls and their outputs, in order; text of the same turn is joined, as upstreams demand."""
+    calls = tuple(call for call in step.tool_calls if isinstance(call, FunctionCall))
+    if not calls:
+        return
+    if tail and tail[-1].role is PromptRole.ASSISTANT and not tail[-1].tool_calls:
+        tail[-1] = replace(tail[-1], tool_calls=calls)
+    else:
+        tail.append(PromptMessage(PromptRole.ASSISTANT, tool_calls=calls))
+    lost = "Error: the server stopped before this call was answered." if step.status is RunStepStatus.FAILED else ""
+    for call in calls:
+        tail.append(_text(PromptRole.TOOL, lost if call.output is None else call.output, call.id))

@@ -1,0 +1,66 @@
+"""Fetches what a prompt is made of and fits it into the token budget; the making itself is `prompt.py`, pure."""
+
+from dataclasses import dataclass
+
+from threadmill.domain.run import Run
+from threadmill.engine.execution import Execution
+from threadmill.engine.ports.model import ModelRequest
+from threadmill.engine.prompt import Conversation, converse, cost, fit, request_for
+
+NEWEST_MESSAGES = 2_000
+"""Messages of a thread looked at for a prompt; no known context window holds more."""
+
+SHRINK = 0.7
+"""Share of the counted tokens aimed at after an upstream called the prompt too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A request, and what it was fitted from, so that it can be fitted again."""
+
+    request: ModelRequest
+    conversation: Conversation
+
+
+async def prepare(execution: Execution) -> Prompt | None:
+    """The next turn's prompt; None when the run's prompt budget does not hold even the newest message."""
+    ports, run = execution.ports, execution.run
+    last = run.truncation.last_messages
+    # This run's own messages come on top of the n the caller wants from the thread.
+    newest = NEWEST_MESSAGES if last is None else min(NEWEST_MESSAGES, last + run.turns)
+    history = await ports.store.history(run.thread_id, newest)
+    steps = await ports.store.steps(run.id) if run.turns else ()
+    conversation = converse(run, history, steps)
+    messages = fit(conversation, _budget(execution, run), lambda text: ports.tokens.count(text, run.model))
+    if messages is None and run.max_prompt_tokens is None:
+        # Our idea of the model's window may be wrong: the upstream has the last word on its own limits.
+        messages = (*conversation.head, *conversation.history[-1:], *conversation.tail)
+    return None if messages is None else Prompt(request_for(run, messages), conversation)
+
+
+def shorter(execution: Execution, prompt: Prompt) -> Prompt | None:
+    """The prompt fitted anew after the upstream found it too long; None if the strategy or the history forbids."""
+    run, tokens = execution.run, execution.ports.tokens
+    if run.truncation.last_messages is not None or execution.draft.text or execution.draft.calls:
+        return None
+
+    def count(text: str) -> int:
+        return tokens.count(text, run.model)
+
+    counted = sum(cost(message, count) for message in prompt.request.messages)
+    messages = fit(prompt.conversation, int(counted * SHRINK), count)
+    if messages is None or len(messages) >= len(prompt.request.messages):
+        return None
+    return Prompt(request_for(run, messages), prompt.conversation)
+
+
+def _budget(execution: Execution, run: Run) -> int | None:
+    """Tokens the prompt may have: the run's remaining budget, and under `auto` the model's window less an answer."""
+    limits: list[int] = []
+    if run.max_prompt_tokens is not None:
+        limits.append(run.max_prompt_tokens - run.usage.prompt_tokens)
+    window = execution.ports.model.describe(run.model).context_window
+    if window is not None and run.truncation.last_messages is None:
+        answer = min(run.max_completion_tokens or 4096, window // 4)
+        limits.append(window - answer)
+    return min(limits, default=None)

@@ -1,0 +1,72 @@
+"""Use cases of threads: create, retrieve, list (ours), modify, delete (behaviour.md 5)."""
+
+from dataclasses import replace
+
+from threadmill.domain.error import LostRace, Unavailable, no_thread
+from threadmill.domain.ids import ProjectId, ThreadId
+from threadmill.domain.page import Page, PageQuery
+from threadmill.domain.patch import NewThread, ThreadPatch
+from threadmill.domain.thread import Thread
+from threadmill.engine.engine import Engine
+from threadmill.engine.messages import new_messages
+from threadmill.engine.ports.store import Delete, Insert, Scope, Update, WriteSet
+
+ATTEMPTS = 8
+
+
+def new_thread(engine: Engine, project: ProjectId, new: NewThread) -> Thread:
+    """The thread a request asks for, not stored yet."""
+    now = engine.ports.clock.now()
+    return Thread(engine.ports.ids.thread(), project, now, new.metadata, new.tool_resources)
+
+
+async def create(engine: Engine, project: ProjectId, new: NewThread) -> Thread:
+    """Store a new thread with its first messages."""
+    thread = new_thread(engine, project, new)
+    messages = new_messages(engine, project, thread.id, new.messages)
+    await engine.ports.store.apply(WriteSet((Insert(thread), *(Insert(message) for message in messages))))
+    return thread
+
+
+async def retrieve(engine: Engine, project: ProjectId, thread_id: ThreadId) -> Thread:
+    """One thread. Raises NotFound."""
+    thread = await engine.ports.store.get(Thread, project, thread_id)
+    if thread is None:
+        raise no_thread(thread_id)
+    return thread
+
+
+async def page(engine: Engine, project: ProjectId, query: PageQuery) -> Page[Thread]:
+    """The project's threads (an addition of ours). Raises Invalid for a bad cursor."""
+    return await engine.ports.store.page(Thread, Scope(project), query)
+
+
+async def modify(engine: Engine, project: ProjectId, thread_id: ThreadId, patch: ThreadPatch) -> Thread:
+    """Change metadata and tool resources, each as a whole. Raises NotFound."""
+    for _ in range(ATTEMPTS):
+        before = await retrieve(engine, project, thread_id)
+        after = replace(
+            before,
+            metadata=before.metadata if patch.metadata is None else patch.metadata,
+            tool_resources=before.tool_resources if patch.tool_resources is None else patch.tool_resources,
+            version=before.version + 1,
+        )
+        try:
+            await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
+        except LostRace:
+            continue
+        return after
+    raise Unavailable("Too many requests change this thread at the same time. Try again.")
+
+
+async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId) -> None:
+    """Remove the thread with all that belongs to it. A run active on it is stopped. Raises NotFound."""
+    await retrieve(engine, project, thread_id)
+    active = await engine.ports.store.active_run(thread_id)
+    try:
+        await engine.ports.store.apply(WriteSet((Delete(Thread, thread_id),)))
+    except LostRace:
+        raise no_thread(thread_id) from None
+    if active is not None:
+        engine.worker.interrupt(active.id)
+        engine.ports.log.close(active.id)
