@@ -1,0 +1,1 @@
+"""The ASGI app: routes, auth, streams. Translates between `wire` and `engine`, and decides nothing itself."""

@@ -3,14 +3,13 @@
 from dataclasses import fields, replace
 
 from threadmill.domain.assistant import Assistant
-from threadmill.domain.error import LostRace, Unavailable, no_assistant
+from threadmill.domain.error import LostRace, no_assistant
 from threadmill.domain.ids import AssistantId, ProjectId
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.patch import AssistantPatch, NewAssistant
+from threadmill.engine.attempt import until_won
 from threadmill.engine.engine import Engine
 from threadmill.engine.ports.store import Delete, Insert, Scope, Update, WriteSet
-
-ATTEMPTS = 8
 
 
 async def create(engine: Engine, project: ProjectId, new: NewAssistant) -> Assistant:
@@ -38,15 +37,14 @@ async def page(engine: Engine, project: ProjectId, query: PageQuery) -> Page[Ass
 async def modify(engine: Engine, project: ProjectId, assistant_id: AssistantId, patch: AssistantPatch) -> Assistant:
     """Change what the patch speaks of, metadata and tools as a whole. Raises NotFound."""
     values = {name: getattr(patch.values, name) for name in patch.fields}
-    for _ in range(ATTEMPTS):
+
+    async def attempt() -> Assistant:
         before = await retrieve(engine, project, assistant_id)
         after = replace(before, **values, version=before.version + 1)
-        try:
-            await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
-        except LostRace:
-            continue
+        await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
         return after
-    raise Unavailable("Too many requests change this assistant at the same time. Try again.")
+
+    return await until_won(attempt)
 
 
 async def delete(engine: Engine, project: ProjectId, assistant_id: AssistantId) -> None:

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from threadmill.domain.assistant import Metadata
-from threadmill.domain.error import LostRace, Unavailable, messages_locked, no_message, no_thread
+from threadmill.domain.error import Conflict, LostRace, messages_locked, no_message, no_thread
 from threadmill.domain.ids import MessageId, ProjectId, RunId, ThreadId
-from threadmill.domain.message import Message, NewMessage
+from threadmill.domain.message import Message, MessageStatus, NewMessage
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.thread import Thread
+from threadmill.engine.attempt import until_won
 from threadmill.engine.engine import Engine
 from threadmill.engine.ports.store import Delete, Insert, Scope, ThreadIsFree, Update, WriteSet
-
-ATTEMPTS = 8
 
 
 def new_messages(
@@ -39,7 +38,8 @@ def new_messages(
 async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: NewMessage) -> Message:
     """Add a message to a thread without an active run (behaviour.md 1.4). Raises NotFound, ThreadLocked."""
     await _require_thread(engine, project, thread_id)
-    for _ in range(ATTEMPTS):
+
+    async def attempt() -> Message:
         (message,) = new_messages(engine, project, thread_id, [new])
         try:
             await engine.ports.store.apply(WriteSet((Insert(message),), (ThreadIsFree(thread_id),)))
@@ -48,9 +48,10 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
             active = await engine.ports.store.active_run(thread_id)
             if active is not None:
                 raise messages_locked(thread_id, active.id) from None
-            continue
+            raise
         return message
-    raise Unavailable("Too many requests change this thread at the same time. Try again.")
+
+    return await until_won(attempt)
 
 
 async def _require_thread(engine: Engine, project: ProjectId, thread_id: ThreadId) -> None:
@@ -78,23 +79,30 @@ async def page(
 async def modify(
     engine: Engine, project: ProjectId, thread_id: ThreadId, message_id: MessageId, metadata: Metadata | None
 ) -> Message:
-    """Replace the metadata. Raises NotFound."""
-    for _ in range(ATTEMPTS):
-        before = await retrieve(engine, project, thread_id, message_id)
+    """Replace the metadata. Raises NotFound, Conflict."""
+
+    async def attempt() -> Message:
+        before = await _retrieve_closed(engine, project, thread_id, message_id)
         if metadata is None:
             return before
         after = replace(before, metadata=metadata, version=before.version + 1)
-        try:
-            await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
-        except LostRace:
-            continue
+        await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
         return after
-    raise Unavailable("Too many requests change this message at the same time. Try again.")
+
+    return await until_won(attempt)
+
+
+async def _retrieve_closed(engine: Engine, project: ProjectId, thread_id: ThreadId, message_id: MessageId) -> Message:
+    """The message, unless a run is writing it right now: only its worker changes it then."""
+    message = await retrieve(engine, project, thread_id, message_id)
+    if message.status is MessageStatus.IN_PROGRESS:
+        raise Conflict(f"Can't change message {message_id} while run {message.run_id} is writing it.")
+    return message
 
 
 async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId, message_id: MessageId) -> None:
     """Remove the message. Raises NotFound."""
-    await retrieve(engine, project, thread_id, message_id)
+    await _retrieve_closed(engine, project, thread_id, message_id)
     try:
         await engine.ports.store.apply(WriteSet((Delete(Message, message_id),)))
     except LostRace:

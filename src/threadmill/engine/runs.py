@@ -13,7 +13,6 @@ from threadmill.domain.error import (
     Invalid,
     LostRace,
     RunNotUpdatable,
-    Unavailable,
     no_assistant,
     no_run,
     no_run_step,
@@ -29,6 +28,7 @@ from threadmill.domain.run import NewRun, Run, RunStatus
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import ToolOutput, ToolResources
+from threadmill.engine.attempt import until_won
 from threadmill.engine.commit import commit, write_set
 from threadmill.engine.engine import Engine
 from threadmill.engine.messages import new_messages
@@ -36,9 +36,6 @@ from threadmill.engine.ports.store import Insert, Scope, ThreadIsFree, Update, W
 from threadmill.engine.reaper import load_progress
 from threadmill.engine.threads import new_thread
 from threadmill.engine.worker import claimed
-
-ATTEMPTS = 8
-"""How often a lost race is tried again before the caller is told to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,8 @@ class Accepted:
 
 async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: NewRun) -> Accepted:
     """Create a run on a thread (behaviour.md 1.8). Raises NotFound, ThreadLocked, Invalid."""
-    for _ in range(ATTEMPTS):
+
+    async def attempt() -> Accepted:
         assistant = await _assistant(engine, project, new)
         thread = await engine.ports.store.get(Thread, project, thread_id)
         if thread is None:
@@ -64,7 +62,9 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
             return await _accept(engine, run, WriteSet(inserts, (ThreadIsFree(thread_id),)), ())
         except LostRace:
             await _explain_lost_create(engine, thread_id)
-    raise _busy()
+            raise
+
+    return await until_won(attempt)
 
 
 async def create_with_thread(engine: Engine, project: ProjectId, made: NewThread, new: NewRun) -> Accepted:
@@ -167,14 +167,12 @@ async def _explain_lost_create(engine: Engine, thread_id: ThreadId) -> None:
         raise runs_locked(thread_id, active.id)
 
 
-def _busy() -> Unavailable:
-    return Unavailable("Too many requests change this object at the same time. Try again.")
-
-
 async def retrieve(engine: Engine, project: ProjectId, thread_id: ThreadId, run_id: RunId) -> Run:
     """One run of the thread. Raises NotFound."""
     run = await engine.ports.store.get(Run, project, run_id)
     if run is None or run.thread_id != thread_id:
+        if await engine.ports.store.get(Thread, project, thread_id) is None:
+            raise no_thread(thread_id)
         raise no_run(run_id)
     return run
 
@@ -190,17 +188,16 @@ async def modify(
     engine: Engine, project: ProjectId, thread_id: ThreadId, run_id: RunId, metadata: Metadata | None
 ) -> Run:
     """Replace the metadata of a run that is not active (behaviour.md 1.9). Raises NotFound, RunNotUpdatable."""
-    for _ in range(ATTEMPTS):
+
+    async def attempt() -> Run:
         run = await retrieve(engine, project, thread_id, run_id)
         if not run.is_terminal:
             raise RunNotUpdatable(f"Cannot update run with status '{run.status}'.")
         changed = run if metadata is None else replace(run, metadata=metadata, version=run.version + 1)
-        try:
-            await engine.ports.store.apply(WriteSet((Update(changed, run.version),)))
-        except LostRace:
-            continue
+        await engine.ports.store.apply(WriteSet((Update(changed, run.version),)))
         return changed
-    raise _busy()
+
+    return await until_won(attempt)
 
 
 async def cancel(engine: Engine, project: ProjectId, thread_id: ThreadId, run_id: RunId) -> Run:
@@ -208,7 +205,8 @@ async def cancel(engine: Engine, project: ProjectId, thread_id: ThreadId, run_id
 
     Raises NotFound, RunNotCancellable.
     """
-    for _ in range(ATTEMPTS):
+
+    async def attempt() -> Run:
         run = await retrieve(engine, project, thread_id, run_id)
         before = await load_progress(engine.ports, run) if run.lease_until is None else Progress(run)
         now = engine.ports.clock.now()
@@ -216,30 +214,27 @@ async def cancel(engine: Engine, project: ProjectId, thread_id: ThreadId, run_id
         cancelling = decisions[0].progress.run
         if run.lease_until is None:
             decisions.append(decide(decisions[0].progress, c.EndCancel(), now))
-        try:
-            await commit(engine.ports, write_set(before, decisions))
-        except LostRace:
-            continue
+        await commit(engine.ports, write_set(before, decisions))
         engine.worker.interrupt(run_id)
         return cancelling
-    raise _busy()
+
+    return await until_won(attempt)
 
 
 async def submit_tool_outputs(
     engine: Engine, project: ProjectId, thread_id: ThreadId, run_id: RunId, outputs: tuple[ToolOutput, ...]
 ) -> Accepted:
     """Answer a required action; the run goes on (behaviour.md 1.6). Raises NotFound, OutputsNotAccepted, WrongToolOutputs."""
-    for _ in range(ATTEMPTS):
+
+    async def attempt() -> Accepted:
         run = await retrieve(engine, project, thread_id, run_id)
         waits = run.status is RunStatus.REQUIRES_ACTION
         before = await load_progress(engine.ports, run) if waits else Progress(run)
         queued = decide(before, c.SubmitToolOutputs(outputs), engine.ports.clock.now())
-        try:
-            first = await _resume(engine, before, queued)
-        except LostRace:
-            continue
+        first = await _resume(engine, before, queued)
         return Accepted(queued.progress.run, first - 1)
-    raise _busy()
+
+    return await until_won(attempt)
 
 
 async def _resume(engine: Engine, before: Progress, queued: Decision) -> int:

@@ -2,16 +2,15 @@
 
 from dataclasses import replace
 
-from threadmill.domain.error import LostRace, Unavailable, no_thread
+from threadmill.domain.error import LostRace, no_thread
 from threadmill.domain.ids import ProjectId, ThreadId
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.patch import NewThread, ThreadPatch
 from threadmill.domain.thread import Thread
+from threadmill.engine.attempt import until_won
 from threadmill.engine.engine import Engine
 from threadmill.engine.messages import new_messages
 from threadmill.engine.ports.store import Delete, Insert, Scope, Update, WriteSet
-
-ATTEMPTS = 8
 
 
 def new_thread(engine: Engine, project: ProjectId, new: NewThread) -> Thread:
@@ -43,7 +42,8 @@ async def page(engine: Engine, project: ProjectId, query: PageQuery) -> Page[Thr
 
 async def modify(engine: Engine, project: ProjectId, thread_id: ThreadId, patch: ThreadPatch) -> Thread:
     """Change metadata and tool resources, each as a whole. Raises NotFound."""
-    for _ in range(ATTEMPTS):
+
+    async def attempt() -> Thread:
         before = await retrieve(engine, project, thread_id)
         after = replace(
             before,
@@ -51,12 +51,10 @@ async def modify(engine: Engine, project: ProjectId, thread_id: ThreadId, patch:
             tool_resources=before.tool_resources if patch.tool_resources is None else patch.tool_resources,
             version=before.version + 1,
         )
-        try:
-            await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
-        except LostRace:
-            continue
+        await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
         return after
-    raise Unavailable("Too many requests change this thread at the same time. Try again.")
+
+    return await until_won(attempt)
 
 
 async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId) -> None:

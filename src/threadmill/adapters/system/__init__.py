@@ -1,0 +1,1 @@
+"""The machine itself as adapters: clock, random ids, metrics."""

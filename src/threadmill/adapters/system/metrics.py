@@ -1,0 +1,54 @@
+"""The Metrics port on prometheus-client, with a registry of its own: nothing global."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from threadmill.domain.outcome import ErrorCode, Usage
+from threadmill.domain.run import RunStatus
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+class PrometheusMetrics:
+    """Counts what the engine tells; `/metrics` shows it."""
+
+    def __init__(self) -> None:
+        self.registry: CollectorRegistry = CollectorRegistry()
+        self._runs = Counter("threadmill_runs", "Runs that came to a status.", ["status"], registry=self.registry)
+        self._waited = Histogram(
+            "threadmill_run_queue_seconds", "From queued to a worker.", buckets=_SECONDS, registry=self.registry
+        )
+        self._first = Histogram(
+            "threadmill_model_first_piece_seconds",
+            "From asking the model to its first piece.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._tokens = Counter("threadmill_tokens", "Tokens spent.", ["kind"], registry=self.registry)
+        self._failures = Counter(
+            "threadmill_upstream_errors", "Turns ended by an upstream error.", ["code"], registry=self.registry
+        )
+
+    def run_moved(self, status: RunStatus) -> None:
+        """See the port."""
+        self._runs.labels(status).inc()
+
+    def run_waited(self, seconds: float) -> None:
+        """See the port."""
+        self._waited.observe(seconds)
+
+    def first_piece(self, seconds: float) -> None:
+        """See the port."""
+        self._first.observe(seconds)
+
+    def tokens_spent(self, usage: Usage) -> None:
+        """See the port."""
+        self._tokens.labels("prompt").inc(usage.prompt_tokens)
+        self._tokens.labels("completion").inc(usage.completion_tokens)
+
+    def upstream_failed(self, code: ErrorCode) -> None:
+        """See the port."""
+        self._failures.labels(code).inc()
+
+    def text(self) -> bytes:
+        """Everything counted, in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,85 @@
+"""Plain ASGI in front of the routes: request id, Azure paths, keys, beta header, and the service's response headers.
+
+It is passed by every request, so it does a few dictionary look-ups and no more; streams pass through untouched.
+"""
+
+import os
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from threadmill.api.auth import Keys
+from threadmill.domain.error import Invalid, ThreadmillError
+from threadmill.wire.error import error_response
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+OLD_BETA = (
+    "The v1 Assistants API has been deprecated. Please use the v2 API by setting the header "
+    "'OpenAI-Beta: assistants=v2', or leave the header out."
+)
+
+
+class Gate:
+    """Wraps the app. Puts `project` and `request_id` into the scope's state."""
+
+    def __init__(self, app: ASGIApp, keys: Keys) -> None:
+        self._app: ASGIApp = app
+        self._keys: Keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = f"req_{os.urandom(16).hex()}"
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                took = int((time.perf_counter() - began) * 1000)
+                message["headers"] += [
+                    (b"openai-version", b"2020-10-01"),
+                    (b"x-request-id", request_id.encode()),
+                    (b"openai-processing-ms", b"%d" % took),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            await send(message)
+
+        try:
+            self._admit(scope, request_id)
+        except ThreadmillError as error:
+            status, body = error_response(error, request_id)
+            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+            await send_with_headers({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+            return
+        await self._app(scope, receive, send_with_headers)
+
+    def _admit(self, scope: Scope, request_id: str) -> None:
+        _serve_azure_path(scope)
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        if scope["path"] in OPEN_PATHS:
+            return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        authorization = headers.get(b"authorization", b"").decode("latin-1")
+        state["project"] = self._keys.project_of(authorization, headers.get(b"api-key", b"").decode("latin-1"))
+        if b"assistants=v1" in headers.get(b"openai-beta", b""):
+            raise Invalid(OLD_BETA, code="invalid_beta")
+
+
+def _serve_azure_path(scope: Scope) -> None:
+    """`/openai/threads?api-version=…` is `/v1/threads` (design.md 1)."""
+    path: str = scope["path"]
+    if not path.startswith("/openai/"):
+        return
+    rest = path.removeprefix("/openai").removeprefix("/v1")
+    scope["path"] = f"/v1{rest}"
+    scope["raw_path"] = scope["path"].encode()
+    query: bytes = scope.get("query_string", b"")
+    if b"api-version" in query:
+        pairs = [pair for pair in query.split(b"&") if not pair.startswith(b"api-version=")]
+        scope["query_string"] = b"&".join(pairs)
+
+

@@ -1,0 +1,112 @@
+"""Step 9 of a run: tail the event log from a cursor and frame it. Clients that are slow, idle or gone end here.
+
+A response only reads the run's log; the run does not know it (ADR-0002).
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from threadmill.domain.error import ThreadmillError, Unavailable
+from threadmill.domain.event import Event
+from threadmill.domain.ids import RunId
+from threadmill.domain.run import Run
+from threadmill.engine.commit import STREAM_ENDS
+from threadmill.engine.ports.event_log import Entry, EventLog
+from threadmill.engine.ports.store import StoredEvent
+from threadmill.wire.stream import DONE_FRAME, delta_frame, error_frame, event_frame
+
+IDLE_SECONDS = 15.0
+"""After so long without a byte a comment is sent, so that proxies keep the connection."""
+
+STUCK_SECONDS = 30.0
+"""A client that takes no byte for so long is given up."""
+
+PING = b": keep-alive\n\n"
+
+HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
+
+
+def frames(entries: Sequence[Entry]) -> bytes:
+    """The entries as SSE, in one piece for one write."""
+    return b"".join(
+        event_frame(entry.seq, entry.event) if isinstance(entry, StoredEvent) else delta_frame(entry)
+        for entry in entries
+    )
+
+
+class EventStream(Response):
+    """Streams a run's log behind event `after` until the run is terminal or waits for its client."""
+
+    def __init__(self, log: EventLog, run_id: RunId, after: int) -> None:
+        super().__init__(headers=HEADERS)
+        del self.headers["content-length"]
+        self._log: EventLog = log
+        self._run_id: RunId = run_id
+        self._after: int = after
+        self._sending_since: float | None = None
+        self._sent_at: float = time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one client; returns when the stream ends or the client is gone."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        telling = asyncio.create_task(self._tell(send))
+        watching = asyncio.create_task(self._watch(receive, send))
+        try:
+            await asyncio.wait({telling, watching}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            telling.cancel()
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(telling, watching, return_exceptions=True)
+
+    async def _tell(self, send: Send) -> None:
+        try:
+            ended = await self._tell_log(send)
+            last = b"" if ended else error_frame(Unavailable("The server stops; the run goes on when it is back."))
+        except ThreadmillError as error:
+            last = error_frame(error)
+        await self._send(send, last + DONE_FRAME)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _tell_log(self, send: Send) -> bool:
+        """Whether the log ended by an event that ends streams."""
+        last: Entry | None = None
+        async for entries in self._log.tail(self._run_id, self._after):
+            await self._send(send, frames(entries))
+            last = entries[-1]
+        return isinstance(last, StoredEvent) and ends_stream(last.event)
+
+    async def _send(self, send: Send, body: bytes) -> None:
+        self._sending_since = time.monotonic()
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        self._sent_at = time.monotonic()
+        self._sending_since = None
+
+    async def _watch(self, receive: Receive, send: Send) -> None:
+        """Returns when the client is gone or stuck; meanwhile keeps an idle connection alive."""
+        listening = asyncio.ensure_future(_disconnected(receive))
+        try:
+            while not (await asyncio.wait({listening}, timeout=IDLE_SECONDS))[0]:
+                now = time.monotonic()
+                if self._sending_since is not None:
+                    if now - self._sending_since > STUCK_SECONDS:
+                        return
+                elif now - self._sent_at >= IDLE_SECONDS:
+                    await send({"type": "http.response.body", "body": PING, "more_body": True})
+        finally:
+            listening.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def ends_stream(event: Event) -> bool:
+    """Whether nothing follows in a stream but `done` (style invariant 5)."""
+    return isinstance(event.subject, Run) and event.subject.status in STREAM_ENDS

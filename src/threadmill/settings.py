@@ -1,0 +1,179 @@
+"""Settings: a few frozen groups, parsed once from the environment and `threadmill.toml`. Nothing else reads either.
+
+Names and meanings are fixed in docs/reference/settings.md. A wrong value ends the start with a line that says which.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Role = Literal["all", "api", "worker"]
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it and says what is allowed."""
+
+
+class Upstream(BaseModel):
+    """One Chat Completions server. `models` are the name patterns routed to it; the key may stand in `api_key_env`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str
+    name: str = "default"
+    api_key: str | None = Field(default=None, repr=False)
+    api_key_env: str | None = None
+    models: tuple[str, ...] = ("*",)
+    ca_file: Path | None = None
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    connect_seconds: Annotated[float, Field(gt=0)] = 10
+    first_token_seconds: Annotated[float, Field(gt=0)] = 120
+    between_tokens_seconds: Annotated[float, Field(gt=0)] = 60
+
+
+class ModelSettings(BaseModel):
+    """What is to be known about a model, where our own table is wrong or silent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    context_window: Annotated[int, Field(ge=256)]
+
+
+class Limits(BaseModel):
+    """Bounds of the engine: seconds, turns, runs at once, bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_ttl_seconds: Annotated[int, Field(ge=1)] = 600
+    lease_seconds: Annotated[int, Field(ge=3)] = 30
+    max_turns: Annotated[int, Field(ge=1)] = 64
+    max_runs: Annotated[int, Field(ge=1)] = 256
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
+    drain_seconds: Annotated[float, Field(ge=0)] = 10
+
+
+class ConfigFile(BaseModel):
+    """`threadmill.toml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upstreams: tuple[Upstream, ...] = ()
+    aliases: dict[str, str] = Field(default_factory=dict)
+    models: dict[str, ModelSettings] = Field(default_factory=dict)
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where the server listens, where it keeps its data, what it does."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data_dir: Path = Path(".threadmill")
+    database_url: str | None = None
+    role: Role = "all"
+    log_format: Literal["text", "json"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. `api_keys` maps a key to its project; empty: any key is accepted, on loopback only."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    api_keys: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    config: ConfigFile = field(default_factory=ConfigFile)
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read THREADMILL_* from `environ` (the process's by default) and the file THREADMILL_CONFIG names.
+
+    Raises SettingsError with a line for the operator.
+    """
+    env = os.environ if environ is None else environ
+    config = _config(env)
+    return Settings(_server(env), _api_keys(env.get("THREADMILL_API_KEYS", "")), config)
+
+
+def _server(env: Mapping[str, str]) -> ServerSettings:
+    log_format = env.get("THREADMILL_LOG_FORMAT", "text")
+    if log_format not in ("text", "json"):
+        raise SettingsError(f"THREADMILL_LOG_FORMAT is '{log_format}'; it must be text or json.")
+    return ServerSettings(
+        host=env.get("THREADMILL_HOST", "127.0.0.1"),
+        port=_integer(env, "THREADMILL_PORT", 8000),
+        data_dir=Path(env.get("THREADMILL_DATA_DIR", ".threadmill")),
+        database_url=env.get("THREADMILL_DATABASE_URL") or None,
+        log_format=log_format,
+    )
+
+
+def _integer(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, "")
+    try:
+        return int(text) if text else default
+    except ValueError:
+        raise SettingsError(f"{name} is '{text}'; it must be a whole number.") from None
+
+
+def _api_keys(text: str) -> dict[str, str]:
+    """`KEY` (project `default`) or `PROJECT=KEY`, separated by commas."""
+    keys: dict[str, str] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        project, separator, key = entry.partition("=")
+        project, key = (project.strip(), key.strip()) if separator else ("default", project.strip())
+        if not project or not key:
+            raise SettingsError("THREADMILL_API_KEYS has an empty project or key; write KEY or PROJECT=KEY.")
+        if key in keys and keys[key] != project:
+            raise SettingsError("THREADMILL_API_KEYS gives one key to two projects.")
+        keys[key] = project
+    return keys
+
+
+def _config(env: Mapping[str, str]) -> ConfigFile:
+    path = env.get("THREADMILL_CONFIG")
+    try:
+        values = tomllib.loads(Path(path).read_text()) if path else {}
+        config = ConfigFile.model_validate(values)
+    except OSError as error:
+        raise SettingsError(f"THREADMILL_CONFIG: {path} cannot be read: {error.strerror}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}.") from None
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{path}: {place}: {first['msg']}.") from None
+    return _with_environment(config, env)
+
+
+def _with_environment(config: ConfigFile, env: Mapping[str, str]) -> ConfigFile:
+    """The environment's upstream and limits win over the file's."""
+    upstreams = tuple(_with_key(upstream, env) for upstream in config.upstreams)
+    if url := env.get("THREADMILL_UPSTREAM_URL"):
+        given = Upstream(base_url=url, name="environment", api_key=env.get("THREADMILL_UPSTREAM_API_KEY") or None)
+        upstreams = (*upstreams, given)
+    for upstream in upstreams:
+        if not upstream.base_url.startswith(("http://", "https://")):
+            text = f"The upstream '{upstream.name}' has base URL '{upstream.base_url}'"
+            raise SettingsError(f"{text}; it must begin with http:// or https:// and usually ends in /v1.")
+    ttl = _integer(env, "THREADMILL_RUN_TTL_SECONDS", config.limits.run_ttl_seconds)
+    lease = _integer(env, "THREADMILL_LEASE_SECONDS", config.limits.lease_seconds)
+    try:
+        limits = Limits.model_validate(config.limits.model_dump() | {"run_ttl_seconds": ttl, "lease_seconds": lease})
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise SettingsError(f"THREADMILL_{str(first['loc'][0]).upper()}: {first['msg']}.") from None
+    return config.model_copy(update={"upstreams": upstreams, "limits": limits})
+
+
+def _with_key(upstream: Upstream, env: Mapping[str, str]) -> Upstream:
+    if upstream.api_key_env is None:
+        return upstream
+    key = env.get(upstream.api_key_env)
+    if not key:
+        raise SettingsError(f"The upstream '{upstream.name}' wants its key in {upstream.api_key_env}, which is not set.")
+    return upstream.model_copy(update={"api_key": key})
