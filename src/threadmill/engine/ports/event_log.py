@@ -1,7 +1,6 @@
 """The live log of a run: stored events and fleeting deltas in one order, for everyone who watches it now."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from threadmill.domain.event import Delta
@@ -9,13 +8,6 @@ from threadmill.domain.ids import RunId
 from threadmill.engine.ports.store import StoredEvent
 
 Entry: TypeAlias = StoredEvent | Delta
-
-
-@dataclass(frozen=True, slots=True)
-class LogBounds:
-    """How far a reader may lag, in entries, before it is cut off with TooSlow."""
-
-    max_lag: int = 200_000
 
 
 class EventLog(Protocol):
@@ -39,4 +31,8 @@ class EventLog(Protocol):
 
     def close(self, run_id: RunId) -> None:
         """Nothing more comes from this process; readers end when they have read all."""
+        ...
+
+    def close_all(self) -> None:
+        """The process stops: as `close` for every run."""
         ...

@@ -1,0 +1,168 @@
+"""The live log: one append-only list per run and one shared future that wakes its readers (ADR-0002).
+
+Publishing appends and never waits. A reader keeps a cursor; what gathers while it is busy comes as one batch. A log
+that is closed is kept for a while, so that a client who comes a moment later still gets every delta.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from threadmill.domain.error import Unavailable
+from threadmill.domain.event import Delta, Event
+from threadmill.domain.ids import RunId
+from threadmill.domain.run import Run, RunStatus
+from threadmill.engine.ports.event_log import Entry
+from threadmill.engine.ports.store import Store, StoredEvent
+
+KEPT_ENTRIES = 100_000
+"""Entries of closed logs kept altogether."""
+
+_GOES_ON = frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.CANCELLING})
+
+
+class TooSlow(Unavailable):
+    """A reader lags so far behind that it is cut off."""
+
+
+@dataclass(slots=True)
+class _Log:
+    """One run's entries since this process began to hear of it. `first` is the sequence number it begins with."""
+
+    entries: list[Entry] = field(default_factory=list[Entry])
+    first: int = 0
+    last: int = 0
+    early: dict[int, StoredEvent] = field(default_factory=dict[int, StoredEvent])
+    waiter: "asyncio.Future[None] | None" = None
+    closed: bool = False
+
+    def wake(self) -> None:
+        if self.waiter is not None:
+            waiter, self.waiter = self.waiter, None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def wait(self) -> None:
+        if self.waiter is None:
+            self.waiter = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self.waiter)
+
+
+class LocalEventLog:
+    """See the port `EventLog`. `max_lag` is in entries."""
+
+    def __init__(self, store: Store, max_lag: int = 200_000) -> None:
+        self._store: Store = store
+        self._max_lag: int = max_lag
+        self._logs: dict[RunId, _Log] = {}
+        self._closed: OrderedDict[RunId, _Log] = OrderedDict()
+        self._kept: int = 0
+
+    def publish(self, run_id: RunId, events: Sequence[StoredEvent]) -> None:
+        """See the port. Two writers may come here in the other order than they committed: a gap is waited for."""
+        log = self._open(run_id, events[0].seq)
+        log.early.update((event.seq, event) for event in events)
+        while (event := log.early.pop(log.last + 1, None)) is not None:
+            log.entries.append(event)
+            log.last = event.seq
+        log.wake()
+        if log.entries and _ends(log.entries[-1]):
+            self.close(run_id)
+
+    def _open(self, run_id: RunId, seq: int) -> _Log:
+        log = self._logs.get(run_id)
+        if log is None:
+            log = self._closed.pop(run_id, None)
+            if log is not None:
+                self._kept -= len(log.entries)
+                log.closed = False
+            if log is None or log.last + 1 < seq:
+                log = _Log(first=seq, last=seq - 1)
+            self._logs[run_id] = log
+        return log
+
+    def publish_delta(self, run_id: RunId, delta: Delta) -> None:
+        """See the port."""
+        log = self._logs.get(run_id)
+        if log is not None:
+            log.entries.append(delta)
+            if log.waiter is not None:
+                log.wake()
+
+    def close(self, run_id: RunId) -> None:
+        """See the port."""
+        log = self._logs.pop(run_id, None)
+        if log is None:
+            return
+        log.closed = True
+        log.wake()
+        self._closed[run_id] = log
+        self._kept += len(log.entries)
+        while self._kept > KEPT_ENTRIES:
+            _, old = self._closed.popitem(last=False)
+            self._kept -= len(old.entries)
+
+    def close_all(self) -> None:
+        """The process stops: readers end when they have read all."""
+        for run_id in list(self._logs):
+            self.close(run_id)
+
+    async def tail(self, run_id: RunId, after: int = 0) -> AsyncIterator[Sequence[Entry]]:
+        """See the port."""
+        log = self._logs.get(run_id) or self._closed.get(run_id)
+        if log is None or log.first > after + 1:
+            stored = await self._store.events(run_id, after)
+            log = self._logs.get(run_id) or self._closed.get(run_id)
+            # What memory holds too is read from there, with its deltas.
+            older = [event for event in stored if log is None or event.seq < log.first]
+            if older:
+                yield older
+                if _ends(older[-1]) and log is None:
+                    return
+            if log is None:
+                log = self._open(run_id, (older[-1].seq if older else after) + 1)
+        async for entries in self._follow(log, after):
+            yield entries
+
+    async def _follow(self, log: _Log, after: int) -> AsyncIterator[Sequence[Entry]]:
+        cursor = _index_behind(log, after)
+        while True:
+            end = len(log.entries)
+            if end - cursor > self._max_lag:
+                raise TooSlow("You read this stream too slowly; poll the run, or stream it again.")
+            batch = log.entries[cursor:end]
+            stop = _first_end(batch)
+            if stop is not None:
+                yield batch[: stop + 1]
+                return
+            if batch:
+                yield batch
+                cursor = end
+            elif log.closed:
+                return
+            else:
+                await log.wait()
+
+
+def _index_behind(log: _Log, after: int) -> int:
+    """Right behind event `after`: deltas that followed it come again, a reader cannot say which it has."""
+    for index in range(len(log.entries) - 1, -1, -1):
+        entry = log.entries[index]
+        if isinstance(entry, StoredEvent) and entry.seq <= after:
+            return index + 1
+    return 0
+
+
+def _ends(entry: Entry) -> bool:
+    if not isinstance(entry, StoredEvent):
+        return False
+    event: Event = entry.event
+    return isinstance(event.subject, Run) and event.subject.status not in _GOES_ON
+
+
+def _first_end(batch: Sequence[Entry]) -> int | None:
+    for index, entry in enumerate(batch):
+        if _ends(entry):
+            return index
+    return None

@@ -1,0 +1,1 @@
+"""Tables, statements and row codec, written once for every SQL engine."""

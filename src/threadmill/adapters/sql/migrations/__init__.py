@@ -1,0 +1,1 @@
+"""Alembic's revisions, shipped with the package."""

@@ -1,0 +1,191 @@
+"""Every statement of the SQL stores, written once with SQLAlchemy Core; an adapter compiles them for its dialect."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from sqlalchemy import ClauseElement, Select, Table, and_, bindparam, delete, func, insert, or_, select, tuple_, update
+
+from threadmill.adapters.sql.tables import ASSISTANTS, MESSAGES, RUN_EVENTS, RUN_STEPS, RUNS, THREADS
+from threadmill.domain.assistant import Assistant
+from threadmill.domain.message import Message
+from threadmill.domain.page import Order
+from threadmill.domain.run import ACTIVE, Run
+from threadmill.domain.run_step import RunStep
+from threadmill.domain.thread import Thread
+from threadmill.engine.ports.store import Row
+
+Rows: TypeAlias = "Select[*tuple[Any, ...]]"
+
+TABLE_OF: dict[type[Row], Table] = {
+    Assistant: ASSISTANTS,
+    Thread: THREADS,
+    Message: MESSAGES,
+    Run: RUNS,
+    RunStep: RUN_STEPS,
+}
+
+_ACTIVE = tuple(status.value for status in ACTIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class PageShape:
+    """Which list is asked for; its values come as parameters."""
+
+    kind: type[Row]
+    by_thread: bool
+    by_run: bool
+    order: Order
+    after: bool
+    before: bool
+
+
+def columns_of(row: Row) -> dict[str, Any]:
+    """The columns a row is found and guarded by; `data` is the caller's to add."""
+    columns: dict[str, Any] = {
+        "id": row.id,
+        "project": row.project,
+        "created_at": row.created_at,
+        "version": row.version,
+    }
+    if isinstance(row, Message | Run | RunStep):
+        columns["thread_id"] = row.thread_id
+    if isinstance(row, Message | RunStep):
+        columns["run_id"] = row.run_id
+    if isinstance(row, Run):
+        columns |= {
+            "status": row.status.value,
+            "expires_at": row.expires_at,
+            "lease_until": row.lease_until,
+            "epoch": row.epoch,
+        }
+    return columns
+
+
+def insert_into(table: Table) -> ClauseElement:
+    """One row; parameters are the column names."""
+    names = [column.name for column in table.columns if column.name != "ord"]
+    return insert(table).values({name: bindparam(name) for name in names})
+
+
+def update_of(table: Table) -> ClauseElement:
+    """One row if it still has version `expected`."""
+    fixed = {"ord", "id", "project", "created_at", "thread_id", "run_id"}
+    names = [column.name for column in table.columns if column.name not in fixed]
+    matches = and_(table.c.id == bindparam("row_id"), table.c.version == bindparam("expected"))
+    return update(table).where(matches).values({name: bindparam(name) for name in names})
+
+
+def delete_from(table: Table) -> ClauseElement:
+    """One row by id; what belongs to it goes by foreign key."""
+    return delete(table).where(table.c.id == bindparam("row_id"))
+
+
+def row_by_id(kind: type[Row]) -> Rows:
+    """`data` of one row of the project; of a run its lease and epoch too, which heartbeats change alone."""
+    table = TABLE_OF[kind]
+    matches = and_(table.c.id == bindparam("row_id"), table.c.project == bindparam("project"))
+    return _data(table).where(matches)
+
+
+def _data(table: Table) -> Rows:
+    if table is RUNS:
+        return select(table.c.data, table.c.lease_until, table.c.epoch)
+    return select(table.c.data)
+
+
+def position(kind: type[Row], *, by_thread: bool, by_run: bool) -> Rows:
+    """(created_at, ord) of a cursor's row within the scope."""
+    table = TABLE_OF[kind]
+    matches = [table.c.id == bindparam("row_id"), *_scope(table, by_thread=by_thread, by_run=by_run)]
+    return select(table.c.created_at, table.c.ord).where(*matches)
+
+
+def _scope(table: Table, *, by_thread: bool, by_run: bool) -> list[Any]:
+    matches = [table.c.project == bindparam("project")]
+    if by_thread and "thread_id" in table.c:
+        matches.append(table.c.thread_id == bindparam("thread_id"))
+    if by_run and "run_id" in table.c:
+        matches.append(table.c.run_id == bindparam("run_id"))
+    return matches
+
+
+def backwards(shape: PageShape) -> bool:
+    """Whether `page` gives this shape's rows in reverse."""
+    return shape.before and not shape.after
+
+
+def page(shape: PageShape) -> Rows:
+    """One page and one row more, in order; cursors are (created_at, ord) pairs."""
+    table = TABLE_OF[shape.kind]
+    place = tuple_(table.c.created_at, table.c.ord)
+    up = shape.order is Order.ASC
+    # Only `before`: the rows right in front of it are wanted, so they are read backwards; the caller turns them round.
+    read_up = up != backwards(shape)
+    matches = _scope(table, by_thread=shape.by_thread, by_run=shape.by_run)
+    if shape.after:
+        cursor = tuple_(bindparam("after_at"), bindparam("after_ord"))
+        matches.append(place > cursor if up else place < cursor)
+    if shape.before:
+        cursor = tuple_(bindparam("before_at"), bindparam("before_ord"))
+        matches.append(place < cursor if up else place > cursor)
+    order = (table.c.created_at, table.c.ord) if read_up else (table.c.created_at.desc(), table.c.ord.desc())
+    return _data(table).where(*matches).order_by(*order).limit(bindparam("rows"))
+
+
+HISTORY = (
+    select(MESSAGES.c.data)
+    .where(MESSAGES.c.thread_id == bindparam("thread_id"))
+    .order_by(MESSAGES.c.created_at.desc(), MESSAGES.c.ord.desc())
+    .limit(bindparam("rows"))
+)
+STEPS = (
+    select(RUN_STEPS.c.data)
+    .where(RUN_STEPS.c.run_id == bindparam("run_id"))
+    .order_by(RUN_STEPS.c.created_at, RUN_STEPS.c.ord)
+)
+ACTIVE_RUN = _data(RUNS).where(RUNS.c.thread_id == bindparam("thread_id"), RUNS.c.status.in_(_ACTIVE))
+EVENTS = (
+    select(RUN_EVENTS.c.seq, RUN_EVENTS.c.name, RUN_EVENTS.c.data)
+    .where(RUN_EVENTS.c.run_id == bindparam("run_id"), RUN_EVENTS.c.seq > bindparam("after"))
+    .order_by(RUN_EVENTS.c.seq)
+)
+LAST_SEQ = select(func.max(RUN_EVENTS.c.seq)).where(RUN_EVENTS.c.run_id == bindparam("run_id"))
+ADD_EVENT = insert_into(RUN_EVENTS)
+EPOCH = select(RUNS.c.epoch).where(RUNS.c.id == bindparam("row_id"))
+THREAD_EXISTS = select(THREADS.c.id).where(THREADS.c.id == bindparam("row_id"))
+WAITING = _data(RUNS).where(RUNS.c.status == "queued").order_by(RUNS.c.ord).limit(bindparam("rows"))
+LAPSED = (
+    _data(RUNS)
+    .where(
+        RUNS.c.status.in_(("in_progress", "cancelling")),
+        or_(RUNS.c.lease_until.is_(None), RUNS.c.lease_until < bindparam("at")),
+    )
+    .order_by(RUNS.c.ord)
+    .limit(bindparam("rows"))
+)
+OVERDUE = (
+    _data(RUNS)
+    .where(RUNS.c.status.in_(_ACTIVE), RUNS.c.expires_at <= bindparam("at"))
+    .order_by(RUNS.c.ord)
+    .limit(bindparam("rows"))
+)
+EXTEND = (
+    update(RUNS)
+    .where(
+        RUNS.c.id == bindparam("row_id"),
+        RUNS.c.epoch == bindparam("held"),
+        RUNS.c.status.in_(("in_progress", "cancelling")),
+    )
+    .values(lease_until=bindparam("until"))
+)
+
+
+def event_kind(event_name: str) -> type[Thread] | type[Run] | type[RunStep] | type[Message]:
+    """What kind of object an event of this name carries."""
+    if event_name.startswith("thread.message."):
+        return Message
+    if event_name.startswith("thread.run.step."):
+        return RunStep
+    return Run if event_name.startswith("thread.run.") else Thread
+
+

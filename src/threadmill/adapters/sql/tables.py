@@ -1,0 +1,86 @@
+"""The schema. Each object is one row: columns to find and guard it by, and `data`, the object as JSON.
+
+`ord` is the order of insertion: lists sort by (created_at, ord), so rows of one second page correctly (behaviour.md 8.4).
+Alembic's migrations build the same; a test compares.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    text,
+)
+
+METADATA = MetaData()
+
+_ORD = BigInteger().with_variant(Integer, "sqlite")
+
+_ACTIVE = text("status IN ('queued', 'in_progress', 'requires_action', 'cancelling')")
+
+
+def _object_columns() -> list[Column[object]]:
+    return [
+        Column("ord", _ORD, primary_key=True, autoincrement=True),
+        Column("id", String, nullable=False, unique=True),
+        Column("project", String, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("data", LargeBinary, nullable=False),
+    ]
+
+
+def _thread_id() -> Column[object]:
+    return Column("thread_id", String, ForeignKey("threads.id", ondelete="CASCADE"), nullable=False)
+
+
+ASSISTANTS = Table(
+    "assistants", METADATA, *_object_columns(), Index("assistants_page", "project", "created_at", "ord")
+)
+THREADS = Table("threads", METADATA, *_object_columns(), Index("threads_page", "project", "created_at", "ord"))
+RUNS = Table(
+    "runs",
+    METADATA,
+    *_object_columns(),
+    _thread_id(),
+    Column("status", String, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("lease_until", BigInteger),
+    Column("epoch", Integer, nullable=False),
+    Index("runs_page", "thread_id", "created_at", "ord"),
+    # One active run per thread, whatever the code does (ADR-0004).
+    Index("runs_one_active", "thread_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
+    Index("runs_active", "status", "ord", sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
+)
+MESSAGES = Table(
+    "messages",
+    METADATA,
+    *_object_columns(),
+    _thread_id(),
+    Column("run_id", String),
+    Index("messages_page", "thread_id", "created_at", "ord"),
+    Index("messages_run", "run_id", "created_at", "ord"),
+)
+RUN_STEPS = Table(
+    "run_steps",
+    METADATA,
+    *_object_columns(),
+    _thread_id(),
+    Column("run_id", String, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Index("run_steps_page", "run_id", "created_at", "ord"),
+    Index("run_steps_thread", "thread_id"),
+)
+RUN_EVENTS = Table(
+    "run_events",
+    METADATA,
+    Column("run_id", String, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)

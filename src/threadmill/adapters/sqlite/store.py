@@ -1,0 +1,271 @@
+"""The Store and RunQueue ports on one SQLite file."""
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import ClauseElement
+from sqlalchemy.dialects import sqlite
+
+from threadmill.adapters.sql import statements as s
+from threadmill.adapters.sql.codec import decode, encode
+from threadmill.adapters.sql.migrate import migrate
+from threadmill.adapters.sqlite.database import Database, connect, lock
+from threadmill.domain.error import Invalid, LostRace
+from threadmill.domain.event import Event, EventName
+from threadmill.domain.ids import Instant, ProjectId, RunId, ThreadId
+from threadmill.domain.message import Message
+from threadmill.domain.page import Page, PageQuery
+from threadmill.domain.run import Run
+from threadmill.domain.run_step import RunStep
+from threadmill.engine.ports.store import (
+    Delete,
+    Fence,
+    Guard,
+    Insert,
+    R,
+    Row,
+    Scope,
+    StoredEvent,
+    ThreadIsFree,
+    Update,
+    Write,
+    WriteSet,
+)
+
+HOT_RUNS = 4_096
+"""Runs kept decoded, so that pollers cost no thread hop."""
+
+
+class _Statement:
+    """SQL text and parameter order, compiled once from a Core statement."""
+
+    def __init__(self, statement: ClauseElement) -> None:
+        # IN lists of constants are rendered whole; everything else stays a parameter.
+        compiled = statement.compile(
+            dialect=sqlite.dialect(paramstyle="named"), compile_kwargs={"render_postcompile": True}
+        )
+        self.sql: str = str(compiled)
+        self.constants: dict[str, Any] = {n: value for n, value in compiled.params.items() if value is not None}
+
+    def run(self, cursor: sqlite3.Cursor, **parameters: object) -> sqlite3.Cursor:
+        """Execute with the parameters by name."""
+        return cursor.execute(self.sql, {**self.constants, **parameters})
+
+
+@cache
+def _insert(kind: type[Row]) -> _Statement:
+    return _Statement(s.insert_into(s.TABLE_OF[kind]))
+
+
+@cache
+def _update(kind: type[Row]) -> _Statement:
+    return _Statement(s.update_of(s.TABLE_OF[kind]))
+
+
+@cache
+def _delete(kind: type[Row]) -> _Statement:
+    return _Statement(s.delete_from(s.TABLE_OF[kind]))
+
+
+@cache
+def _get(kind: type[Row]) -> _Statement:
+    return _Statement(s.row_by_id(kind))
+
+
+@cache
+def _position(kind: type[Row], by_thread: bool, by_run: bool) -> _Statement:  # noqa: FBT001 - a cache key
+    return _Statement(s.position(kind, by_thread=by_thread, by_run=by_run))
+
+
+@cache
+def _page(shape: s.PageShape) -> _Statement:
+    return _Statement(s.page(shape))
+
+
+_HISTORY = _Statement(s.HISTORY)
+_STEPS = _Statement(s.STEPS)
+_ACTIVE_RUN = _Statement(s.ACTIVE_RUN)
+_EVENTS = _Statement(s.EVENTS)
+_LAST_SEQ = _Statement(s.LAST_SEQ)
+_ADD_EVENT = _Statement(s.ADD_EVENT)
+_EPOCH = _Statement(s.EPOCH)
+_THREAD_EXISTS = _Statement(s.THREAD_EXISTS)
+_WAITING = _Statement(s.WAITING)
+_LAPSED = _Statement(s.LAPSED)
+_OVERDUE = _Statement(s.OVERDUE)
+_EXTEND = _Statement(s.EXTEND)
+
+
+class SqliteStore:
+    """See the ports `Store` and `RunQueue`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database: Database = database
+        self._hot: OrderedDict[RunId, Run] = OrderedDict()
+
+    @classmethod
+    async def open(cls, path: Path) -> "SqliteStore":
+        """Open or create the file and bring its schema up to date. Raises DatabaseInUse, Unavailable."""
+        descriptor = lock(path)
+        migrate(f"sqlite:///{path}")
+        return cls(Database(path, descriptor, connect(path)))
+
+    async def close(self) -> None:
+        """Finish pending writes and let go of the file."""
+        await self._database.close()
+
+    async def apply(self, write_set: WriteSet) -> int:
+        """See the port."""
+        first = await self._database.write(lambda cursor: _apply(cursor, write_set))
+        self._remember(write_set.writes)
+        return first
+
+    def _remember(self, writes: Sequence[Write]) -> None:
+        for write in writes:
+            if isinstance(write, Delete):
+                self._hot.clear()  # rare, and a cascade may have taken any of them
+            elif isinstance(write.row, Run):
+                held = self._hot.get(write.row.id)
+                if held is None or held.version < write.row.version:
+                    self._hot[write.row.id] = write.row
+                if len(self._hot) > HOT_RUNS:
+                    self._hot.popitem(last=False)
+
+    async def get(self, kind: type[R], project: ProjectId, object_id: str) -> R | None:
+        """See the port."""
+        if kind is Run and (hot := self._hot.get(RunId(object_id))) is not None:
+            return cast("R", hot) if hot.project == project else None
+
+        def read(cursor: sqlite3.Cursor) -> R | None:
+            found = _get(kind).run(cursor, row_id=object_id, project=project).fetchone()
+            return None if found is None else _row(kind, found)
+
+        return await self._database.read(read)
+
+    async def page(self, kind: type[R], scope: Scope, query: PageQuery) -> Page[R]:
+        """See the port."""
+        return await self._database.read(lambda cursor: _read_page(cursor, kind, scope, query))
+
+    async def history(self, thread_id: ThreadId, newest: int | None = None) -> Sequence[Message]:
+        """See the port."""
+        rows = -1 if newest is None else newest
+        found = await self._all(_HISTORY, thread_id=thread_id, rows=rows)
+        return [decode(Message, data) for (data,) in reversed(found)]
+
+    async def steps(self, run_id: RunId) -> Sequence[RunStep]:
+        """See the port."""
+        return [decode(RunStep, data) for (data,) in await self._all(_STEPS, run_id=run_id)]
+
+    async def active_run(self, thread_id: ThreadId) -> Run | None:
+        """See the port."""
+        found = await self._all(_ACTIVE_RUN, thread_id=thread_id)
+        return _row(Run, found[0]) if found else None
+
+    async def events(self, run_id: RunId, after: int = 0) -> Sequence[StoredEvent]:
+        """See the port."""
+        found = await self._all(_EVENTS, run_id=run_id, after=after)
+        return [StoredEvent(seq, _event(name, data)) for seq, name, data in found]
+
+    async def waiting(self, limit: int) -> Sequence[Run]:
+        """See the port."""
+        return [_row(Run, row) for row in await self._all(_WAITING, rows=limit)]
+
+    async def lapsed(self, at: Instant, limit: int) -> Sequence[Run]:
+        """See the port."""
+        return [_row(Run, row) for row in await self._all(_LAPSED, at=at, rows=limit)]
+
+    async def overdue(self, at: Instant, limit: int) -> Sequence[Run]:
+        """See the port."""
+        return [_row(Run, row) for row in await self._all(_OVERDUE, at=at, rows=limit)]
+
+    async def extend(self, run_id: RunId, epoch: int, until: Instant) -> bool:
+        """See the port."""
+
+        def write(cursor: sqlite3.Cursor) -> bool:
+            return _EXTEND.run(cursor, row_id=run_id, held=epoch, until=until).rowcount == 1
+
+        held = await self._database.write(write)
+        if held and (hot := self._hot.get(run_id)) is not None and hot.epoch == epoch:
+            self._hot[run_id] = replace(hot, lease_until=until)
+        return held
+
+    async def _all(self, statement: _Statement, **parameters: object) -> list[tuple[Any, ...]]:
+        return await self._database.read(lambda cursor: statement.run(cursor, **parameters).fetchall())
+
+
+def _apply(cursor: sqlite3.Cursor, write_set: WriteSet) -> int:
+    """One write set inside its savepoint: guards, rows, events."""
+    for guard in write_set.guards:
+        _check(cursor, guard)
+    for write in write_set.writes:
+        _write(cursor, write)
+    if not write_set.events or write_set.run_id is None:
+        return 0
+    first: int = (_LAST_SEQ.run(cursor, run_id=write_set.run_id).fetchone()[0] or 0) + 1
+    for seq, event in enumerate(write_set.events, first):
+        data = encode(event.subject)
+        _ADD_EVENT.run(cursor, run_id=write_set.run_id, seq=seq, name=event.name.value, data=data)
+    return first
+
+
+def _check(cursor: sqlite3.Cursor, guard: Guard) -> None:
+    match guard:
+        case Fence(run_id, epoch):
+            found = _EPOCH.run(cursor, row_id=run_id).fetchone()
+            if found is None or found[0] != epoch:
+                raise LostRace(f"the claim of {run_id} is not epoch {epoch} any more")
+        case ThreadIsFree(thread_id):
+            if _THREAD_EXISTS.run(cursor, row_id=thread_id).fetchone() is None:
+                raise LostRace(f"{thread_id} is gone")
+            if _ACTIVE_RUN.run(cursor, thread_id=thread_id).fetchone() is not None:
+                raise LostRace(f"{thread_id} has an active run")
+
+
+def _write(cursor: sqlite3.Cursor, write: Write) -> None:
+    match write:
+        case Insert(row):
+            _insert(type(row)).run(cursor, data=encode(row), **s.columns_of(row))
+        case Update(row, expected):
+            columns = s.columns_of(row)
+            done = _update(type(row)).run(cursor, row_id=row.id, expected=expected, data=encode(row), **columns)
+            if done.rowcount != 1:
+                raise LostRace(f"{row.id} is not version {expected} any more")
+        case Delete(kind, object_id):
+            if _delete(kind).run(cursor, row_id=object_id).rowcount != 1:
+                raise LostRace(f"{object_id} is gone")
+
+
+def _row(kind: type[R], found: tuple[Any, ...]) -> R:
+    row = decode(kind, found[0])
+    if isinstance(row, Run):
+        # Heartbeats change these columns alone.
+        return cast("R", replace(row, lease_until=found[1], epoch=found[2]))
+    return row
+
+
+def _event(name: str, data: bytes) -> Event:
+    return Event(EventName(name), decode(s.event_kind(name), data))
+
+
+def _read_page(cursor: sqlite3.Cursor, kind: type[R], scope: Scope, query: PageQuery) -> Page[R]:
+    by_thread, by_run = scope.thread_id is not None, scope.run_id is not None
+    values = {"project": scope.project, "thread_id": scope.thread_id, "run_id": scope.run_id}
+    place: dict[str, int] = {}
+    for param, cursor_id in (("after", query.after), ("before", query.before)):
+        if cursor_id is None:
+            continue
+        at = _position(kind, by_thread, by_run).run(cursor, row_id=cursor_id, **values).fetchone()
+        if at is None:
+            raise Invalid(f"No object found with id '{cursor_id}' in this list.", param=param, code="invalid_value")
+        place |= {f"{param}_at": at[0], f"{param}_ord": at[1]}
+    shape = s.PageShape(kind, by_thread, by_run, query.order, query.after is not None, query.before is not None)
+    found = _page(shape).run(cursor, rows=query.limit + 1, **values, **place).fetchall()
+    items = [_row(kind, row) for row in found[: query.limit]]
+    if s.backwards(shape):
+        items.reverse()
+    return Page(items, has_more=len(found) > query.limit)

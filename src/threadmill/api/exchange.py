@@ -1,0 +1,48 @@
+"""What every route does: read a bounded body, know the project, answer ready JSON."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from threadmill.domain.error import Invalid
+from threadmill.domain.ids import ProjectId
+from threadmill.engine.engine import Engine
+
+POLL_AFTER = {"openai-poll-after-ms": "100"}
+"""Sent with an active run: SDK pollers ask again after 100 ms in place of their 1 to 5 s (behaviour.md 8.1)."""
+
+
+class BodyTooLarge(Invalid):
+    """The request body is larger than this server takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What routes are built from."""
+
+    engine: Engine
+    max_body_bytes: int
+
+
+def project_of(request: Request) -> ProjectId:
+    """The project the gate found."""
+    return request.scope["state"]["project"]
+
+
+async def body_of(edge: Edge, request: Request) -> bytes:
+    """The whole body. Raises BodyTooLarge before more than the limit is held in memory."""
+    pieces: list[bytes] = []
+    left = edge.max_body_bytes
+    async for piece in request.stream():
+        left -= len(piece)
+        if left < 0:
+            text = f"Your request body is too large. The maximum is {edge.max_body_bytes} bytes."
+            raise BodyTooLarge(text, code="request_too_large")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def answer(body: bytes, headers: dict[str, str] | None = None) -> Response:
+    """200 with ready JSON."""
+    return Response(body, media_type="application/json", headers=headers)
