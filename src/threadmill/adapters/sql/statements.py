@@ -5,11 +5,11 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ClauseElement, Select, Table, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 
-from threadmill.adapters.sql.tables import ASSISTANTS, MESSAGES, RUN_EVENTS, RUN_STEPS, RUNS, THREADS
+from threadmill.adapters.sql.tables import ACTIVE, ASSISTANTS, MESSAGES, RUN_EVENTS, RUN_STEPS, RUNS, THREADS
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.message import Message
 from threadmill.domain.page import Order
-from threadmill.domain.run import ACTIVE, Run
+from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
 from threadmill.engine.ports.store import Row
@@ -24,7 +24,7 @@ TABLE_OF: dict[type[Row], Table] = {
     RunStep: RUN_STEPS,
 }
 
-_ACTIVE = tuple(status.value for status in ACTIVE)
+_EXECUTING = or_(RUNS.c.status == "in_progress", RUNS.c.status == "cancelling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ STEPS = (
     .where(RUN_STEPS.c.run_id == bindparam("run_id"))
     .order_by(RUN_STEPS.c.created_at, RUN_STEPS.c.ord)
 )
-ACTIVE_RUN = _data(RUNS).where(RUNS.c.thread_id == bindparam("thread_id"), RUNS.c.status.in_(_ACTIVE))
+ACTIVE_RUN = _data(RUNS).where(RUNS.c.thread_id == bindparam("thread_id"), ACTIVE)
 EVENTS = (
     select(RUN_EVENTS.c.seq, RUN_EVENTS.c.name, RUN_EVENTS.c.data)
     .where(RUN_EVENTS.c.run_id == bindparam("run_id"), RUN_EVENTS.c.seq > bindparam("after"))
@@ -153,11 +153,12 @@ LAST_SEQ = select(func.max(RUN_EVENTS.c.seq)).where(RUN_EVENTS.c.run_id == bindp
 ADD_EVENT = insert_into(RUN_EVENTS)
 EPOCH = select(RUNS.c.epoch).where(RUNS.c.id == bindparam("row_id"))
 THREAD_EXISTS = select(THREADS.c.id).where(THREADS.c.id == bindparam("row_id"))
-WAITING = _data(RUNS).where(RUNS.c.status == "queued").order_by(RUNS.c.ord).limit(bindparam("rows"))
+WAITING = _data(RUNS).where(ACTIVE, RUNS.c.status == "queued").order_by(RUNS.c.ord).limit(bindparam("rows"))
 LAPSED = (
     _data(RUNS)
     .where(
-        RUNS.c.status.in_(("in_progress", "cancelling")),
+        ACTIVE,
+        _EXECUTING,
         or_(RUNS.c.lease_until.is_(None), RUNS.c.lease_until < bindparam("at")),
     )
     .order_by(RUNS.c.ord)
@@ -165,7 +166,7 @@ LAPSED = (
 )
 OVERDUE = (
     _data(RUNS)
-    .where(RUNS.c.status.in_(_ACTIVE), RUNS.c.expires_at <= bindparam("at"))
+    .where(ACTIVE, RUNS.c.expires_at <= bindparam("at"))
     .order_by(RUNS.c.ord)
     .limit(bindparam("rows"))
 )
@@ -174,7 +175,7 @@ EXTEND = (
     .where(
         RUNS.c.id == bindparam("row_id"),
         RUNS.c.epoch == bindparam("held"),
-        RUNS.c.status.in_(("in_progress", "cancelling")),
+        _EXECUTING,
     )
     .values(lease_until=bindparam("until"))
 )

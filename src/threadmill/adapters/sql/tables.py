@@ -21,7 +21,8 @@ METADATA = MetaData()
 
 _ORD = BigInteger().with_variant(Integer, "sqlite")
 
-_ACTIVE = text("status IN ('queued', 'in_progress', 'requires_action', 'cancelling')")
+ACTIVE = text("status IN ('queued', 'in_progress', 'requires_action', 'cancelling')")
+"""Which runs are active, in the very words of the partial indexes: queries say the same, or they are not used."""
 
 
 def _object_columns() -> list[Column[object]]:
@@ -54,8 +55,8 @@ RUNS = Table(
     Column("epoch", Integer, nullable=False),
     Index("runs_page", "thread_id", "created_at", "ord"),
     # One active run per thread, whatever the code does (ADR-0004).
-    Index("runs_one_active", "thread_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
-    Index("runs_active", "status", "ord", sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
+    Index("runs_one_active", "thread_id", unique=True, sqlite_where=ACTIVE, postgresql_where=ACTIVE),
+    Index("runs_active", "status", "ord", sqlite_where=ACTIVE, postgresql_where=ACTIVE),
 )
 MESSAGES = Table(
     "messages",

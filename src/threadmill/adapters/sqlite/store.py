@@ -45,12 +45,9 @@ class _Statement:
     """SQL text and parameter order, compiled once from a Core statement."""
 
     def __init__(self, statement: ClauseElement) -> None:
-        # IN lists of constants are rendered whole; everything else stays a parameter.
-        compiled = statement.compile(
-            dialect=sqlite.dialect(paramstyle="named"), compile_kwargs={"render_postcompile": True}
-        )
+        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="named"))
         self.sql: str = str(compiled)
-        self.constants: dict[str, Any] = {n: value for n, value in compiled.params.items() if value is not None}
+        self.constants: dict[str, Any] = {n: value for n, value in (compiled.params or {}).items() if value is not None}
 
     def run(self, cursor: sqlite3.Cursor, **parameters: object) -> sqlite3.Cursor:
         """Execute with the parameters by name."""
