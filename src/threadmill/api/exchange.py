@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from threadmill.domain.error import Invalid
-from threadmill.domain.ids import ProjectId
+from threadmill.domain.ids import ProjectId, ThreadId
 from threadmill.engine.engine import Engine
+from threadmill.wire.request.objects import check_id
 
 POLL_AFTER = {"openai-poll-after-ms": "100"}
 """Sent with an active run: SDK pollers ask again after 100 ms in place of their 1 to 5 s (behaviour.md 8.1)."""
@@ -46,3 +47,8 @@ async def body_of(edge: Edge, request: Request) -> bytes:
 def answer(body: bytes, headers: dict[str, str] | None = None) -> Response:
     """200 with ready JSON."""
     return Response(body, media_type="application/json", headers=headers)
+
+
+def thread_id_of(request: Request) -> ThreadId:
+    """The path's thread id. Raises Invalid for what cannot be one."""
+    return ThreadId(check_id(request.path_params["thread_id"], "thread_id"))

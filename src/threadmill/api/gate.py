@@ -49,7 +49,7 @@ class Gate:
         try:
             self._admit(scope, request_id)
         except ThreadmillError as error:
-            status, body = error_response(error, request_id)
+            status, body = error_response(error)
             headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
             await send_with_headers({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,1 @@
+"""The API's shapes: domain <-> JSON and SSE, nothing else."""

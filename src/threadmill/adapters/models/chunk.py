@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from threadmill.adapters.models.complaint import Complaint, InBand, complaint_in
+from threadmill.adapters.models.complaint import complaint_in, failure
 from threadmill.domain.outcome import ErrorCode, Usage
 from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError, Piece, RefusalPiece
 
@@ -89,12 +89,14 @@ _DONE = b"[DONE]"
 class Translator:
     """Events of one answer in, pieces out. Knows which call a piece belongs to and whether the answer came to its end.
 
-    Raises ModelError for what is no chunk, InBand for an error the upstream sent inside its answer.
+    An error inside the answer, or what is no chunk, becomes `trouble`; nothing behind it is read.
     """
 
-    __slots__ = ("_indexes", "_last", "_usage", "done", "finished")
+    __slots__ = ("_indexes", "_last", "_model", "_usage", "done", "finished", "trouble")
 
-    def __init__(self) -> None:
+    def __init__(self, model: str) -> None:
+        self.trouble: ModelError | None = None
+        self._model: str = model
         self.done: bool = False
         self.finished: bool = False
         self._usage: Usage | None = None
@@ -108,14 +110,14 @@ class Translator:
             try:
                 chunk = _decode(event)
             except (msgspec.DecodeError, UnicodeDecodeError):
-                if self._ends(event):
+                if self._is_over(event):
                     break
-                raise ModelError(ErrorCode.SERVER_ERROR, "The upstream sent a chunk that is not valid.") from None
-            choices = chunk.choices
-            if choices:
-                self._choice(choices[0], pieces)
-            elif chunk.error is not None or chunk.object == "error":
-                raise InBand(self._complaint(event))
+                continue
+            if chunk.error is not None or chunk.object == "error":
+                self.trouble = failure(complaint_in(event), self._model)
+                break
+            if chunk.choices:
+                self._choice(chunk.choices[0], pieces)
             if chunk.usage is not None:
                 self._usage = _spent(chunk.usage)
         return pieces
@@ -129,20 +131,24 @@ class Translator:
             pieces.append(self._usage)
         return pieces
 
-    def _ends(self, event: bytes) -> bool:
-        self.done = event.strip() == _DONE
-        return self.done or not event.strip()
-
-    def _complaint(self, event: bytes) -> Complaint:
-        return complaint_in(event)
+    def _is_over(self, event: bytes) -> bool:
+        """What is no chunk: the end mark, nothing at all, or an error."""
+        text = event.strip()
+        if not text:
+            return False
+        if text == _DONE:
+            self.done = True
+        else:
+            self.trouble = ModelError(ErrorCode.SERVER_ERROR, "The upstream sent a chunk that is not valid.")
+        return True
 
     def _choice(self, choice: _Choice, pieces: list[Piece]) -> None:
         if choice.index:
             return
         said = choice.delta or choice.message
         if said is not None:
-            if said.content:
-                pieces.append(said.content if isinstance(said.content, str) else _joined(said.content))
+            if said.content and (text := said.content if isinstance(said.content, str) else _joined(said.content)):
+                pieces.append(text)
             if said.refusal is not None or said.tool_calls is not None or said.function_call is not None:
                 self._rare(said, pieces)
         if choice.finish_reason is not None and not self.finished:

@@ -1,0 +1,67 @@
+"""build_app(): engine -> ASGI. Routes, gate and error handlers in one screen."""
+
+import logging
+from collections.abc import Callable
+
+from fastapi import APIRouter, FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from threadmill.api.auth import Keys
+from threadmill.api.exchange import BodyTooLarge, Edge
+from threadmill.api.gate import Gate
+from threadmill.api.routes.assistants import AssistantRoutes
+from threadmill.api.routes.messages import MessageRoutes
+from threadmill.api.routes.runs import RunRoutes
+from threadmill.api.routes.system import SystemRoutes
+from threadmill.api.routes.threads import ThreadRoutes
+from threadmill.domain.error import ThreadmillError
+from threadmill.wire.error import crash_response, error_response, unknown_url, wrong_method
+
+LOG = logging.getLogger("threadmill.api")
+
+NOT_FOUND, WRONG_METHOD, TOO_LARGE = 404, 405, 413
+
+
+def build_app(edge: Edge, keys: Keys, metrics: Callable[[], bytes]) -> FastAPI:
+    """The whole API. `metrics` gives Prometheus' text."""
+    # The API is described by the pinned spec, not by what FastAPI could guess (docs/reference).
+    app = FastAPI(title="Threadmill", openapi_url=None, docs_url=None, redoc_url=None)
+    router = APIRouter()
+    for routes in (
+        RunRoutes(edge),
+        MessageRoutes(edge),
+        ThreadRoutes(edge),
+        AssistantRoutes(edge),
+        SystemRoutes(edge, metrics),
+    ):
+        routes.add_to(router)
+    app.include_router(router)
+    app.add_exception_handler(ThreadmillError, _known)
+    app.add_exception_handler(HTTPException, _unroutable)
+    app.add_exception_handler(Exception, _unforeseen)
+    app.add_middleware(Gate, keys=keys)
+    return app
+
+
+def _json(status: int, body: bytes) -> Response:
+    return Response(body, status, media_type="application/json")
+
+
+async def _known(_: Request, error: Exception) -> Response:
+    known = error if isinstance(error, ThreadmillError) else ThreadmillError(str(error))
+    status, body = error_response(known)
+    return _json(TOO_LARGE if isinstance(known, BodyTooLarge) else status, body)
+
+
+async def _unroutable(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else NOT_FOUND
+    tell = wrong_method if status == WRONG_METHOD else unknown_url
+    return _json(*tell(request.method, request.url.path))
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    request_id: str = request.scope.get("state", {}).get("request_id", "unknown")
+    LOG.error("request %s failed", request_id, exc_info=error)
+    return _json(*crash_response(request_id))

@@ -1,0 +1,122 @@
+"""Step 1 of a run: /v1/threads/{id}/runs, /v1/threads/runs, and the runs' steps."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from threadmill.api.exchange import POLL_AFTER, Edge, answer, body_of, project_of, thread_id_of
+from threadmill.api.sse import EventStream
+from threadmill.domain.ids import RunId, RunStepId
+from threadmill.domain.run import Run
+from threadmill.engine import runs
+from threadmill.engine.runs import Accepted
+from threadmill.wire import object as o
+from threadmill.wire.request.body import parse
+from threadmill.wire.request.objects import (
+    CreateRun,
+    CreateThreadAndRun,
+    Modify,
+    SubmitToolOutputs,
+    check_id,
+    includes_content,
+    page_query,
+)
+
+_EVERY = "/v1/threads/{thread_id}/runs"
+_ONE = f"{_EVERY}/{{run_id}}"
+
+
+class RunRoutes:
+    """Runs: create, list, retrieve, modify, cancel, submit tool outputs; steps: list, retrieve."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge: Edge = edge
+
+    def add_to(self, router: APIRouter) -> None:
+        """Register all of them; `/threads/runs` before `/threads/{id}`."""
+        router.add_api_route("/v1/threads/runs", self.create_with_thread, methods=["POST"])
+        router.add_api_route(_ONE, self.retrieve, methods=["GET"])
+        router.add_api_route(_EVERY, self.create, methods=["POST"])
+        router.add_api_route(_EVERY, self.page, methods=["GET"])
+        router.add_api_route(_ONE, self.modify, methods=["POST"])
+        router.add_api_route(f"{_ONE}/cancel", self.cancel, methods=["POST"])
+        router.add_api_route(f"{_ONE}/submit_tool_outputs", self.submit_tool_outputs, methods=["POST"])
+        router.add_api_route(f"{_ONE}/steps", self.step_page, methods=["GET"])
+        router.add_api_route(f"{_ONE}/steps/{{step_id}}", self.retrieve_step, methods=["GET"])
+
+    async def create(self, request: Request) -> Response:
+        """POST …/runs."""
+        thread_id = thread_id_of(request)
+        includes_content(request.query_params.getlist("include[]"))
+        body = parse(CreateRun, await body_of(self._edge, request))
+        accepted = await runs.create(self._edge.engine, project_of(request), thread_id, body.to_domain())
+        return self._accepted(accepted, stream=body.stream is True)
+
+    async def create_with_thread(self, request: Request) -> Response:
+        """POST /threads/runs."""
+        body = parse(CreateThreadAndRun, await body_of(self._edge, request))
+        thread, new = body.to_domain()
+        accepted = await runs.create_with_thread(self._edge.engine, project_of(request), thread, new)
+        return self._accepted(accepted, stream=body.stream is True)
+
+    async def submit_tool_outputs(self, request: Request) -> Response:
+        """POST …/submit_tool_outputs."""
+        thread_id, run_id = thread_id_of(request), _run_id(request)
+        body = parse(SubmitToolOutputs, await body_of(self._edge, request))
+        accepted = await runs.submit_tool_outputs(
+            self._edge.engine, project_of(request), thread_id, run_id, body.to_domain()
+        )
+        return self._accepted(accepted, stream=body.stream is True)
+
+    def _accepted(self, accepted: Accepted, *, stream: bool) -> Response:
+        if stream:
+            return EventStream(self._edge.engine.ports.log, accepted.run.id, accepted.after)
+        return _run(accepted.run)
+
+    async def page(self, request: Request) -> Response:
+        """GET …/runs."""
+        query = page_query(request.query_params)
+        page = await runs.page(self._edge.engine, project_of(request), thread_id_of(request), query)
+        return answer(o.rest(o.listing(map(o.run, page.items), has_more=page.has_more)))
+
+    async def retrieve(self, request: Request) -> Response:
+        """GET …/runs/{id}."""
+        return _run(await self._found(request))
+
+    async def _found(self, request: Request) -> Run:
+        return await runs.retrieve(self._edge.engine, project_of(request), thread_id_of(request), _run_id(request))
+
+    async def modify(self, request: Request) -> Response:
+        """POST …/runs/{id}."""
+        thread_id, run_id = thread_id_of(request), _run_id(request)
+        metadata = parse(Modify, await body_of(self._edge, request), may_be_empty=True).metadata
+        return _run(await runs.modify(self._edge.engine, project_of(request), thread_id, run_id, metadata))
+
+    async def cancel(self, request: Request) -> Response:
+        """POST …/cancel."""
+        thread_id, run_id = thread_id_of(request), _run_id(request)
+        return _run(await runs.cancel(self._edge.engine, project_of(request), thread_id, run_id))
+
+    async def step_page(self, request: Request) -> Response:
+        """GET …/steps."""
+        content = includes_content(request.query_params.getlist("include[]"))
+        run, query = await self._found(request), page_query(request.query_params)
+        page = await runs.step_page(self._edge.engine, project_of(request), run, query)
+        shown = (o.run_step(step, run_ended=run.is_terminal, include_content=content) for step in page.items)
+        return answer(o.rest(o.listing(shown, has_more=page.has_more)))
+
+    async def retrieve_step(self, request: Request) -> Response:
+        """GET …/steps/{id}."""
+        content = includes_content(request.query_params.getlist("include[]"))
+        step_id = RunStepId(check_id(request.path_params["step_id"], "step_id"))
+        run = await self._found(request)
+        step = await runs.retrieve_step(self._edge.engine, project_of(request), run, step_id)
+        return answer(o.rest(o.run_step(step, run_ended=run.is_terminal, include_content=content)))
+
+
+def _run(run: Run) -> Response:
+    return answer(o.rest(o.run(run)), None if run.is_terminal else POLL_AFTER)
+
+
+def _run_id(request: Request) -> RunId:
+    return RunId(check_id(request.path_params["run_id"], "run_id"))

@@ -1,0 +1,57 @@
+"""/v1/threads, and our list of them."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from threadmill.api.exchange import Edge, answer, body_of, project_of, thread_id_of
+from threadmill.engine import threads
+from threadmill.wire import object as o
+from threadmill.wire.request.body import parse
+from threadmill.wire.request.objects import CreateThread, ModifyThread, page_query
+
+
+class ThreadRoutes:
+    """Threads: create, list (ours), retrieve, modify, delete."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge: Edge = edge
+
+    def add_to(self, router: APIRouter) -> None:
+        """Register all of them."""
+        one = "/v1/threads/{thread_id}"
+        router.add_api_route("/v1/threads", self.create, methods=["POST"])
+        router.add_api_route("/v1/threads", self.page, methods=["GET"])
+        router.add_api_route(one, self.retrieve, methods=["GET"])
+        router.add_api_route(one, self.modify, methods=["POST"])
+        router.add_api_route(one, self.delete, methods=["DELETE"])
+
+    async def create(self, request: Request) -> Response:
+        """POST /threads."""
+        body = parse(CreateThread, await body_of(self._edge, request), may_be_empty=True)
+        made = await threads.create(self._edge.engine, project_of(request), body.to_domain())
+        return answer(o.rest(o.thread(made)))
+
+    async def page(self, request: Request) -> Response:
+        """GET /threads."""
+        page = await threads.page(self._edge.engine, project_of(request), page_query(request.query_params))
+        shown = (o.thread(thread, fetched=True) for thread in page.items)
+        return answer(o.rest(o.listing(shown, has_more=page.has_more)))
+
+    async def retrieve(self, request: Request) -> Response:
+        """GET /threads/{id}."""
+        found = await threads.retrieve(self._edge.engine, project_of(request), thread_id_of(request))
+        return answer(o.rest(o.thread(found, fetched=True)))
+
+    async def modify(self, request: Request) -> Response:
+        """POST /threads/{id}."""
+        thread_id = thread_id_of(request)
+        patch = parse(ModifyThread, await body_of(self._edge, request), may_be_empty=True).to_domain()
+        changed = await threads.modify(self._edge.engine, project_of(request), thread_id, patch)
+        return answer(o.rest(o.thread(changed)))
+
+    async def delete(self, request: Request) -> Response:
+        """DELETE /threads/{id}."""
+        thread_id = thread_id_of(request)
+        await threads.delete(self._edge.engine, project_of(request), thread_id)
+        return answer(o.rest(o.deleted(thread_id, "thread")))
