@@ -3,17 +3,17 @@
 import asyncio
 import ipaddress
 import logging
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from fastapi import FastAPI
 
 from threadmill.adapters.memory.event_log import LocalEventLog
-from threadmill.adapters.models.openai_compatible import OpenAICompatible
+from threadmill.adapters.models.openai_compatible import OpenAICompatible, Timeouts, UpstreamSettings
 from threadmill.adapters.models.rehearsal import Rehearsal
-from threadmill.adapters.models.router import Models
+from threadmill.adapters.models.router import Catalogue, Models, Route
 from threadmill.adapters.models.tokens import BpeTokens
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.clock import RandomIds, SystemClock
@@ -24,7 +24,7 @@ from threadmill.api.exchange import Edge
 from threadmill.engine.engine import Engine
 from threadmill.engine.ports.bundle import EngineSettings, Ports
 from threadmill.engine.worker import Worker
-from threadmill.settings import Settings, SettingsError
+from threadmill.settings import ConfigFile, Settings, SettingsError, Upstream
 
 LOG = logging.getLogger("threadmill")
 
@@ -50,9 +50,11 @@ def check(settings: Settings) -> None:
             f"No API keys are set, so the server listens on loopback only, not on {server.host}. "
             "Set THREADMILL_API_KEYS=<key> to open it to the network, or use --host 127.0.0.1."
         )
-    url = server.database_url
-    if url and not url.startswith("sqlite:"):
-        raise SettingsError("THREADMILL_DATABASE_URL: PostgreSQL is not supported yet; leave it unset to use SQLite.")
+    if server.database_url and not server.database_url.startswith("sqlite:///"):
+        raise SettingsError(
+            "THREADMILL_DATABASE_URL must begin with sqlite:/// (PostgreSQL is not supported yet); "
+            "leave it unset to keep the database in the data directory."
+        )
     if server.role != "all":
         raise SettingsError("--role api|worker needs PostgreSQL, which is not supported yet; use --role all.")
 
@@ -66,20 +68,28 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def database_path(settings: Settings) -> Path:
+    """The SQLite file."""
+    url = settings.server.database_url
+    return Path(url.removeprefix("sqlite:///")) if url else settings.server.data_dir / "threadmill.db"
+
+
 @asynccontextmanager
-async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
-    """Open the store, rescue orphaned runs, tend the worker; close all in order at the end."""
+async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
+    """Open the store, rescue orphaned runs, tend the worker; close all in order at the end.
+
+    Raises SettingsError, Unavailable.
+    """
     check(settings)
-    store = await SqliteStore.open(_database_path(settings))
-    models = Models(settings)
-    metrics = PrometheusMetrics()
-    ports = Ports(
-        store, store, LocalEventLog(store), models, SystemClock(), RandomIds(), BpeTokens(), metrics
-    )
-    engine = _engine(ports, settings)
+    store = await SqliteStore.open(database_path(settings))
+    tokens, metrics = BpeTokens(), PrometheusMetrics()
+    models = _models(settings.config, tokens)
+    clock, ids = SystemClock(), RandomIds()
+    ports = Ports(store, store, LocalEventLog(store), models, clock, ids, tokens, metrics)
+    engine = _engine(ports, settings.config)
+    await engine.rescue_orphans()
     tending = asyncio.create_task(engine.tend())
     try:
-        await engine.rescue_orphans()
         edge = Edge(engine, settings.config.limits.max_body_bytes)
         yield Assembly(build_app(edge, Keys(settings.api_keys), metrics.text), engine)
     finally:
@@ -88,3 +98,35 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         await engine.worker.drain(0)
         await models.close()
         await store.close()
+
+
+def _engine(ports: Ports, config: ConfigFile) -> Engine:
+    limits = config.limits
+    settings = EngineSettings(
+        run_ttl=limits.run_ttl_seconds,
+        lease=limits.lease_seconds,
+        max_turns=limits.max_turns,
+        max_runs=limits.max_runs,
+    )
+
+    def report(text: str, error: BaseException | None) -> None:
+        LOG.error("%s", text, exc_info=error)
+
+    return Engine(ports, settings, Worker(ports, settings, report), report)
+
+
+def _models(config: ConfigFile, tokens: BpeTokens) -> Models:
+    routes = [Route(OpenAICompatible(_upstream(given)), given.models) for given in config.upstreams]
+    windows = {name: model.context_window for name, model in config.models.items()}
+    return Models(routes, Rehearsal(tokens), Catalogue(config.aliases, windows))
+
+
+def _upstream(given: Upstream) -> UpstreamSettings:
+    return UpstreamSettings(
+        name=given.name,
+        base_url=given.base_url,
+        api_key=given.api_key,
+        ca_file=given.ca_file,
+        max_tokens_field=given.max_tokens_field,
+        timeouts=Timeouts(given.connect_seconds, given.first_token_seconds, given.between_tokens_seconds),
+    )

@@ -1,0 +1,105 @@
+"""`threadmill serve` and `threadmill migrate`."""
+
+import asyncio
+import json
+import logging
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from threadmill.adapters.sql.migrate import migrate
+from threadmill.adapters.sqlite.database import lock
+from threadmill.api.server import Server, config
+from threadmill.bootstrap import assemble, check, database_path
+from threadmill.settings import ServerSettings, Settings, SettingsError, load
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's time, level, logger and text; a traceback if there is one."""
+        line: dict[str, Any] = {
+            "at": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def settings_for(**options: Any) -> Settings:
+    """Settings of the environment, with command line options on top. Raises SettingsError."""
+    settings = load()
+    given = {name: value for name, value in options.items() if value is not None}
+    if given.get("role", "all") not in ("all", "api", "worker"):
+        raise SettingsError(f"--role is '{given['role']}'; it must be all, api or worker.")
+    server: ServerSettings = replace(settings.server, **given)
+    return replace(settings, server=server)
+
+
+def run_server(**options: Any) -> None:
+    """Serve until SIGINT or SIGTERM. Raises SettingsError, Unavailable before anything listens."""
+    settings = settings_for(**options)
+    _log_to_stderr(settings.server.log_format)
+    check(settings)
+    listener = _listen(settings.server)
+    uvloop.run(_serve(settings, listener))
+
+
+def _log_to_stderr(log_format: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(JsonFormatter() if log_format == "json" else text)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def _listen(server: ServerSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((server.host, server.port))
+    except OSError as error:
+        listener.close()
+        text = f"Cannot listen on {server.host}:{server.port}: {error.strerror}. Choose another with --port."
+        raise SettingsError(text) from None
+    return listener
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    async with assemble(settings) as assembly:
+        seconds = settings.config.limits.drain_seconds
+
+        def ready() -> None:
+            _greet(settings, listener.getsockname()[1])
+
+        await Server(config(assembly.app), lambda: assembly.drain(seconds), ready).serve([listener])
+        await asyncio.sleep(0)
+
+
+def _greet(settings: Settings, port: int) -> None:
+    """What a person wants to know once the server listens, and a script can wait for."""
+    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
+    say = [f"Threadmill serves the Assistants API on http://{host}:{port}/v1", f"  data      {database_path(settings)}"]
+    if settings.config.upstreams:
+        say += [f"  upstream  {one.name}: {one.base_url} for {', '.join(one.models)}" for one in settings.config.upstreams]
+    else:
+        say.append("  models    only the built-in `rehearsal`; set THREADMILL_UPSTREAM_URL to use a real one")
+    if not settings.api_keys:
+        say.append("  keys      any key is accepted, on loopback only; set THREADMILL_API_KEYS to change that")
+    print("\n".join(say), flush=True)  # noqa: T201 - the command's own voice
+
+
+def run_migrate(data_dir: Path | None) -> None:
+    """Bring the database to this version's schema. Raises SettingsError, Unavailable, DatabaseInUse."""
+    path = database_path(settings_for(data_dir=data_dir))
+    lock(path)
+    migrate(f"sqlite:///{path}")
+    print(f"{path} has the newest schema.")  # noqa: T201 - the command's own voice
