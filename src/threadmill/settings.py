@@ -175,5 +175,7 @@ def _with_key(upstream: Upstream, env: Mapping[str, str]) -> Upstream:
         return upstream
     key = env.get(upstream.api_key_env)
     if not key:
-        raise SettingsError(f"The upstream '{upstream.name}' wants its key in {upstream.api_key_env}, which is not set.")
+        raise SettingsError(
+            f"The upstream '{upstream.name}' wants its key in {upstream.api_key_env}, which is not set."
+        )
     return upstream.model_copy(update={"api_key": key})

@@ -1,0 +1,1 @@
+"""What tests share: a scripted upstream, a live server, the schema checker, an assembled engine."""

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from threadmill.domain.error import Unauthenticated
 from threadmill.domain.ids import ProjectId
 
+LONG_ENOUGH = 20
+"""Characters of a key that may be shown in part."""
+
 DEFAULT_PROJECT = ProjectId("default")
 
 NO_KEY = (
@@ -51,6 +54,6 @@ class Keys:
 
 def _starred(key: str) -> str:
     """Enough to recognise one's own key by, as the service showed it: first eight, last four; never most of it."""
-    if len(key) < 20:
+    if len(key) < LONG_ENOUGH:
         return "*" * len(key)
     return f"{key[:8]}{'*' * (len(key) - 12)}{key[-4:]}"

@@ -81,5 +81,3 @@ def _serve_azure_path(scope: Scope) -> None:
     if b"api-version" in query:
         pairs = [pair for pair in query.split(b"&") if not pair.startswith(b"api-version=")]
         scope["query_string"] = b"&".join(pairs)
-
-

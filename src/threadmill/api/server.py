@@ -32,6 +32,12 @@ class Server(uvicorn.Server):
 def config(app: FastAPI) -> uvicorn.Config:
     """How we serve: uvloop and httptools, no access log (nothing per request that need not be)."""
     return uvicorn.Config(
-        app, http="httptools", lifespan="off", access_log=False, log_config=None, server_header=False,
-        timeout_graceful_shutdown=BACKSTOP, timeout_keep_alive=75,
+        app,
+        http="httptools",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=BACKSTOP,
+        timeout_keep_alive=75,
     )

@@ -10,7 +10,10 @@ from threadmill.domain.error import ThreadmillError
 from threadmill.settings import SettingsError
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, help="A self-hosted Assistants API server."
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="A self-hosted Assistants API server.",
 )
 
 
@@ -51,5 +54,5 @@ def main() -> None:
     try:
         app()
     except (SettingsError, ThreadmillError) as error:
-        print(f"threadmill: {error}", file=sys.stderr)  # noqa: T201 - the command's own voice
+        print(f"threadmill: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -89,12 +89,14 @@ def _greet(settings: Settings, port: int) -> None:
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     say = [f"Threadmill serves the Assistants API on http://{host}:{port}/v1", f"  data      {database_path(settings)}"]
     if settings.config.upstreams:
-        say += [f"  upstream  {one.name}: {one.base_url} for {', '.join(one.models)}" for one in settings.config.upstreams]
+        say += [
+            f"  upstream  {one.name}: {one.base_url} for {', '.join(one.models)}" for one in settings.config.upstreams
+        ]
     else:
         say.append("  models    only the built-in `rehearsal`; set THREADMILL_UPSTREAM_URL to use a real one")
     if not settings.api_keys:
         say.append("  keys      any key is accepted, on loopback only; set THREADMILL_API_KEYS to change that")
-    print("\n".join(say), flush=True)  # noqa: T201 - the command's own voice
+    print("\n".join(say), flush=True)
 
 
 def run_migrate(data_dir: Path | None) -> None:
@@ -102,4 +104,4 @@ def run_migrate(data_dir: Path | None) -> None:
     path = database_path(settings_for(data_dir=data_dir))
     lock(path)
     migrate(f"sqlite:///{path}")
-    print(f"{path} has the newest schema.")  # noqa: T201 - the command's own voice
+    print(f"{path} has the newest schema.")

@@ -65,9 +65,7 @@ def _decide_run(progress: Progress, command: c.RunCommand, at: Instant) -> Decis
         return _require_action(progress, command)
     closed = _close_open(progress, status, command, at)
     moved = _moved(run, status, command, at)
-    return Decision(
-        _after(closed.progress, moved), closed.changed, (*closed.events, Event(_run_event(status), moved))
-    )
+    return Decision(_after(closed.progress, moved), closed.changed, (*closed.events, Event(_run_event(status), moved)))
 
 
 def _after(progress: Progress, run: Run) -> Progress:
@@ -195,9 +193,7 @@ def _submit(progress: Progress, outputs: tuple[ToolOutput, ...], at: Instant) ->
     step = _open_step(progress, RunStepType.TOOL_CALLS)
     step = replace(step, tool_calls=tuple(_answered(call, answers) for call in step.tool_calls))
     step = _closed_step(step, RunStepStatus.COMPLETED, at)
-    run = replace(
-        progress.run, status=RunStatus.QUEUED, required_action=(), version=progress.run.version + 1
-    )
+    run = replace(progress.run, status=RunStatus.QUEUED, required_action=(), version=progress.run.version + 1)
     events = (Event(EventName.STEP_COMPLETED, step), Event(EventName.RUN_QUEUED, run))
     return Decision(Progress(run), (step,), events)
 

@@ -37,9 +37,7 @@ class RunStepType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunStep:
-    """A run step as stored. `message_id` is set for message_creation, `tool_calls` for tool_calls.
-
-    """
+    """A run step as stored. `message_id` is set for message_creation, `tool_calls` for tool_calls."""
 
     id: RunStepId
     project: ProjectId

@@ -29,9 +29,7 @@ def write_set(before: Progress, decisions: Sequence[Decision]) -> WriteSet:
     run = decisions[-1].progress.run
     if run != before.run:
         changed[run.id] = run
-    writes: list[Write] = [
-        Update(row, known[row.id]) if row.id in known else Insert(row) for row in changed.values()
-    ]
+    writes: list[Write] = [Update(row, known[row.id]) if row.id in known else Insert(row) for row in changed.values()]
     return WriteSet(tuple(writes), (Fence(run.id, before.run.epoch),), run.id, tuple(events))
 
 

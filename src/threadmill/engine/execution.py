@@ -55,7 +55,6 @@ class Execution:
         await commit(self.ports, write_set(self.progress, decisions))
         self.progress = decisions[-1].progress
 
-
     async def persist_draft(self) -> None:
         """Save the open message's text if it was not saved for a while (design 3.5: at most once a second)."""
         now = self.ports.clock.monotonic()

@@ -78,8 +78,10 @@ def _forces(choice: ToolChoice) -> bool:
 def fit(
     conversation: Conversation, budget: int | None, count: Callable[[str], int]
 ) -> tuple[PromptMessage, ...] | None:
-    """The messages within `budget` tokens, dropping from the middle of the history; None if even its last message
-    does not fit. The newest are kept first, the oldest as far as room remains (behaviour.md 5, truncation)."""
+    """The messages within `budget` tokens, dropping from the middle of the history (behaviour.md 5).
+
+    The newest are kept first, the oldest as far as room remains. None if even the newest does not fit.
+    """
     history = conversation.history
     everything = (*conversation.head, *history, *conversation.tail)
     if budget is None or _upper_bound(everything) <= budget:

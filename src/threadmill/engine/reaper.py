@@ -6,12 +6,12 @@ from threadmill.domain import command as c
 from threadmill.domain.decide import Progress, decide
 from threadmill.domain.error import LostRace
 from threadmill.domain.ids import Instant
+from threadmill.domain.message import Message, MessageStatus
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStepStatus
 from threadmill.engine.commit import commit, release, write_set
 from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.worker import Worker
-from threadmill.domain.message import Message, MessageStatus
 
 BATCH = 256
 """Runs looked at in one sweep."""

@@ -17,7 +17,7 @@ from threadmill.engine.prompting import prepare
 from threadmill.engine.turn import Turn, take_turn
 
 
-class Ended(Exception):  # noqa: N818 - not an error: the run's end, on its way to `drive`
+class Ended(Exception):
     """The run ends with these commands, committed as one."""
 
     def __init__(self, *commands: c.Command) -> None:
@@ -68,7 +68,9 @@ def end_without_calls(execution: Execution, turn: Turn) -> None:
         case FinishReason.CONTENT_FILTER:
             text = "The model's answer was stopped by the upstream's content filter."
             fail = c.Fail(LastError(ErrorCode.SERVER_ERROR, text))
-            raise Ended(fail) if calls else Ended(_close_message(execution, turn, IncompleteReason.CONTENT_FILTER), fail)
+            raise (
+                Ended(fail) if calls else Ended(_close_message(execution, turn, IncompleteReason.CONTENT_FILTER), fail)
+            )
         case FinishReason.STOP | FinishReason.TOOL_CALLS:
             if not calls:
                 raise Ended(_close_message(execution, turn), c.Complete())
@@ -96,5 +98,3 @@ def _answer_if_impossible(execution: Execution, call: CallDraft) -> FunctionCall
     if not call.has_valid_arguments():
         return replace(made, output="Error: the arguments are not a valid JSON object. Call the function again.")
     return made
-
-

@@ -252,9 +252,7 @@ async def _resume(engine: Engine, before: Progress, queued: Decision) -> int:
     return first
 
 
-async def step_page(
-    engine: Engine, project: ProjectId, run: Run, query: PageQuery
-) -> Page[RunStep]:
+async def step_page(engine: Engine, project: ProjectId, run: Run, query: PageQuery) -> Page[RunStep]:
     """Steps of the run. Raises Invalid for a bad cursor."""
     return await engine.ports.store.page(RunStep, Scope(project, run.thread_id, run.id), query)
 

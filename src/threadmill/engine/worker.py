@@ -171,5 +171,3 @@ class Worker:
             await self._end(execution, c.Rescue())
         elif stored.status is RunStatus.IN_PROGRESS:
             await self._end(execution, c.Fail(LastError(ErrorCode.SERVER_ERROR, SORRY)))
-
-

@@ -23,7 +23,7 @@ _CONTEXT = re.compile(
     r"|input is too long|exceeds? the (available )?context|reduce the length",
     re.IGNORECASE,
 )
-_KEY = re.compile(r"\b(sk|key|Bearer)[-_ ][A-Za-z0-9_\-*.]{6,}")
+_KEY = re.compile(r"\b(?:sk|key)-[A-Za-z0-9_\-*.]{6,}|\bBearer [A-Za-z0-9_\-.]{6,}")
 
 
 def from_status(status: int, body: bytes, secret: str | None) -> ModelError:
@@ -36,7 +36,9 @@ def from_status(status: int, body: bytes, secret: str | None) -> ModelError:
         return ModelError(ErrorCode.RATE_LIMIT_EXCEEDED, said or "The upstream's rate limit is reached.")
     if status == NOT_FOUND:
         return ModelError(ErrorCode.SERVER_ERROR, said or "The upstream does not know this model or path (404).")
-    return from_words(said or f"The upstream answered with status {status}.", code, is_client=status in (BAD_REQUEST, TOO_LARGE))
+    return from_words(
+        said or f"The upstream answered with status {status}.", code, is_client=status in (BAD_REQUEST, TOO_LARGE)
+    )
 
 
 def from_words(said: str, code: str, *, is_client: bool) -> ModelError:

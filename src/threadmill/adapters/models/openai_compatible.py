@@ -52,7 +52,7 @@ class UpstreamSettings:
     attempts: int = 3
 
 
-class Retry(Exception):  # noqa: N818 - not an error yet: a wish to try again
+class Retry(Exception):
     """Try again after `after` seconds, if the upstream said so."""
 
     def __init__(self, error: ModelError, after: float | None = None) -> None:
@@ -111,9 +111,12 @@ class OpenAICompatible:
         response = await self._ask(sent)
         try:
             if response.status != OK:
-                error = failure.from_status(response.status, await response.content.read(MAX_BODY), self._settings.api_key)
+                error = failure.from_status(
+                    response.status, await response.content.read(MAX_BODY), self._settings.api_key
+                )
                 if response.status in failure.RETRIED:
-                    raise Retry(error, retry_after(response.headers.get("Retry-After"), time.time()))
+                    now = time.time()  # noqa: TID251 - a date in a header is wall time
+                    raise Retry(error, retry_after(response.headers.get("Retry-After"), now))
                 raise error
             yield response
         finally:
@@ -228,7 +231,9 @@ def _batch(events: Sequence[bytes], calls: Calls, secret: str | None) -> list[Pi
         try:
             chunk = decode(event)
         except msgspec.MsgspecError:
-            raise ModelError(ErrorCode.SERVER_ERROR, "The upstream sent something that is not a chat completion.") from None
+            raise ModelError(
+                ErrorCode.SERVER_ERROR, "The upstream sent something that is not a chat completion."
+            ) from None
         if chunk.error and bytes(chunk.error) != b"null":
             raise failure.from_stream(bytes(chunk.error), secret)
         batch.extend(pieces(chunk, calls))

@@ -157,8 +157,9 @@ def example(schema: dict[str, Any]) -> Any:
     if kind == "array" and schema.get("minItems"):
         return [example(schema.get("items") or {})]
     if kind == "object":
-        required = cast("list[str]", schema.get("required") or list(schema.get("properties") or {}))
-        return {name: example((schema.get("properties") or {}).get(name) or {}) for name in required}
+        properties = cast("dict[str, dict[str, Any]]", schema.get("properties") or {})
+        names = cast("list[str]", schema.get("required") or list(properties))
+        return {name: example(properties.get(name, {})) for name in names}
     return _EXAMPLES.get(kind, "text")
 
 

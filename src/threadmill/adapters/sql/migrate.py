@@ -29,7 +29,9 @@ def migrate(url: str) -> None:
         text = f"The database was written by a newer version of threadmill ({error}). Upgrade threadmill."
         raise Unavailable(text) from error
     except DatabaseError as error:
-        text = f"The database cannot be opened: {error.orig}. If it is another program's file, choose another --data-dir."
+        text = (
+            f"The database cannot be opened: {error.orig}. If it is another program's file, choose another --data-dir."
+        )
         raise Unavailable(text) from error
     finally:
         engine.dispose()

@@ -164,12 +164,7 @@ LAPSED = (
     .order_by(RUNS.c.ord)
     .limit(bindparam("rows"))
 )
-OVERDUE = (
-    _data(RUNS)
-    .where(ACTIVE, RUNS.c.expires_at <= bindparam("at"))
-    .order_by(RUNS.c.ord)
-    .limit(bindparam("rows"))
-)
+OVERDUE = _data(RUNS).where(ACTIVE, RUNS.c.expires_at <= bindparam("at")).order_by(RUNS.c.ord).limit(bindparam("rows"))
 EXTEND = (
     update(RUNS)
     .where(
@@ -188,5 +183,3 @@ def event_kind(event_name: str) -> type[Thread] | type[Run] | type[RunStep] | ty
     if event_name.startswith("thread.run.step."):
         return RunStep
     return Run if event_name.startswith("thread.run.") else Thread
-
-

@@ -40,9 +40,7 @@ def _thread_id() -> Column[object]:
     return Column("thread_id", String, ForeignKey("threads.id", ondelete="CASCADE"), nullable=False)
 
 
-ASSISTANTS = Table(
-    "assistants", METADATA, *_object_columns(), Index("assistants_page", "project", "created_at", "ord")
-)
+ASSISTANTS = Table("assistants", METADATA, *_object_columns(), Index("assistants_page", "project", "created_at", "ord"))
 THREADS = Table("threads", METADATA, *_object_columns(), Index("threads_page", "project", "created_at", "ord"))
 RUNS = Table(
     "runs",

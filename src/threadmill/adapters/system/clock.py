@@ -34,7 +34,7 @@ class SystemClock:
 
     def now(self) -> Instant:
         """Unix seconds."""
-        return int(time.time())
+        return int(time.time())  # noqa: TID251 - this is the Clock
 
     def monotonic(self) -> float:
         """Seconds that never go back."""
@@ -45,25 +45,25 @@ class RandomIds:
     """The Ids port on the machine's randomness; ids cannot be guessed."""
 
     def assistant(self) -> AssistantId:
-        """asst_…"""
+        """asst_…."""
         return AssistantId(PREFIXES["assistant"] + _body())
 
     def thread(self) -> ThreadId:
-        """thread_…"""
+        """thread_…."""
         return ThreadId(PREFIXES["thread"] + _body())
 
     def message(self) -> MessageId:
-        """msg_…"""
+        """msg_…."""
         return MessageId(PREFIXES["message"] + _body())
 
     def run(self) -> RunId:
-        """run_…"""
+        """run_…."""
         return RunId(PREFIXES["run"] + _body())
 
     def step(self) -> RunStepId:
-        """step_…"""
+        """step_…."""
         return RunStepId(PREFIXES["run step"] + _body())
 
     def call(self) -> CallId:
-        """call_…"""
+        """call_…."""
         return CallId(PREFIXES["tool call"] + _body())

@@ -21,25 +21,25 @@ class Ids(Protocol):
     """Fresh ids of each kind (behaviour.md 8.5)."""
 
     def assistant(self) -> AssistantId:
-        """asst_…"""
+        """asst_…."""
         ...
 
     def thread(self) -> ThreadId:
-        """thread_…"""
+        """thread_…."""
         ...
 
     def message(self) -> MessageId:
-        """msg_…"""
+        """msg_…."""
         ...
 
     def run(self) -> RunId:
-        """run_…"""
+        """run_…."""
         ...
 
     def step(self) -> RunStepId:
-        """step_…"""
+        """step_…."""
         ...
 
     def call(self) -> CallId:
-        """call_…"""
+        """call_…."""
         ...

@@ -1,6 +1,8 @@
 """Raw bytes -> a checked body. One JSON parse; depth bounded before anything recursive looks at it."""
 
 import json
+import re
+from itertools import accumulate
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -33,7 +35,9 @@ def parse(kind: type[B], raw: bytes, *, may_be_empty: bool = False) -> B:
     value = _object(raw)
     try:
         # Explicit nulls mean absent (behaviour.md 1.8); where null is a value, the model's default says so too.
-        return kind.model_validate({key: item for key, item in value.items() if item is not None or _keeps_null(kind, key)})
+        return kind.model_validate(
+            {key: item for key, item in value.items() if item is not None or _keeps_null(kind, key)}
+        )
     except ValidationError as error:
         raise invalid(error.errors(include_url=False)) from None
 
@@ -46,6 +50,9 @@ def _object(raw: bytes) -> dict[str, Any]:
     try:
         _check_depth(raw)
         value = json.loads(raw, parse_constant=_no_constant)
+        if b"\\u" in raw:
+            # Half a surrogate pair is no text: nothing behind this door could write it.
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise Invalid(NOT_JSON) from None
     if not isinstance(value, dict):
@@ -58,27 +65,18 @@ def _no_constant(_: str) -> NoReturn:
     raise ValueError("NaN and Infinity are not JSON")
 
 
+_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(rb"[\[\]{}]")
+
+
 def _check_depth(raw: bytes) -> None:
-    # Few bodies have so many brackets at all; only those are walked.
+    # Few bodies have so many brackets at all; only those are looked at closely.
     if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return
-    depth, in_string, escaped = 0, False, False
-    for byte in raw:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise Invalid(f"Your request body is nested more than {MAX_DEPTH} levels deep.", code="invalid_json")
-        elif byte in b"]}":
-            depth -= 1
+    brackets = _BRACKETS.findall(_TEXTS.sub(b"", raw))
+    depths = accumulate(1 if bracket in b"[{" else -1 for bracket in brackets)
+    if max(depths, default=0) > MAX_DEPTH:
+        raise Invalid(f"Your request body is nested more than {MAX_DEPTH} levels deep.", code="invalid_json")
 
 
 def to_json(value: object) -> str:

@@ -25,6 +25,7 @@ from threadmill.wire.request.body import Body
 from threadmill.wire.request.problem import bad_value, out_of_range
 
 MAX_CONTENT = 256_000
+MAX_PAGE, MAX_DIGITS = 100, 12
 EMPTY_CONTENT = "Message content must be non-empty."
 
 Detail = Literal["auto", "low", "high"]
@@ -328,7 +329,7 @@ def includes_content(query: list[str]) -> bool:
 
 
 def page_query(query: Mapping[str, str]) -> PageQuery:
-    """limit 1..100 (20), order asc or desc (desc), after, before (behaviour.md 8.4). Raises Invalid."""
+    """Limit 1..100 (20), order asc or desc (desc), after, before (behaviour.md 8.4). Raises Invalid."""
     order = query.get("order") or "desc"
     if order not in ("asc", "desc"):
         raise bad_value(order, "'asc' or 'desc'", "order")
@@ -339,12 +340,12 @@ def _limit(text: str | None) -> int:
     if text is None or text == "":
         return 20
     try:
-        limit = int(text) if text.removeprefix("-").isascii() and len(text) < 12 else int("")
+        limit = int(text) if text.removeprefix("-").isascii() and len(text) <= MAX_DIGITS else int("")
     except ValueError:
         message = "Invalid type for 'limit': expected an integer, but got a string instead."
         raise Invalid(message, param="limit", code="invalid_type") from None
-    if not 1 <= limit <= 100:
-        raise out_of_range("limit", limit, 100 if limit > 100 else 1, above=limit > 100)
+    if not 1 <= limit <= MAX_PAGE:
+        raise out_of_range("limit", limit, MAX_PAGE if limit > MAX_PAGE else 1, above=limit > MAX_PAGE)
     return limit
 
 
@@ -363,5 +364,3 @@ def check_id(value: str, param: str) -> str:
         text = f"Invalid '{param}': '{value}'. Expected an ID that begins with '{prefix}'."
         raise Invalid(text, param=param, code="invalid_value")
     return value
-
-

@@ -1,6 +1,6 @@
 """What Pydantic finds wrong, in the service's own words (behaviour.md 8.3). Clients match these texts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -73,47 +73,40 @@ def path(loc: Sequence[int | str]) -> str:
     return text
 
 
-def _translate(error: ErrorDetails, param: str) -> Invalid:  # noqa: PLR0911 - one line a kind of mistake
+def _translate(error: ErrorDetails, param: str) -> Invalid:
     kind, value = error["type"], error["input"]
     context: Mapping[str, Any] = error.get("ctx") or {}
     if kind in _TYPES:
         text = f"Invalid type for '{param}': expected {_TYPES[kind]}, but got {name_of(value)} instead."
         return Invalid(text, param=param, code="invalid_type")
-    match kind:
-        case "missing":
-            text = f"Missing required parameter: '{param}'."
-            return Invalid(text, param=param, code="missing_required_parameter")
-        case "union_tag_not_found":
-            return Invalid(f"Missing required parameter: '{param}.type'.", param=f"{param}.type", code="missing_required_parameter")
-        case "union_tag_invalid":
-            return bad_value(context["tag"], context["expected_tags"], f"{param}.type")
-        case "extra_forbidden":
-            return Invalid(f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
-        case "literal_error" | "enum":
-            return bad_value(value, str(context["expected"]), param)
-        case "string_too_long" | "string_too_short":
-            return _string_length(kind, value, context, param)
-        case "too_long" | "too_short":
-            return _array_length(kind, value, context, param)
-        case "less_than_equal" | "greater_than_equal":
-            return out_of_range(param, value, context.get("le", context.get("ge")), above=kind == "less_than_equal")
-        case "string_pattern_mismatch":
-            pattern = context["pattern"]
-            text = f"Invalid '{param}': string does not match pattern. Expected a string that matches the pattern '{pattern}'."
-            return Invalid(text, param=param, code="invalid_value")
-        case "value_error":
-            cause = context["error"]
-            return cause if isinstance(cause, Invalid) else Invalid(str(cause), param=param, code="invalid_value")
-        case _:
-            return Invalid(f"Invalid '{param}': {error['msg']}.", param=param, code="invalid_value")
+    if kind in _KNOWN:
+        return _KNOWN[kind](param, value, context)
+    return Invalid(f"Invalid '{param}': {error['msg']}.", param=param, code="invalid_value")
+
+
+def _missing(param: str, *_: object) -> Invalid:
+    return Invalid(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+
+
+def _unknown(param: str, *_: object) -> Invalid:
+    return Invalid(f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+
+
+def _pattern(param: str, _: object, context: Mapping[str, Any]) -> Invalid:
+    wanted = f"Expected a string that matches the pattern '{context['pattern']}'."
+    return Invalid(f"Invalid '{param}': string does not match pattern. {wanted}", param=param, code="invalid_value")
+
+
+def _own(param: str, _: object, context: Mapping[str, Any]) -> Invalid:
+    cause = context["error"]
+    return cause if isinstance(cause, Invalid) else Invalid(str(cause), param=param, code="invalid_value")
 
 
 def bad_value(value: object, expected: str, param: str) -> Invalid:
     """A value outside its closed set. `expected` lists the set as Pydantic does: 'a', 'b' or 'c'."""
     supported = expected.replace(" or ", ", ").split(", ")
-    names = supported[0] if len(supported) == 1 else f"{', '.join(supported[:-1])} and {supported[-1]}"
-    if len(supported) > 2:
-        names = f"{', '.join(supported[:-1])}, and {supported[-1]}"
+    *others, last = supported
+    names = f"{', '.join(others)}{',' if others[1:] else ''} and {last}" if others else last
     shown = f"'{value}'" if isinstance(value, str) else str(value)
     return Invalid(f"Invalid value: {shown}. Supported values are: {names}.", param=param, code="invalid_value")
 
@@ -128,21 +121,35 @@ def out_of_range(param: str, value: object, bound: object, *, above: bool) -> In
     return Invalid(text, param=param, code=f"{kind}_{side.split()[0]}_{word}_value")
 
 
-def _string_length(kind: str, value: Any, context: Mapping[str, Any], param: str) -> Invalid:
-    if kind == "string_too_long":
-        limit = context["max_length"]
-        text = f"Invalid '{param}': string too long. Expected a string with maximum length {limit}, but got a string with length {len(value)} instead."
-        return Invalid(text, param=param, code="string_above_max_length")
-    limit = context["min_length"]
-    text = f"Invalid '{param}': empty string. Expected a string with minimum length {limit}, but got an empty string instead."
-    return Invalid(text, param=param, code="empty_string")
+def _string_too_long(param: str, value: Any, context: Mapping[str, Any]) -> Invalid:
+    limit, got = context["max_length"], len(value)
+    wanted = f"Expected a string with maximum length {limit}, but got a string with length {got} instead."
+    return Invalid(f"Invalid '{param}': string too long. {wanted}", param=param, code="string_above_max_length")
 
 
-def _array_length(kind: str, value: Any, context: Mapping[str, Any], param: str) -> Invalid:
-    if kind == "too_long":
-        limit, got = context["max_length"], len(value)
-        text = f"Invalid '{param}': array too long. Expected an array with maximum length {limit}, but got an array with length {got} instead."
-        return Invalid(text, param=param, code="array_above_max_length")
-    limit = context["min_length"]
-    text = f"Invalid '{param}': empty array. Expected an array with minimum length {limit}, but got an empty array instead."
-    return Invalid(text, param=param, code="empty_array")
+def _string_too_short(param: str, _: Any, context: Mapping[str, Any]) -> Invalid:
+    wanted = f"Expected a string with minimum length {context['min_length']}, but got an empty string instead."
+    return Invalid(f"Invalid '{param}': empty string. {wanted}", param=param, code="empty_string")
+
+
+def _array_too_long(param: str, value: Any, context: Mapping[str, Any]) -> Invalid:
+    limit, got = context["max_length"], len(value)
+    wanted = f"Expected an array with maximum length {limit}, but got an array with length {got} instead."
+    return Invalid(f"Invalid '{param}': array too long. {wanted}", param=param, code="array_above_max_length")
+
+
+_KNOWN: Mapping[str, Callable[[str, Any, Mapping[str, Any]], Invalid]] = {
+    "missing": _missing,
+    "extra_forbidden": _unknown,
+    "union_tag_not_found": lambda param, _, __: _missing(f"{param}.type"),
+    "union_tag_invalid": lambda param, _, ctx: bad_value(ctx["tag"], ctx["expected_tags"], f"{param}.type"),
+    "literal_error": lambda param, value, ctx: bad_value(value, str(ctx["expected"]), param),
+    "string_too_long": _string_too_long,
+    "string_too_short": _string_too_short,
+    "too_long": _array_too_long,
+    "less_than_equal": lambda param, value, ctx: out_of_range(param, value, ctx["le"], above=True),
+    "greater_than_equal": lambda param, value, ctx: out_of_range(param, value, ctx["ge"], above=False),
+    "string_pattern_mismatch": _pattern,
+    "value_error": _own,
+}
+"""Pydantic's kind of mistake -> the service's sentence."""

@@ -47,14 +47,14 @@ def upgrade() -> None:
         sa.Column("epoch", sa.Integer, nullable=False),
     )
     op.create_index("runs_page", "runs", ["thread_id", "created_at", "ord"])
-    op.create_index(
-        "runs_one_active", "runs", ["thread_id"], unique=True, sqlite_where=ACTIVE, postgresql_where=ACTIVE
-    )
+    op.create_index("runs_one_active", "runs", ["thread_id"], unique=True, sqlite_where=ACTIVE, postgresql_where=ACTIVE)
     op.create_index("runs_active", "runs", ["status", "ord"], sqlite_where=ACTIVE, postgresql_where=ACTIVE)
     op.create_table("messages", *_object_columns(), _thread_id(), sa.Column("run_id", sa.String))
     op.create_index("messages_page", "messages", ["thread_id", "created_at", "ord"])
     op.create_index("messages_run", "messages", ["run_id", "created_at", "ord"])
-    op.create_table("run_steps", *_object_columns(), _thread_id(), sa.Column("run_id", sa.String, _run_id(), nullable=False))
+    op.create_table(
+        "run_steps", *_object_columns(), _thread_id(), sa.Column("run_id", sa.String, _run_id(), nullable=False)
+    )
     op.create_index("run_steps_page", "run_steps", ["run_id", "created_at", "ord"])
     op.create_index("run_steps_thread", "run_steps", ["thread_id"])
     op.create_table(

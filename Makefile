@@ -1,0 +1,61 @@
+# Five verbs for everyday use; `make help` lists all. CI calls only these.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+NODE_READY := tests/sdk/node/node_modules/.ready
+
+.PHONY: help setup fix check test cover serve demo bench docs clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Create .venv and install what uv.lock says (needs Python 3.11+ only)
+
+.venv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Threadmill needs Python 3.11 or newer: make setup PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "Install Python's venv first: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(READY): pyproject.toml uv.lock | .venv/bin/uv
+	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --inexact --quiet
+	@if [ -z "$$CI" ] && [ -d .git ]; then $(BIN)/pre-commit install >/dev/null 2>&1 || true; fi
+	@touch $@
+
+$(NODE_READY): tests/sdk/node/package-lock.json
+	@if command -v npm >/dev/null; then cd tests/sdk/node && npm ci --silent --no-audit --no-fund && touch node_modules/.ready; \
+	else echo "npm is not installed: the Node client's tests are skipped (apt-get install nodejs npm)"; fi
+
+fix: setup ## Format and repair what can be repaired
+	@$(BIN)/ruff format --quiet && $(BIN)/ruff check --fix --quiet
+
+check: setup ## Format, lint, types, rooms, own rules, budgets, drawings
+	@$(BIN)/ruff format --check --quiet || { echo "Not formatted: run make fix"; exit 1; }
+	@$(BIN)/ruff check
+	@$(BIN)/basedpyright
+	@$(BIN)/lint-imports
+	@$(BIN)/python tools/lints.py
+	@$(BIN)/python tools/budgets.py
+	@$(BIN)/python tools/draw_states.py --check
+
+test: setup $(NODE_READY) ## All tests; one floor alone: make test FLOOR=domain
+	@$(BIN)/pytest -q tests/$(FLOOR)
+
+cover: setup $(NODE_READY) ## Branch coverage; 100 % is asked of domain and engine
+	@$(BIN)/pytest -q tests --cov=threadmill --cov-branch --cov-report=term-missing:skip-covered
+
+serve: setup ## Serve on 127.0.0.1:8000
+	@$(BIN)/threadmill serve
+
+demo: setup ## Start a server, drive one streamed run through the official SDK, show it
+	@$(BIN)/threadmill demo
+
+bench: setup ## Measure against raw, naive and a peer; writes docs/benchmarks.md
+	@$(BIN)/python -m bench
+
+docs: setup ## Redraw what is drawn from code
+	@$(BIN)/python tools/draw_states.py
+
+clean: ## Remove what setup and tests made
+	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/sdk/node/node_modules

@@ -1,0 +1,21 @@
+"""Fixtures of all floors."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from tests.support.serving import Live, serving
+from tests.support.upstream import ScriptedUpstream, scripted_upstream
+
+
+@pytest.fixture
+async def upstream() -> AsyncGenerator[ScriptedUpstream, None]:
+    async with scripted_upstream() as running:
+        yield running
+
+
+@pytest.fixture
+async def live(tmp_path: Path, upstream: ScriptedUpstream) -> AsyncGenerator[Live, None]:
+    async with serving(tmp_path, upstream.url) as running:
+        yield running

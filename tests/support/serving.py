@@ -1,0 +1,142 @@
+"""A whole server in this process over real HTTP, and a client that checks every answer against the spec."""
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import aiohttp
+
+from tests.support.schema import check_event, check_response
+from threadmill.api.server import Server, config
+from threadmill.bootstrap import Assembly, assemble
+from threadmill.settings import load
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A REST answer."""
+
+    status: int
+    body: Json
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An SSE event as a client gets it."""
+
+    name: str
+    data: Any
+
+
+class Api:
+    """A client of one server. Every answer and event passes the schema checker."""
+
+    def __init__(self, base: str, session: aiohttp.ClientSession, headers: dict[str, str] | None = None) -> None:
+        self.base = base
+        self.session = session
+        self.headers = headers or {"Authorization": "Bearer test", "OpenAI-Beta": "assistants=v2"}
+
+    async def call(self, method: str, path: str, body: Any = None, raw: bytes | None = None) -> Reply:
+        """One request; `path` behind /v1."""
+        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        async with self.session.request(method, f"{self.base}/v1{path}", data=data, headers=self.headers) as response:
+            found: Json = json.loads(await response.read())
+            check_response(method, re.sub(r"\?.*", "", path), response.status, found)
+            return Reply(response.status, found, dict(response.headers))
+
+    async def ok(self, method: str, path: str, body: Any = None) -> Json:
+        """The body of an answer that must be 200."""
+        reply = await self.call(method, path, body)
+        assert reply.status == 200, reply.body
+        return reply.body
+
+    async def refused(self, method: str, path: str, body: Any = None, raw: bytes | None = None) -> tuple[int, Json]:
+        """Status and error of an answer that must be an error."""
+        reply = await self.call(method, path, body, raw)
+        assert reply.status >= 400, reply.body
+        return reply.status, reply.body["error"]
+
+    @asynccontextmanager
+    async def opened(self, path: str, body: Json) -> AsyncGenerator["AsyncGenerator[Sent, None]", None]:
+        """An open stream's events as they come."""
+        data = json.dumps({**body, "stream": True}).encode()
+        async with self.session.post(f"{self.base}/v1{path}", data=data, headers=self.headers) as response:
+            assert response.status == 200, await response.text()
+            assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+            yield events_of(response.content)
+
+    async def stream(self, path: str, body: Json) -> list[Sent]:
+        """A whole stream."""
+        async with self.opened(path, body) as events:
+            return [event async for event in events]
+
+    async def assistant(self, **fields: Any) -> str:
+        """A new assistant's id."""
+        return (await self.ok("POST", "/assistants", {"model": "rehearsal", **fields}))["id"]
+
+    async def thread(self, *said: str) -> str:
+        """A new thread's id, with user messages."""
+        messages = [{"role": "user", "content": text} for text in said]
+        return (await self.ok("POST", "/threads", {"messages": messages}))["id"]
+
+    async def finished(self, thread: str, run: str) -> Json:
+        """The run once it is terminal or waits, heard from its log rather than polled."""
+        while True:
+            found = await self.ok("GET", f"/threads/{thread}/runs/{run}")
+            if found["status"] not in ("queued", "in_progress", "cancelling"):
+                return found
+            await asyncio.to_thread(lambda: None)
+
+
+async def events_of(content: aiohttp.StreamReader) -> AsyncGenerator[Sent, None]:
+    """Parse SSE the plain way; every event is checked against the spec."""
+    name = ""
+    while line := (await content.readline()).decode():
+        if line.startswith("event: "):
+            name = line[7:].rstrip("\n")
+        elif line.startswith("data: "):
+            text = line[6:].rstrip("\n")
+            data = text if name == "done" else json.loads(text)
+            if name != "done":
+                check_event(name, cast("Json", data))
+            yield Sent(name, data)
+
+
+@dataclass(frozen=True)
+class Live:
+    """A server that listens."""
+
+    url: str
+    api: Api
+    assembly: Assembly
+
+
+@asynccontextmanager
+async def serving(
+    directory: Path, upstream: str = "", keys: str = "", **environment: str
+) -> AsyncGenerator[Live, None]:
+    """Serve on a free port until left. `upstream` is a base URL; `environment` sets further THREADMILL_ names."""
+    env = {"THREADMILL_DATA_DIR": str(directory), "THREADMILL_UPSTREAM_URL": upstream, "THREADMILL_API_KEYS": keys}
+    env |= {f"THREADMILL_{name}": value for name, value in environment.items()}
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async with assemble(load(env)) as assembly, aiohttp.ClientSession() as session:
+        ready = asyncio.Event()
+        server = Server(config(assembly.app), lambda: assembly.drain(0), ready.set)
+        serve = asyncio.create_task(server.serve([listener]))
+        await ready.wait()
+        try:
+            yield Live(f"{base}/v1", Api(base, session), assembly)
+        finally:
+            server.should_exit = True
+            await serve

@@ -1,0 +1,1 @@
+"""Tools of the house: own lints, budgets, drawings."""
