@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.scripted import ScriptedUpstream, scripted_upstream
 from tests.support.serving import Live, serving
-from tests.support.upstream import ScriptedUpstream, scripted_upstream
 
 
 @pytest.fixture

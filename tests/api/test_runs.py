@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
-from tests.support import upstream as up
+from tests.support import scripted as up
+from tests.support.scripted import ScriptedUpstream
 from tests.support.serving import Live, Sent
-from tests.support.upstream import ScriptedUpstream
 
-WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+WEATHER: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}},
+}
 PLAIN = [
     "thread.run.created",
     "thread.run.queued",
@@ -203,7 +206,7 @@ async def test_every_parameter_of_a_run_reaches_the_upstream(live: Live, upstrea
     assistant = await live.api.assistant(model="other", instructions="old", temperature=0.3)
     thread = await live.api.thread("hi")
     schema = {"name": "s", "schema": {"type": "object"}, "strict": True}
-    body = {
+    body: dict[str, Any] = {
         "assistant_id": assistant,
         "model": "gpt-test",
         "instructions": "new",

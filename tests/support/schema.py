@@ -104,7 +104,7 @@ def _operation(method: str, path: str) -> Json | None:
 
 def check(schema: str, value: Json) -> None:
     """Fails unless `value` is a `schema`, less the listed deviations."""
-    for problem in _validator(schema).iter_errors(value):
+    for problem in cast("list[ValidationError]", list(_validator(schema).iter_errors(value))):  # pyright: ignore[reportUnknownMemberType] - jsonschema types it loosely
         _explain(schema, problem)
 
 
