@@ -157,8 +157,7 @@ class Translator:
     def _rare(self, said: _Delta, pieces: list[Piece]) -> None:
         if said.refusal:
             pieces.append(RefusalPiece(said.refusal))
-        for call in said.tool_calls or ():
-            pieces.append(self._call(call))
+        pieces.extend(map(self._call, said.tool_calls or ()))
         if said.function_call is not None:
             self._last = 0
             pieces.append(CallPiece(0, None, said.function_call.name, _arguments(said.function_call)))

@@ -1,0 +1,40 @@
+"""The Tokens port on bpe-openai, whose vocabularies come with the package: nothing is downloaded."""
+
+from collections.abc import Callable
+from functools import cache
+
+from bpe_openai import get_encoding
+
+_OLDER = ("gpt-3.5", "gpt-35", "text-embedding-")
+_NEWER_FOURS = ("gpt-4o", "gpt-4.1", "gpt-4.5")
+
+PIECE = 40_000
+"""Characters counted at once. The library refuses a text of more than 200,000 tokens, and a character has up to 4."""
+
+
+class BpeTokens:
+    """Counts as OpenAI's models do; for other makers' models the newest vocabulary is near, not exact.
+
+    A text longer than PIECE is counted piece by piece, so that it counts at most one token per piece too many. Loading
+    a vocabulary takes a third of a second and happens with the first count; then about 40 MB of text a second.
+    """
+
+    def count(self, text: str, model: str) -> int:
+        """See the port."""
+        if not text:
+            return 0
+        tokens = _vocabulary(_vocabulary_name(model))
+        if len(text) <= PIECE:
+            return len(tokens(text))
+        return sum(len(tokens(text[at : at + PIECE])) for at in range(0, len(text), PIECE))
+
+
+def _vocabulary_name(model: str) -> str:
+    is_older = model.startswith(_OLDER) or (model.startswith("gpt-4") and not model.startswith(_NEWER_FOURS))
+    return "cl100k_base" if is_older else "o200k_base"
+
+
+@cache
+def _vocabulary(name: str) -> Callable[[str], list[int]]:
+    # Ordinary: text that looks like a special token is text, or a prompt about "<|endoftext|>" could not be counted.
+    return get_encoding(name).encode_ordinary
