@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 
-from bpe_openai import get_encoding
+from bpe_openai import get_encoding  # pyright: ignore[reportMissingTypeStubs] - it has annotations, no stubs
 
 _OLDER = ("gpt-3.5", "gpt-35", "text-embedding-")
 _NEWER_FOURS = ("gpt-4o", "gpt-4.1", "gpt-4.5")
