@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from threadmill.adapters.models.complaint import complaint_in, failure
+from threadmill.adapters.models.complaint import Transient, complaint_in, failure
 from threadmill.domain.outcome import ErrorCode, Usage
 from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError, Piece, RefusalPiece
 
@@ -123,9 +123,12 @@ class Translator:
         return pieces
 
     def end(self) -> list[Piece]:
-        """The stream is over: what was held back. Raises ModelError if the answer was cut off."""
+        """The stream is over: what was held back. An answer that lacks its end is `trouble`."""
+        if self.trouble is not None:
+            return []
         if not (self.finished or self.done):
-            raise ModelError(ErrorCode.SERVER_ERROR, "The upstream's answer was cut off.")
+            self.trouble = Transient(ErrorCode.SERVER_ERROR, "The upstream's answer was cut off.")
+            return []
         pieces: list[Piece] = [] if self.finished else [Finish(FinishReason.STOP)]
         if self._usage is not None:
             pieces.append(self._usage)

@@ -1,6 +1,7 @@
 """When to ask an upstream again: jittered exponential backoff that yields to the upstream's own Retry-After."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -39,7 +40,7 @@ class Pacing:
             seconds = float(header)
         except ValueError:
             seconds = self._until(header)
-        if seconds is None or seconds != seconds:
+        if seconds is None or math.isnan(seconds):
             return None
         return min(LONGEST_WISH, max(0.0, seconds))
 
