@@ -109,7 +109,7 @@ def is_script(text: str) -> bool:
     """Whether the first line that says something is a directive; everything else is conversation."""
     for line in text.splitlines():
         if line.strip() and not line.startswith("#"):
-            return line.strip() == _SEPARATOR or _known(line) is not None
+            return _known(line) is not None
     return False
 
 
