@@ -1,6 +1,6 @@
 """The built-in model `rehearsal`: offline and deterministic, it plays a script that stands in the conversation.
 
-For trying things and for tests without an upstream. The language is `script.py`'s, finding the place in it `scene.py`'s;
+For trying things and for tests without an upstream. The language is `script.py`, finding the place in it `scene.py`;
 here it is played: paced, counted, cut at the token limit.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Seque
 from typing import NoReturn
 
 from threadmill.adapters.models.scene import next_turn
-from threadmill.adapters.models.script import Act, BadScript, Call, Fail, Refuse, Say, Slow, Turn
+from threadmill.adapters.models.script import BadScript, Call, Fail, Refuse, Say, Slow, Turn
 from threadmill.domain.message import RefusalPart, TextPart
 from threadmill.domain.outcome import ErrorCode, Usage
 from threadmill.engine.ports.model import (
