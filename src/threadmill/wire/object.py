@@ -118,7 +118,10 @@ def tool(value: Tool) -> Json:
                 "parameters": _raw(value.parameters),
                 "strict": value.strict,
             }
-            return {"type": "function", "function": {k: v for k, v in function.items() if k != "description" or v is not None}}
+            return {
+                "type": "function",
+                "function": {k: v for k, v in function.items() if k != "description" or v is not None},
+            }
         case CodeInterpreterTool():
             return {"type": "code_interpreter"}
         case FileSearchTool():
@@ -328,14 +331,22 @@ def tool_call(call: ToolCall, *, include_content: bool = False) -> Json:
                 else {"type": "image", "image": {"file_id": one.image}}
                 for one in call.outputs
             ]
-            return {"id": call.id, "type": "code_interpreter", "code_interpreter": {"input": call.input, "outputs": outputs}}
+            return {
+                "id": call.id,
+                "type": "code_interpreter",
+                "code_interpreter": {"input": call.input, "outputs": outputs},
+            }
         case FileSearchCall():
             ranking = {
                 "ranker": call.ranking_options.ranker,
                 "score_threshold": call.ranking_options.score_threshold,
             }
             results = [_search_result(one, include_content=include_content) for one in call.results]
-            return {"id": call.id, "type": "file_search", "file_search": {"ranking_options": ranking, "results": results}}
+            return {
+                "id": call.id,
+                "type": "file_search",
+                "file_search": {"ranking_options": ranking, "results": results},
+            }
         case _:
             assert_never(call)
 
