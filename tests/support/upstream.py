@@ -96,12 +96,13 @@ Part: TypeAlias = Text | Call | Refusal | Delta | Chunk | Raw | Pause | Cut | St
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it came. `disconnected` is set when the client left before the answer was complete."""
+    """A request as it came; `peer` names its TCP connection. `disconnected` is set when the client left too early."""
 
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    peer: str = ""
     disconnected: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -209,7 +210,8 @@ class ScriptedUpstream:
 
 
 async def _receive(request: web.Request) -> Received:
-    return Received(request.path, dict(request.query), dict(request.headers), await request.read())
+    peer = str(request.transport and request.transport.get_extra_info("peername"))
+    return Received(request.path, dict(request.query), dict(request.headers), await request.read(), peer)
 
 
 async def _say(request: web.Request, answer: _Status) -> web.StreamResponse:
