@@ -70,7 +70,8 @@ class Models:
         if serving is None:
             return ModelInfo(model, 0, "unknown", window_of(name, self._catalogue.windows))
         said = serving.describe(name)
-        return replace(said, id=model, context_window=self._catalogue.windows.get(model, said.context_window))
+        windows = self._catalogue.windows
+        return replace(said, id=model, context_window=windows.get(model) or windows.get(name) or said.context_window)
 
     async def ready(self) -> None:
         """Every upstream answers. Raises the first ModelError."""

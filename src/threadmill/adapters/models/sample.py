@@ -158,5 +158,11 @@ def _least(schema: _Schema, *, whole: bool) -> int | float:
     value = value if low is None else max(value, low)
     value = value if above is None else max(value, above + 1)
     if step := _number(schema.get("multipleOf")):
-        value = step * -(-value // step)
+        return _multiple(value, step, high)
     return int(-(-value // 1)) if whole else value
+
+
+def _multiple(value: float, step: float, high: float | None) -> int | float:
+    """The multiple of `step` at or above `value`, or the one below where that is too high."""
+    above = step * -(-value // step)
+    return above if high is None or above <= high else step * (high // step)

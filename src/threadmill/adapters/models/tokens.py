@@ -1,9 +1,8 @@
 """The Tokens port on bpe-openai, whose vocabularies come with the package: nothing is downloaded."""
 
+import warnings
 from collections.abc import Callable
 from functools import cache
-
-from bpe_openai import get_encoding  # pyright: ignore[reportMissingTypeStubs] - it has annotations, no stubs
 
 _OLDER = ("gpt-3.5", "gpt-35", "text-embedding-")
 _NEWER_FOURS = ("gpt-4o", "gpt-4.1", "gpt-4.5")
@@ -36,5 +35,11 @@ def _vocabulary_name(model: str) -> str:
 
 @cache
 def _vocabulary(name: str) -> Callable[[str], list[int]]:
-    # Ordinary: text that looks like a special token is text, or a prompt about "<|endoftext|>" could not be counted.
-    return get_encoding(name).encode_ordinary
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # Imported here: the package reads all its vocabularies when it is imported, a third of a second and 130 MB
+        # that a server whose prompts fit and whose upstream counts for itself never needs.
+        from bpe_openai import get_encoding  # pyright: ignore[reportMissingTypeStubs] - annotated, without stubs
+
+        # Ordinary: text that looks like a special token is text, or "<|endoftext|>" could not be counted.
+        return get_encoding(name).encode_ordinary

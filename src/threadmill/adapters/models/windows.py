@@ -44,5 +44,7 @@ def window_of(model: str, known: Mapping[str, int]) -> int | None:
 
 def _is_of(name: str, prefix: str) -> bool:
     """`o1` is o1 and o1-2024-12-17, never o10; `gpt-4` is not gpt-40."""
-    rest = name.removeprefix(prefix) if name.startswith(prefix) else "x"
+    if not name.startswith(prefix):
+        return False
+    rest = name.removeprefix(prefix)
     return not rest or prefix.endswith("-") or not rest[0].isalnum()
