@@ -11,9 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from threadmill.adapters.memory.event_log import LocalEventLog
-from threadmill.adapters.models.openai_compatible import OpenAICompatible, Timeouts, UpstreamSettings
-from threadmill.adapters.models.rehearsal import Rehearsal
-from threadmill.adapters.models.router import Catalogue, Models, Route
+from threadmill.adapters.models.configured import open_models
 from threadmill.adapters.models.tokens import BpeTokens
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.clock import RandomIds, SystemClock
@@ -24,7 +22,7 @@ from threadmill.api.exchange import Edge
 from threadmill.engine.engine import Engine
 from threadmill.engine.ports.bundle import EngineSettings, Ports
 from threadmill.engine.worker import Worker
-from threadmill.settings import ConfigFile, Settings, SettingsError, Upstream
+from threadmill.settings import ConfigFile, Settings, SettingsError
 
 LOG = logging.getLogger("threadmill")
 
@@ -83,7 +81,7 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
     check(settings)
     store = await SqliteStore.open(database_path(settings))
     tokens, metrics = BpeTokens(), PrometheusMetrics()
-    models = _models(settings.config, tokens)
+    models = open_models(settings.config, tokens)
     clock, ids = SystemClock(), RandomIds()
     ports = Ports(store, store, LocalEventLog(store), models, clock, ids, tokens, metrics)
     engine = _engine(ports, settings.config)
@@ -96,7 +94,7 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
         tending.cancel()
         await asyncio.gather(tending, return_exceptions=True)
         await engine.worker.drain(0)
-        await models.close()
+        await models.aclose()
         await store.close()
 
 
@@ -113,20 +111,3 @@ def _engine(ports: Ports, config: ConfigFile) -> Engine:
         LOG.error("%s", text, exc_info=error)
 
     return Engine(ports, settings, Worker(ports, settings, report), report)
-
-
-def _models(config: ConfigFile, tokens: BpeTokens) -> Models:
-    routes = [Route(OpenAICompatible(_upstream(given)), given.models) for given in config.upstreams]
-    windows = {name: model.context_window for name, model in config.models.items()}
-    return Models(routes, Rehearsal(tokens), Catalogue(config.aliases, windows))
-
-
-def _upstream(given: Upstream) -> UpstreamSettings:
-    return UpstreamSettings(
-        name=given.name,
-        base_url=given.base_url,
-        api_key=given.api_key,
-        ca_file=given.ca_file,
-        max_tokens_field=given.max_tokens_field,
-        timeouts=Timeouts(given.connect_seconds, given.first_token_seconds, given.between_tokens_seconds),
-    )

@@ -1,13 +1,14 @@
 """Runs over HTTP: whole lives, streamed and polled, against the rehearsal and a scripted upstream."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import scripted as up
 from tests.support.scripted import ScriptedUpstream
-from tests.support.serving import Live, Sent
+from tests.support.serving import Live, Sent, serving
 
 WEATHER: dict[str, Any] = {
     "type": "function",
@@ -292,12 +293,16 @@ async def test_a_prompt_budget_that_holds_nothing_ends_the_run_incomplete(live: 
     assert (run["status"], run["incomplete_details"]) == ("incomplete", {"reason": "max_prompt_tokens"})
 
 
-async def test_an_upstream_error_fails_the_run_and_says_why(live: Live, upstream: ScriptedUpstream) -> None:
+async def test_an_upstream_error_fails_the_run_and_says_why_without_the_key(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
     upstream.answer(up.error(400, "No such thing. Your key sk-verysecretkey is odd."))
-    assistant, thread = await live.api.assistant(model="gpt-test"), await live.api.thread("hi")
-    run = (await live.api.stream(f"/threads/{thread}/runs", {"assistant_id": assistant}))[-2].data
+    async with serving(tmp_path, upstream.url, UPSTREAM_API_KEY="sk-verysecretkey") as live:
+        assistant, thread = await live.api.assistant(model="gpt-test"), await live.api.thread("hi")
+        run = (await live.api.stream(f"/threads/{thread}/runs", {"assistant_id": assistant}))[-2].data
     assert run["status"] == "failed"
-    assert run["last_error"] == {"code": "server_error", "message": "No such thing. Your key *** is odd."}
+    refused = "The upstream refused the request with HTTP 400"
+    assert run["last_error"] == {"code": "server_error", "message": f"{refused}: No such thing. Your key *** is odd."}
 
 
 async def test_a_cut_stream_fails_the_run_and_keeps_the_text(live: Live, upstream: ScriptedUpstream) -> None:
@@ -401,7 +406,7 @@ async def test_a_forced_function_is_forced_on_the_first_turn_only(live: Live, up
     run = (await live.api.stream(f"/threads/{thread}/runs", body))[-2].data["id"]
     outputs = [{"tool_call_id": "call_a", "output": "x"}]
     await live.api.stream(f"/threads/{thread}/runs/{run}/submit_tool_outputs", {"tool_outputs": outputs})
-    assert [asked.body["tool_choice"] for asked in upstream.asked] == ["required", "auto"]
+    assert [asked.body.get("tool_choice", "auto") for asked in upstream.asked] == ["required", "auto"]
 
 
 async def test_an_endless_caller_is_stopped_by_the_turn_guard(live: Live, upstream: ScriptedUpstream) -> None:

@@ -15,7 +15,11 @@ if shutil.which("node") is None or not (FOLDER / "node_modules" / "openai").exis
 
 def test_all_helpers_of_the_node_sdk(server_url: str) -> None:
     done = subprocess.run(
-        ["node", str(FOLDER / "drive.mjs"), server_url, "rehearsal"], capture_output=True, text=True, timeout=120, check=False
+        ["node", str(FOLDER / "drive.mjs"), server_url, "rehearsal"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)

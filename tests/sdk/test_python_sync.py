@@ -78,12 +78,12 @@ def test_a_stream_calls_every_handler_and_its_snapshots_are_what_is_stored(clien
         stream.until_done()
         messages, steps = stream.get_final_messages(), stream.get_final_run_steps()
     assert handler.counts == {
-        "on_event": 17,
+        "on_event": 16,
         "on_run_step_created": 2,
-        "on_run_step_delta": 3,
+        "on_run_step_delta": 2,
         "on_run_step_done": 1,
         "on_tool_call_created": 1,
-        "on_tool_call_delta": 2,
+        "on_tool_call_delta": 1,
         "on_tool_call_done": 1,
         "on_message_created": 1,
         "on_message_delta": 2,
@@ -96,6 +96,9 @@ def test_a_stream_calls_every_handler_and_its_snapshots_are_what_is_stored(clien
     assert client.beta.threads.messages.retrieve(messages[0].id, thread_id=at) == messages[0]
     run_id = steps[0].run_id
     stored = client.beta.threads.runs.steps.list(run_id, thread_id=at, order="asc").data
+    for step in steps:  # the SDK keeps the deltas' index in its snapshot
+        for call in getattr(step.step_details, "tool_calls", []):
+            call.__pydantic_extra__.pop("index", None)
     assert [step.step_details for step in stored] == [step.step_details for step in steps]
 
 

@@ -1,126 +1,188 @@
-"""The one checker: every response and SSE event of a test against the pinned spec (style 8.2)."""
+"""One checker of everything the server says against the pinned schema, `spec/openapi.yaml`.
 
+Objects are taken as closed: a field the schema does not name is a mistake, unless a row of `wire/deviations.py` names
+it. A row no check needed is told by `unused_rows`.
+"""
+
+import json
 import re
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import yaml
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from jsonschema.exceptions import ValidationError, best_match  # pyright: ignore[reportUnknownVariableType] - untyped
+from jsonschema.validators import extend  # pyright: ignore[reportUnknownVariableType] - untyped
 
-from threadmill.wire.deviations import DEVIATIONS, Deviation
+from threadmill.wire.deviations import ADDED_OPERATIONS, DEVIATIONS, AddedOperation, Deviation, Kind
 
-SPEC = Path(__file__).parent.parent.parent / "spec" / "openapi.yaml"
-Json = dict[str, Any]
+SPEC = Path(__file__).parents[2] / "spec" / "openapi.yaml"
 
-used: set[Deviation] = set()
-"""Rows of the list that some answer needed."""
+Node: TypeAlias = dict[str, Any]
+"""A piece of JSON Schema."""
 
-
-@cache
-def spec() -> Json:
-    """The pinned spec, made plain JSON Schema: `nullable` becomes a type."""
-    return cast("Json", _plain(yaml.load(SPEC.read_text(), Loader=yaml.CSafeLoader)))
+_ROW = "x-row"
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_plain(item) for item in cast("list[Any]", value)]
-    if not isinstance(value, dict):
-        return value
-    made: Json = {key: _plain(item) for key, item in cast("Json", value).items() if not str(key).startswith("x-")}
-    made.pop("discriminator", None)
-    # An allOf with a bare `nullable: true` beside a $ref means: that, or null.
-    parts = made.get("allOf")
-    if isinstance(parts, list) and {"nullable": True} in parts:
-        rest = [part for part in cast("list[Json]", parts) if part != {"nullable": True}]
-        return {"anyOf": [{"allOf": rest}, {"type": "null"}]}
-    if made.pop("nullable", False) is True:
-        return {"anyOf": [made, {"type": "null"}]}
-    return made
+class SchemaError(AssertionError):
+    """An answer that is not as the schema and the deviations say."""
 
 
 @cache
-def _validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": spec()["components"]})
+def spec() -> Node:
+    """The pinned spec as it is."""
+    return cast("Node", yaml.safe_load(SPEC.read_text()))
 
 
-SCHEMA_OF_EVENT = {
-    "thread.created": "ThreadObject",
-    "thread.message.delta": "MessageDeltaObject",
-    "thread.run.step.delta": "RunStepDeltaObject",
-    "error": "ErrorResponse",
-}
+class SchemaChecker:
+    """Checks answers and events; remembers which rows were needed.
 
+    `recorded`: for what the service itself sent, so that what it leaves out may be missing.
+    """
 
-def schema_of_event(name: str) -> str:
-    """The schema of an event's data."""
-    if name in SCHEMA_OF_EVENT:
-        return SCHEMA_OF_EVENT[name]
-    if name.startswith("thread.message."):
-        return "MessageObject"
-    return "RunStepObject" if name.startswith("thread.run.step.") else "RunObject"
+    def __init__(self, *, recorded: bool = False) -> None:
+        self._schemas: Node = _closed_schemas()
+        self._used: set[int] = set()
+        for number, row in enumerate(DEVIATIONS):
+            if row.kind is not Kind.LEFT_OUT:
+                _apply(self._schemas, number, row)
+            elif recorded:
+                self._schemas[row.object]["required"].remove(row.field)
+                self._schemas[row.object][_ROW] = [*self._schemas[row.object].get(_ROW, []), number]
+        self._validator: Any = extend(Draft202012Validator, {_ROW: self._saw})
+        self._events: Node = dict(_events(self._schemas))
 
-
-def check_event(name: str, data: Json) -> None:
-    """Fails unless the event's data is what the spec says, less the listed deviations."""
-    assert name == "error" or name in _event_names(), f"the spec knows no event {name}"
-    check(schema_of_event(name), data)
-
-
-@cache
-def _event_names() -> frozenset[str]:
-    return frozenset(re.findall(r"thread\.[a-z_.]+", SPEC.read_text()))
-
-
-def check_response(method: str, path: str, status: int, body: Json) -> None:
-    """Fails unless an answer is what the spec says of its operation; every error has the official body."""
-    if status >= 400:
-        check("ErrorResponse", body)
-        assert list(body["error"]) == ["message", "type", "param", "code"]
-        return
-    operation = _operation(method, path)
-    if operation is None:
-        assert path in OURS, f"the spec has no {method} {path}"
-        return
-    content = operation["responses"]["200"]["content"]["application/json"]["schema"]
-    check(content["$ref"].rsplit("/", 1)[1], body)
-
-
-OURS = frozenset({"/threads"})
-"""Paths we add to the wire (design.md 1)."""
-
-
-@cache
-def _operation(method: str, path: str) -> Json | None:
-    for template, operations in spec()["paths"].items():
-        pattern = re.sub(r"\{[^}]+\}", "[^/]+", template)
-        exact = template == path or ("{" in template and re.fullmatch(pattern, path))
-        if exact and method.lower() in operations and not (template != path and path in spec()["paths"]):
-            return operations[method.lower()]
-    return None
-
-
-def check(schema: str, value: Json) -> None:
-    """Fails unless `value` is a `schema`, less the listed deviations."""
-    for problem in cast("list[ValidationError]", list(_validator(schema).iter_errors(value))):  # pyright: ignore[reportUnknownMemberType] - jsonschema types it loosely
-        _explain(schema, problem)
-
-
-def _explain(schema: str, problem: ValidationError) -> None:
-    place = ".".join(str(part) for part in problem.absolute_path if not isinstance(part, int))
-    for row in (row for row in DEVIATIONS if row.breaks):
-        if row.schema == schema and (row.field == place or place.endswith(f".{row.field}") or _under(problem, row)):
-            used.add(row)
+    def check_response(self, method: str, path: str, status: int, body: bytes | object) -> None:
+        """`path` as in the spec or as asked for, with or without /v1. Raises SchemaError."""
+        where = f"{method.upper()} {path} {status}"
+        value: object = json.loads(body) if isinstance(body, bytes) else body
+        if status >= 400:
+            self._check(where, {"$ref": "#/components/schemas/ErrorResponse"}, value)
             return
-    raise AssertionError(f"{schema}.{place}: {problem.message[:300]}")
+        self._check(where, self._answer_of(method, path, status), value)
+
+    def check_event(self, name: str, data: str | bytes | object) -> None:
+        """One SSE event. Raises SchemaError."""
+        if name not in self._events:
+            raise SchemaError(f"{name} is no event of the schema")
+        value: object = data
+        if isinstance(data, str | bytes) and name != "done":
+            value = json.loads(data)
+        self._check(name, self._events[name], value)
+
+    def unused_rows(self) -> list[Deviation]:
+        """Rows nothing checked so far had need of."""
+        return [row for number, row in enumerate(DEVIATIONS) if number not in self._used]
+
+    def _check(self, where: str, schema: Node, value: object) -> None:
+        document = {**schema, "components": {"schemas": self._schemas}}
+        errors: list[ValidationError] = list(self._validator(document).iter_errors(value))
+        if errors:
+            error = cast("ValidationError", best_match(errors))
+            raise SchemaError(f"{where}: {error.json_path}: {error.message}")
+
+    def _answer_of(self, method: str, path: str, status: int) -> Node:
+        operation = _operation(method.lower(), _bare(path))
+        if isinstance(operation, AddedOperation):
+            return cast("Node", json.loads(operation.answer))
+        answer = operation["responses"][str(status)]
+        return _nullable(answer["content"]["application/json"]["schema"])
+
+    def _saw(self, validator: Any, numbers: Any, instance: Any, schema: Node) -> Iterator[ValidationError]:
+        del validator, schema
+        for number in cast("list[int]", numbers):
+            row = DEVIATIONS[number]
+            if row.kind is not Kind.LEFT_OUT or row.field not in instance:
+                self._used.add(number)
+        yield from ()
 
 
-def _under(problem: ValidationError, row: Deviation) -> bool:
-    """A union's complaint is explained if a row explains the place one of its members complains about."""
-    inner = list(problem.context or [])
-    return any(
-        ".".join(str(p) for p in one.absolute_path if not isinstance(p, int)) == row.field or _under(one, row)
-        for one in inner
-    )
+def _bare(path: str) -> str:
+    return re.sub(r"^/(v1|openai(/v1)?)(?=/)", "", path.split("?", maxsplit=1)[0])
+
+
+def _operation(method: str, path: str) -> Node | AddedOperation:
+    for added in ADDED_OPERATIONS:
+        if (added.method.lower(), added.path) == (method, path):
+            return added
+    paths: Mapping[str, Node] = spec()["paths"]
+    # A literal path wins over one with a parameter in that place: /threads/runs is no thread.
+    for template in sorted(paths, key=lambda one: one.count("{")):
+        if method in paths[template] and re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
+            return paths[template][method]
+    raise SchemaError(f"{method} {path} is no operation of the schema")
+
+
+@cache
+def _spec_schemas() -> Node:
+    return {name: _nullable(node) for name, node in spec()["components"]["schemas"].items()}
+
+
+def _closed_schemas() -> Node:
+    return {name: _closed(node) for name, node in deepcopy(_spec_schemas()).items()}
+
+
+def _nullable(node: Any) -> Any:
+    """OpenAPI 3.0's `nullable`, which this spec still uses beside 3.1's types, in JSON Schema's own words."""
+    if isinstance(node, list):
+        return [_nullable(item) for item in cast("list[Any]", node)]
+    if not isinstance(node, dict):
+        return node
+    plain = {key: _nullable(item) for key, item in cast("Node", node).items()}
+    members: list[Any] = plain.get("allOf", [])
+    nullable = plain.pop("nullable", False) is True
+    if {"anyOf": [{}, {"type": "null"}]} in members:
+        plain["allOf"] = [one for one in members if one != {"anyOf": [{}, {"type": "null"}]}]
+        nullable = True
+    return {"anyOf": [plain, {"type": "null"}]} if nullable else plain
+
+
+def _closed(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_closed(item) for item in cast("list[Any]", node)]
+    if not isinstance(node, dict):
+        return node
+    pairs = cast("Node", node)
+    closed = {key: _closed(item) for key, item in pairs.items()}
+    # A map of properties may itself have one that is called `properties`; its `type` is then no text.
+    is_schema = isinstance(pairs.get("properties"), dict) and isinstance(pairs.get("type", "object"), str)
+    if is_schema and "additionalProperties" not in pairs:
+        closed["additionalProperties"] = False
+    return closed
+
+
+def _apply(schemas: Node, number: int, row: Deviation) -> None:
+    properties, name = _place(schemas[row.object], row.field)
+    allowed = {**json.loads(row.allows), _ROW: [number]}
+    if row.kind is Kind.ADDED:
+        assert name not in properties, f"the schema knows {row.object}.{row.field}"
+        properties[name] = allowed
+    else:
+        # In this order: the row counts as needed only for what the schema itself does not allow.
+        properties[name] = {"anyOf": [properties[name], allowed]}
+
+
+def _place(node: Node, field: str) -> tuple[Node, str]:
+    first, _, rest = field.partition(".")
+    while "anyOf" in node:
+        node = node["anyOf"][0]
+    return _place(node["properties"][first], rest) if rest else (node["properties"], first)
+
+
+def _events(schemas: Node) -> Iterator[tuple[str, Node]]:
+    for group in ("ThreadStreamEvent", "RunStreamEvent", "RunStepStreamEvent", "MessageStreamEvent"):
+        for member in schemas[group]["oneOf"]:
+            yield member["properties"]["event"]["enum"][0], member["properties"]["data"]
+    yield "error", schemas["ErrorEvent"]["properties"]["data"]
+    yield "done", schemas["DoneEvent"]["properties"]["data"]
+
+
+CHECKER = SchemaChecker()
+"""The test session's checker; tests of other rooms call the three functions below."""
+
+check_response = CHECKER.check_response
+check_event = CHECKER.check_event
+unused_rows = CHECKER.unused_rows

@@ -12,12 +12,15 @@ from typing import Any, cast
 
 import aiohttp
 
-from tests.support.schema import check_event, check_response
+from tests.support.schema import SchemaChecker
 from threadmill.api.server import Server, config
 from threadmill.bootstrap import Assembly, assemble
 from threadmill.settings import load
 
 Json = dict[str, Any]
+
+CHECKER = SchemaChecker()
+"""Every answer of every test passes here."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Api:
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
         async with self.session.request(method, f"{self.base}/v1{path}", data=data, headers=self.headers) as response:
             found: Json = json.loads(await response.read())
-            check_response(method, re.sub(r"\?.*", "", path), response.status, found)
+            CHECKER.check_response(method, re.sub(r"\?.*", "", path), response.status, found)
             return Reply(response.status, found, dict(response.headers))
 
     async def ok(self, method: str, path: str, body: Any = None) -> Json:
@@ -107,7 +110,7 @@ async def events_of(content: aiohttp.StreamReader) -> AsyncGenerator[Sent, None]
             text = line[6:].rstrip("\n")
             data = text if name == "done" else json.loads(text)
             if name != "done":
-                check_event(name, cast("Json", data))
+                CHECKER.check_event(name, cast("Json", data))
             yield Sent(name, data)
 
 

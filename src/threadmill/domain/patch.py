@@ -1,7 +1,7 @@
 """What a caller asks for when an assistant or a thread is made or changed.
 
-In a patch `fields` names what the caller spoke of; the rest stays as it is. An explicit null is not spoken of, except
-where null is a value (name, description, instructions, reasoning_effort, response_format).
+In a patch `fields` names what the caller spoke of; the rest stays as it is. An explicit null is not spoken of: clients
+that serialise what they left out as null must not wipe what they did not mean (behaviour.md 1.8).
 """
 
 from dataclasses import dataclass, field

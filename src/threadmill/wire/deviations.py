@@ -1,36 +1,153 @@
-"""The ONE list of places where our answers leave the pinned schema, because the service did (design.md, wire rule).
+"""Where answers leave the pinned schema: the ONE list, read by the schema checker and the conformance page.
 
-The schema checker excuses exactly these; the docs are made from them.
+The wire rule (design.md): send the union of what the schema requires and what the service really sent.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How an answer and the schema differ."""
+
+    ADDED = "added"
+    """A field the schema does not know, sent where the service sent it."""
+    WIDER = "wider"
+    """A value the schema does not allow for a field it knows."""
+    LEFT_OUT = "left out"
+    """A field the schema requires and the service left out; this server sends it, behind the recorded ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """`field` of `schema` (dotted from its root): what is sent, and the section of behaviour.md that says so.
+    """One place. `object` is a schema of the spec, `field` a property of it, dots leading deeper.
 
-    `breaks`: the schema forbids it, so the checker must be told; else it only adds or orders.
+    `allows` is the JSON Schema of what is sent there; empty for what is left out. `reason` is a section of behaviour.md.
     """
 
-    schema: str
+    object: str
     field: str
-    sent: str
+    kind: Kind
+    what: str
     reason: str
-    breaks: bool = False
+    allows: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AddedOperation:
+    """An operation of this server that the spec does not have; `answer` is the JSON Schema of its 200."""
+
+    method: str
+    path: str
+    what: str
+    answer: str
+
+
+_NULL_OR_TEXT = '{"type":["string","null"]}'
+_LISTS = ("ListAssistantsResponse", "ListMessagesResponse", "ListRunsResponse", "ListRunStepsResponse")
+_USAGES = ("RunCompletionUsage", "RunStepCompletionUsage")
+_MESSAGE_STATUS = ("status", "incomplete_details", "incomplete_at", "completed_at")
+_RESOURCES = (
+    '{"type":"object","additionalProperties":false,"properties":{'
+    '"code_interpreter":{"type":"object","required":["file_ids"],"additionalProperties":false,'
+    '"properties":{"file_ids":{"type":"array","maxItems":0}}}}}'
+)
+
+
+def _counts(name: str) -> str:
+    return (
+        f'{{"type":"object","required":["{name}"],"additionalProperties":false,'
+        f'"properties":{{"{name}":{{"type":"integer"}}}}}}'
+    )
 
 
 DEVIATIONS: tuple[Deviation, ...] = (
-    Deviation("RunObject", "instructions", "null when the assistant has none", "0.6", breaks=True),
-    Deviation(
-        "RunObject", "tool_resources", "added; {} over REST, the code interpreter's empty files in events", "0.3"
+    *(
+        Deviation(usage, field, Kind.ADDED, what, "0.2", _counts(count))
+        for usage in _USAGES
+        for field, count, what in (
+            ("prompt_token_details", "cached_tokens", "part of prompt_tokens; spelt as the service does"),
+            ("completion_tokens_details", "reasoning_tokens", "part of completion_tokens"),
+        )
     ),
-    Deviation("RunObject", "reasoning_effort", "added; null unless set", "0.3"),
-    Deviation("RunObject", "usage", "prompt_token_details and completion_tokens_details added", "0.2"),
-    Deviation("AssistantObject", "reasoning_effort", "added; null unless set", "0.3"),
+    Deviation("AssistantObject", "reasoning_effort", Kind.ADDED, "the effort asked for, or null", "0.3", _NULL_OR_TEXT),
+    Deviation("RunObject", "reasoning_effort", Kind.ADDED, "the effort asked for, or null", "0.3", _NULL_OR_TEXT),
+    Deviation("RunObject", "tool_resources", Kind.ADDED, "{} over REST, no files in events", "0.3", _RESOURCES),
     Deviation(
-        "RunStepObject", "expires_at", "added where the service sent it; expired_at and metadata come last", "0.4"
+        "RunStepObject",
+        "expires_at",
+        Kind.ADDED,
+        "the run's, null once fetched after it ended",
+        "0.4",
+        '{"type":["integer","null"]}',
     ),
-    Deviation("MessageObject", "status", "over REST, status and its times come last", "0.1"),
-    Deviation("MessageObject", "file_ids", "added to what modify answers; attachments come last there", "0.5"),
+    Deviation("RunStepObject", "expired_at", Kind.LEFT_OUT, "comes last", "0.4"),
+    Deviation("RunStepObject", "metadata", Kind.LEFT_OUT, "comes last, always {}", "0.4"),
+    *(
+        Deviation("MessageObject", field, Kind.LEFT_OUT, "comes last over REST; events have it", "0.1")
+        for field in _MESSAGE_STATUS
+    ),
+    Deviation(
+        "MessageObject",
+        "file_ids",
+        Kind.ADDED,
+        "in the answer to modify, where attachments stand elsewhere",
+        "0.5",
+        '{"type":"array","maxItems":0}',
+    ),
+    Deviation("MessageObject", "attachments", Kind.LEFT_OUT, "comes last in the answer to modify", "0.5"),
+    Deviation("RunObject", "instructions", Kind.WIDER, "null when the assistant has none", "0.6", '{"type":"null"}'),
+    Deviation(
+        "RunStepDetailsToolCallsFileSearchResultObject",
+        "attributes",
+        Kind.ADDED,
+        "the file's attributes",
+        "0.8",
+        '{"type":"object"}',
+    ),
+    Deviation(
+        "FileSearchRankingOptions",
+        "hybrid_search",
+        Kind.ADDED,
+        "the weights asked for, or null",
+        "0.9",
+        '{"type":["object","null"]}',
+    ),
+    *(
+        Deviation("RunObject", field, Kind.WIDER, "less than 256 is taken and echoed", "0.13", '{"type":"integer"}')
+        for field in ("max_prompt_tokens", "max_completion_tokens")
+    ),
+    Deviation(
+        "RunObject",
+        "tools",
+        Kind.WIDER,
+        "an assistant's tools are inherited whole, up to 128; a run's own are at most 20",
+        "1.8",
+        '{"type":"array","maxItems":128,"items":{"$ref":"#/components/schemas/AssistantObject/properties/tools/items"}}',
+    ),
+    Deviation(
+        "ErrorEvent",
+        "data",
+        Kind.WIDER,
+        "wrapped in {error}, the shape that makes both official clients raise",
+        "3.5",
+        '{"$ref":"#/components/schemas/ErrorResponse"}',
+    ),
+    *(
+        Deviation(name, end, Kind.WIDER, "null in an empty list", "8.4", '{"type":"null"}')
+        for name in _LISTS
+        for end in ("first_id", "last_id")
+    ),
+)
+
+ADDED_OPERATIONS: tuple[AddedOperation, ...] = (
+    AddedOperation(
+        "GET",
+        "/threads",
+        "the project's threads, paged as every list",
+        '{"type":"object","required":["object","data","first_id","last_id","has_more"],"additionalProperties":false,'
+        '"properties":{"object":{"const":"list"},"has_more":{"type":"boolean"},'
+        '"first_id":{"type":["string","null"]},"last_id":{"type":["string","null"]},'
+        '"data":{"type":"array","items":{"$ref":"#/components/schemas/ThreadObject"}}}}',
+    ),
 )

@@ -1,10 +1,9 @@
 """Errors on the wire: the body, and the ONE table from domain error to HTTP status and type (behaviour.md 8.2)."""
 
-from typing import Any
-
 import msgspec
 
 from threadmill.domain import error as e
+from threadmill.wire.tool import Json
 
 STATUS_OF: dict[type[e.ThreadmillError], tuple[int, str]] = {
     e.Invalid: (400, "invalid_request_error"),
@@ -18,47 +17,50 @@ STATUS_OF: dict[type[e.ThreadmillError], tuple[int, str]] = {
 }
 
 
+LOST_RACE = "Somebody else changed this object at the same time, again and again. Please try again."
+"""A lost race is told without its cause, which names rows and versions."""
+
+
 def _row(error: e.ThreadmillError) -> tuple[int, str]:
-    for kind in type(error).__mro__:
-        if kind in STATUS_OF:
-            return STATUS_OF[kind]
-    return STATUS_OF[e.ThreadmillError]
+    return next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
 
 
-def error_object(error: e.ThreadmillError) -> dict[str, Any]:
+def error_object(error: e.ThreadmillError) -> Json:
     """`{"error": {message, type, param, code}}`, keys in that order."""
-    _, kind = _row(error)
-    return {"error": {"message": error.message, "type": kind, "param": error.param, "code": error.code}}
+    message = LOST_RACE if isinstance(error, e.LostRace) else error.message
+    return {"error": {"message": message, "type": _row(error)[1], "param": error.param, "code": error.code}}
 
 
 def error_response(error: e.ThreadmillError) -> tuple[int, bytes]:
     """HTTP status and body."""
-    status, _ = _row(error)
-    return status, _pretty(error_object(error))
+    return _row(error)[0], _pretty(error_object(error))
 
 
 def crash_response(request_id: str) -> tuple[int, bytes]:
-    """An error nobody foresaw: the service's text, nothing of the inside (behaviour.md 8.3)."""
+    """An error nobody foresaw: the service's text, nothing of the inside (behaviour.md 8.3).
+
+    Its help center is not this server's, so the text names the operator in its place.
+    """
     text = (
         "The server had an error processing your request. Sorry about that! You can retry your request, or contact "
         f"the operator of this server if you keep seeing this error. (Please include the request ID {request_id}.)"
     )
-    return 500, _pretty({"error": {"message": text, "type": "server_error", "param": None, "code": None}})
+    return 500, _refusal(text, "server_error")
 
 
 def unknown_url(method: str, path: str) -> tuple[int, bytes]:
     """No such route."""
-    text = f"Invalid URL ({method} {path})"
-    return 404, _pretty({"error": {"message": text, "type": "invalid_request_error", "param": None, "code": None}})
+    return 404, _refusal(f"Invalid URL ({method} {path})", "invalid_request_error")
 
 
 def wrong_method(method: str, path: str) -> tuple[int, bytes]:
     """The route does not know this method."""
-    text = f"Not allowed to {method} on {path}."
-    return 405, _pretty(
-        {"error": {"message": text, "type": "invalid_request_error", "param": None, "code": "method_not_supported"}}
-    )
+    return 405, _refusal(f"Not allowed to {method} on {path}.", "invalid_request_error", "method_not_supported")
 
 
-def _pretty(value: dict[str, Any]) -> bytes:
+def _refusal(message: str, kind: str, code: str | None = None) -> bytes:
+    return _pretty({"error": {"message": message, "type": kind, "param": None, "code": code}})
+
+
+def _pretty(value: Json) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2)

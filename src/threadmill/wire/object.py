@@ -5,7 +5,7 @@ stood. Each such place is a row of `deviations.py`.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias, assert_never
+from typing import assert_never
 
 import msgspec
 
@@ -22,31 +22,21 @@ from threadmill.domain.message import (
     TextPart,
 )
 from threadmill.domain.outcome import LastError, Usage
-from threadmill.domain.run import Run
+from threadmill.domain.run import Run, Truncation
 from threadmill.domain.run_step import RunStep, RunStepStatus, RunStepType
 from threadmill.domain.thread import Thread
-from threadmill.domain.tool import (
-    CodeInterpreterCall,
-    CodeInterpreterTool,
-    FileSearchCall,
-    FileSearchTool,
-    FunctionCall,
-    FunctionTool,
-    ResponseFormat,
-    ResponseFormatType,
-    SearchResult,
-    Tool,
-    ToolCall,
-    ToolChoice,
-    ToolResources,
+from threadmill.domain.tool import CodeInterpreterTool, FunctionCall
+from threadmill.wire.tool import (
+    NO_FILES,
+    Json,
+    response_format,
+    tool,
+    tool_call,
+    tool_choice,
+    tool_resources,
 )
 
-Json: TypeAlias = dict[str, Any]
-"""One response object; it does not leave this room but as bytes."""
-
 _ENCODE = msgspec.json.Encoder().encode
-
-NO_FILES: Json = {"code_interpreter": {"file_ids": []}}
 
 
 def compact(value: Json) -> bytes:
@@ -57,10 +47,6 @@ def compact(value: Json) -> bytes:
 def rest(value: Json) -> bytes:
     """As over REST: two spaces of indent (behaviour.md 3.1)."""
     return msgspec.json.format(_ENCODE(value), indent=2)
-
-
-def _raw(text: str) -> msgspec.Raw:
-    return msgspec.Raw(text.encode())
 
 
 def assistant(value: Assistant) -> Json:
@@ -87,7 +73,7 @@ def assistant(value: Assistant) -> Json:
 
 
 def thread(value: Thread, *, fetched: bool = False) -> Json:
-    """A thread. `fetched`: as GET and events show it, where empty resources name the code interpreter (behaviour.md 5)."""
+    """A thread. `fetched`: as GET and events show it, naming the code interpreter's no files (behaviour.md 5)."""
     resources = tool_resources(value.tool_resources)
     return {
         "id": value.id,
@@ -96,64 +82,6 @@ def thread(value: Thread, *, fetched: bool = False) -> Json:
         "metadata": value.metadata,
         "tool_resources": NO_FILES if fetched and not resources else resources,
     }
-
-
-def tool_resources(value: ToolResources) -> Json:
-    """What was said of each tool."""
-    shown: Json = {}
-    if value.file_ids is not None:
-        shown["code_interpreter"] = {"file_ids": value.file_ids}
-    if value.vector_store_ids is not None:
-        shown["file_search"] = {"vector_store_ids": value.vector_store_ids}
-    return shown
-
-
-def tool(value: Tool) -> Json:
-    """A tool with the service's defaults."""
-    match value:
-        case FunctionTool():
-            function: Json = {
-                "name": value.name,
-                "description": value.description,
-                "parameters": _raw(value.parameters),
-                "strict": value.strict,
-            }
-            return {
-                "type": "function",
-                "function": {k: v for k, v in function.items() if k != "description" or v is not None},
-            }
-        case CodeInterpreterTool():
-            return {"type": "code_interpreter"}
-        case FileSearchTool():
-            ranking = value.ranking_options
-            hybrid = None if ranking.hybrid_search is None else _raw(ranking.hybrid_search)
-            options: Json = {} if value.max_num_results is None else {"max_num_results": value.max_num_results}
-            options["ranking_options"] = {
-                "ranker": ranking.ranker,
-                "score_threshold": ranking.score_threshold,
-                "hybrid_search": hybrid,
-            }
-            return {"type": "file_search", "file_search": options}
-        case _:
-            assert_never(value)
-
-
-def response_format(value: ResponseFormat) -> Any:
-    """`auto` is a bare string."""
-    if value.type is ResponseFormatType.AUTO:
-        return "auto"
-    if value.json_schema is None:
-        return {"type": value.type}
-    return {"type": value.type, "json_schema": _raw(value.json_schema)}
-
-
-def tool_choice(value: ToolChoice) -> Any:
-    """A string or the object given."""
-    if value.named is None:
-        return value.mode
-    if value.named.function is None:
-        return {"type": value.named.type}
-    return {"type": value.named.type, "function": {"name": value.named.function}}
 
 
 def message(value: Message, *, event: bool = False) -> Json:
@@ -250,16 +178,18 @@ def run(value: Run, *, event: bool = False) -> Json:
         "reasoning_effort": value.reasoning_effort,
         "max_completion_tokens": value.max_completion_tokens,
         "max_prompt_tokens": value.max_prompt_tokens,
-        "truncation_strategy": {
-            "type": "auto" if value.truncation.last_messages is None else "last_messages",
-            "last_messages": value.truncation.last_messages,
-        },
+        "truncation_strategy": _truncation(value.truncation),
         "incomplete_details": None if value.incomplete_reason is None else {"reason": value.incomplete_reason},
         "usage": usage(value.usage) if value.is_terminal else None,
         "response_format": response_format(value.response_format),
         "tool_choice": tool_choice(value.tool_choice),
         "parallel_tool_calls": value.parallel_tool_calls,
     }
+
+
+def _truncation(value: Truncation) -> Json:
+    kind = "auto" if value.last_messages is None else "last_messages"
+    return {"type": kind, "last_messages": value.last_messages}
 
 
 def _required_action(calls: Sequence[FunctionCall]) -> Json | None:
@@ -318,58 +248,13 @@ def _details(value: RunStep, *, include_content: bool) -> Json:
     return {"type": "tool_calls", "tool_calls": calls}
 
 
-def tool_call(call: ToolCall, *, include_content: bool = False) -> Json:
-    """A tool call inside a step (behaviour.md 2.3)."""
-    match call:
-        case FunctionCall():
-            function = {"name": call.name, "arguments": call.arguments, "output": call.output}
-            return {"id": call.id, "type": "function", "function": function}
-        case CodeInterpreterCall():
-            outputs = [
-                {"type": "logs", "logs": one.logs}
-                if one.logs is not None
-                else {"type": "image", "image": {"file_id": one.image}}
-                for one in call.outputs
-            ]
-            return {
-                "id": call.id,
-                "type": "code_interpreter",
-                "code_interpreter": {"input": call.input, "outputs": outputs},
-            }
-        case FileSearchCall():
-            ranking = {
-                "ranker": call.ranking_options.ranker,
-                "score_threshold": call.ranking_options.score_threshold,
-            }
-            results = [_search_result(one, include_content=include_content) for one in call.results]
-            return {
-                "id": call.id,
-                "type": "file_search",
-                "file_search": {"ranking_options": ranking, "results": results},
-            }
-        case _:
-            assert_never(call)
-
-
-def _search_result(value: SearchResult, *, include_content: bool) -> Json:
-    shown: Json = {
-        "file_id": value.file_id,
-        "file_name": value.file_name,
-        "score": value.score,
-        "attributes": _raw(value.attributes),
-    }
-    if include_content:
-        shown["content"] = [{"type": "text", "text": text} for text in value.content]
-    return shown
-
-
 def deleted(object_id: str, kind: str) -> Json:
     """What a delete answers; `kind` is the object's wire name."""
     return {"id": object_id, "object": f"{kind}.deleted", "deleted": True}
 
 
 def listing(items: Iterable[Json], *, has_more: bool) -> Json:
-    """A page (behaviour.md 8.4)."""
+    """A page (behaviour.md 8.4); an empty one has null for its ends."""
     data = list(items)
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
     return {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": has_more}

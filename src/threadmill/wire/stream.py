@@ -4,6 +4,7 @@
 own model of the event.
 """
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
@@ -13,7 +14,9 @@ from threadmill.domain.event import ArgumentsDelta, CallOpened, Delta, Event, Re
 from threadmill.domain.message import Message
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
+from threadmill.domain.thread import Thread
 from threadmill.wire import object as o
+from threadmill.wire import tool
 from threadmill.wire.error import error_object
 
 DONE_FRAME = b"event: done\ndata: [DONE]\n\n"
@@ -21,22 +24,25 @@ DONE_FRAME = b"event: done\ndata: [DONE]\n\n"
 _STRING = msgspec.json.Encoder().encode
 
 
-def event_frame(seq: int, event: Event) -> bytes:
-    """A stored event with its number in the run's log as SSE id (an addition of ours)."""
-    data = o.compact(_shown(event))
+def event_frame(seq: int, event: Event, *, include_content: bool = False) -> bytes:
+    """A stored event with its number in the run's log as SSE id (an addition of ours).
+
+    `include_content`: the stream's request asked for the texts of search results (behaviour.md 1.8).
+    """
+    data = o.compact(_shown(event, include_content=include_content))
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (seq, event.name.value.encode(), data)
 
 
-def _shown(event: Event) -> o.Json:
+def _shown(event: Event, *, include_content: bool) -> tool.Json:
     subject = event.subject
     match subject:
         case Run():
             return o.run(subject, event=True)
         case RunStep():
-            return o.run_step(subject)
+            return o.run_step(subject, include_content=include_content)
         case Message():
             return o.message(subject, event=True)
-        case _:
+        case Thread():
             return o.thread(subject, fetched=True)
 
 
@@ -46,39 +52,49 @@ def error_frame(error: ThreadmillError) -> bytes:
 
 
 def delta_frame(delta: Delta) -> bytes:
-    """The frames of a delta, one for each piece."""
+    """The frames of a delta, one for each piece; nothing for no pieces."""
     match delta:
         case TextDelta():
             return _text_frames(delta)
         case ArgumentsDelta(step, index, pieces):
             head = _step_head(step) + b'{"index":%d,"type":"function","function":{"arguments":' % index
-            return b"".join([head + _STRING(piece) + b"}}]}}}\n\n" for piece in pieces])
+            return _frames(head, pieces, b"}}]}}}\n\n")
         case CallOpened(step, index, call_id, name):
             head = _step_head(step) + b'{"index":%d,"id":' % index
             function = b',"type":"function","function":{"name":%s,"arguments":"","output":null}}]}}}\n\n'
             return head + _STRING(call_id) + function % _STRING(name)
         case RefusalDelta(message, index, pieces):
-            head = _message_head(message) + b'{"index":%d,"type":"refusal","refusal":' % index
-            return b"".join([head + _STRING(piece) + b"}]}}\n\n" for piece in pieces])
+            return _frames(_REFUSAL % (message.id.encode(), index), pieces, b"}]}}\n\n")
         case _:
             assert_never(delta)
 
 
+_TEXT = (
+    b'event: thread.message.delta\ndata: {"id":"%s","object":"thread.message.delta","delta":{"content":['
+    b'{"index":%d,"type":"text","text":{"value":'
+)
+_REFUSAL = (
+    b'event: thread.message.delta\ndata: {"id":"%s","object":"thread.message.delta","delta":{"content":['
+    b'{"index":%d,"type":"refusal","refusal":'
+)
+
+
 def _text_frames(delta: TextDelta) -> bytes:
-    head = _message_head(delta.message) + b'{"index":%d,"type":"text","text":{"value":' % delta.index
-    pieces = delta.pieces
+    head = _TEXT % (delta.message.id.encode(), delta.index)
     if not delta.first:
-        return head + (b"}}]}}\n\n" + head).join(map(_STRING, pieces)) + b"}}]}}\n\n"
+        return _frames(head, delta.pieces, b"}}]}}\n\n")
     # Only the first delta of a part carries annotations (behaviour.md 3.4).
-    first = head + _STRING(pieces[0]) + b',"annotations":[]}}]}}\n\n'
-    return first + b"".join([head + _STRING(piece) + b"}}]}}\n\n" for piece in pieces[1:]])
+    first = _frames(head, delta.pieces[:1], b',"annotations":[]}}]}}\n\n')
+    return first + _frames(head, delta.pieces[1:], b"}}]}}\n\n")
 
 
-def _message_head(message: Message) -> bytes:
-    return (
-        b'event: thread.message.delta\ndata: {"id":"%s","object":"thread.message.delta","delta":{"content":['
-        % message.id.encode()
-    )
+def _frames(head: bytes, pieces: Sequence[str], tail: bytes) -> bytes:
+    if len(pieces) == 1:
+        return head + _STRING(pieces[0]) + tail
+    if not pieces:
+        return b""
+    # What stands between two pieces is one constant, so the loop runs in C.
+    return head + (tail + head).join(map(_STRING, pieces)) + tail
 
 
 def _step_head(step: RunStep) -> bytes:

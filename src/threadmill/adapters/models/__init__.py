@@ -1,1 +1,1 @@
-"""Models behind the `Model` port: upstreams that speak Chat Completions, and the built-in rehearsal."""
+"""Models behind one door: OpenAI-compatible upstreams, the built-in rehearsal, and the router over both."""

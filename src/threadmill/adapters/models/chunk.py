@@ -1,137 +1,209 @@
-"""A Chat Completions chunk, typed, and the pieces in it. Only what is used is declared; the rest is skipped unread."""
+"""What an upstream sends, as typed structs, and its translation into the engine's pieces.
 
-from collections.abc import Iterator
+Only the members we act on are named; msgspec skips the rest, so unknown members of any server do no harm. Numbers sent
+as strings, missing members and nulls are taken as they come: compatible servers differ in exactly those.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 
-from threadmill.domain.outcome import Usage
-from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, Piece, RefusalPiece
+from threadmill.adapters.models.complaint import Transient, complaint_in, failure
+from threadmill.domain.outcome import ErrorCode, Usage
+from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError, Piece, RefusalPiece
 
 
-class FunctionDelta(msgspec.Struct):
-    """A function call's growth."""
-
+class _Function(msgspec.Struct, gc=False):
     name: str | None = None
-    arguments: str | None = None
+    arguments: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class CallDelta(msgspec.Struct):
-    """A tool call's growth. Some upstreams leave out the index."""
-
+class _Call(msgspec.Struct):
     index: int | None = None
     id: str | None = None
-    function: FunctionDelta | None = None
+    function: _Function | None = None
 
 
-class Delta(msgspec.Struct):
-    """What a choice gained; `message` of an answer that was not streamed has the same members."""
+class _TextPart(msgspec.Struct, gc=False):
+    type: str | None = None
+    text: str | None = None
 
-    content: str | None = None
+
+_Content: TypeAlias = str | list[_TextPart] | None
+
+
+class _Delta(msgspec.Struct):
+    """A streamed delta, or the whole message of an answer that was not streamed: the same members."""
+
+    content: _Content = None
     refusal: str | None = None
-    tool_calls: list[CallDelta] | None = None
-    function_call: FunctionDelta | None = None
+    tool_calls: list[_Call] | None = None
+    function_call: _Function | None = None
 
 
-class Choice(msgspec.Struct):
-    """One choice; only the first is asked for."""
-
-    delta: Delta | None = None
-    message: Delta | None = None
+class _Choice(msgspec.Struct):
+    index: int | None = 0
+    delta: _Delta | None = None
+    message: _Delta | None = None
     finish_reason: str | None = None
 
 
-class PromptDetails(msgspec.Struct):
-    """Part of the prompt's tokens."""
-
+class _PromptDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
 
 
-class CompletionDetails(msgspec.Struct):
-    """Part of the completion's tokens."""
-
+class _CompletionDetails(msgspec.Struct, gc=False):
     reasoning_tokens: int | None = None
 
 
-class UsageReport(msgspec.Struct):
-    """Tokens, as the upstream counts."""
-
+class _Usage(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
-    prompt_tokens_details: PromptDetails | None = None
-    completion_tokens_details: CompletionDetails | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
 
 
-class Chunk(msgspec.Struct):
-    """One event of the stream. `error` may be an object or a text: it is looked at only when there."""
-
-    choices: list[Choice] | None = None
-    usage: UsageReport | None = None
-    error: msgspec.Raw = msgspec.Raw()
-
-
-decode = msgspec.json.Decoder(Chunk).decode
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: object = None
+    object: str | None = None
 
 
-class Calls:
-    """Gives tool calls of upstreams that number them badly a number of ours, in order of appearance."""
+_decode = msgspec.json.Decoder(_Chunk, strict=False).decode
+_decode_text = msgspec.json.Decoder(str).decode
 
-    def __init__(self) -> None:
-        self._numbers: dict[object, int] = {}
+_FINISH = {
+    "length": FinishReason.LENGTH,
+    "max_tokens": FinishReason.LENGTH,
+    "tool_calls": FinishReason.TOOL_CALLS,
+    "function_call": FinishReason.TOOL_CALLS,
+    "content_filter": FinishReason.CONTENT_FILTER,
+}
+"""Everything else upstreams say (`stop`, `eos`, `end_turn` …) is a plain stop."""
+
+_DONE = b"[DONE]"
+
+
+class Translator:
+    """Events of one answer in, pieces out. Knows which call a piece belongs to and whether the answer came to its end.
+
+    An error inside the answer, or what is no chunk, becomes `trouble`; nothing behind it is read.
+    """
+
+    __slots__ = ("_indexes", "_last", "_model", "_usage", "done", "finished", "trouble")
+
+    def __init__(self, model: str) -> None:
+        self.trouble: ModelError | None = None
+        self._model: str = model
+        self.done: bool = False
+        self.finished: bool = False
+        self._usage: Usage | None = None
+        self._indexes: dict[str, int] = {}
         self._last: int = -1
 
-    def number(self, call: CallDelta) -> int:
-        """The call's number: by its index, else by its id, else the one that grew last."""
-        key: object = call.index if call.index is not None else call.id
-        if key is None:
-            self._last = max(self._last, 0)
-            return self._last
-        # An index used again with another id and a name is another call.
-        known = self._numbers.get(key)
-        if known is None:
-            known = self._numbers[key] = len(self._numbers)
-        self._last = known
-        return known
+    def read(self, events: Sequence[bytes]) -> list[Piece]:
+        """The pieces of `events`, in order. Usage is held back to `end`: some servers send it with every chunk."""
+        pieces: list[Piece] = []
+        for event in events:
+            try:
+                chunk = _decode(event)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                if self._is_over(event):
+                    break
+                continue
+            if chunk.error is not None or chunk.object == "error":
+                self.trouble = failure(complaint_in(event), self._model)
+                break
+            if chunk.choices:
+                self._choice(chunk.choices[0], pieces)
+            if chunk.usage is not None:
+                self._usage = _spent(chunk.usage)
+        return pieces
+
+    def end(self) -> list[Piece]:
+        """The stream is over: what was held back. An answer that lacks its end is `trouble`."""
+        if self.trouble is not None:
+            return []
+        if not (self.finished or self.done):
+            self.trouble = Transient(ErrorCode.SERVER_ERROR, "The upstream's answer was cut off.")
+            return []
+        pieces: list[Piece] = [] if self.finished else [Finish(FinishReason.STOP)]
+        if self._usage is not None:
+            pieces.append(self._usage)
+        return pieces
+
+    def _is_over(self, event: bytes) -> bool:
+        """What is no chunk: the end mark, nothing at all, or an error."""
+        text = event.strip()
+        if not text:
+            return False
+        if text == _DONE:
+            self.done = True
+        else:
+            self.trouble = ModelError(ErrorCode.SERVER_ERROR, "The upstream sent a chunk that is not valid.")
+        return True
+
+    def _choice(self, choice: _Choice, pieces: list[Piece]) -> None:
+        if choice.index:
+            return
+        said = choice.delta or choice.message
+        if said is not None:
+            if said.content and (text := said.content if isinstance(said.content, str) else _joined(said.content)):
+                pieces.append(text)
+            if said.refusal is not None or said.tool_calls is not None or said.function_call is not None:
+                self._rare(said, pieces)
+        if choice.finish_reason is not None and not self.finished:
+            self._finish(choice.finish_reason, pieces)
+
+    def _rare(self, said: _Delta, pieces: list[Piece]) -> None:
+        if said.refusal:
+            pieces.append(RefusalPiece(said.refusal))
+        pieces.extend(map(self._call, said.tool_calls or ()))
+        if said.function_call is not None:
+            self._last = 0
+            pieces.append(CallPiece(0, None, said.function_call.name, _arguments(said.function_call)))
+
+    def _call(self, call: _Call) -> CallPiece:
+        function = call.function or _Function()
+        index = self._index(call) if call.index is None else call.index
+        self._last = index
+        return CallPiece(index, call.id or None, function.name or None, _arguments(function))
+
+    def _index(self, call: _Call) -> int:
+        """Where an upstream numbers nothing: a known id continues its call, a new id or name begins one."""
+        if call.id and call.id in self._indexes:
+            return self._indexes[call.id]
+        begins = bool(call.id) or bool(call.function and call.function.name) or self._last < 0
+        index = self._last + 1 if begins else self._last
+        if call.id:
+            self._indexes[call.id] = index
+        return index
+
+    def _finish(self, reason: str, pieces: list[Piece]) -> None:
+        self.finished = True
+        known = _FINISH.get(reason, FinishReason.STOP)
+        if known is FinishReason.STOP and self._last >= 0:
+            # Some servers, and OpenAI itself under a named tool_choice, say `stop` after calls.
+            known = FinishReason.TOOL_CALLS
+        pieces.append(Finish(known))
 
 
-def pieces(chunk: Chunk, calls: Calls) -> Iterator[Piece]:
-    """The chunk's pieces, in the order a turn can use them."""
-    if chunk.choices:
-        choice = chunk.choices[0]
-        delta = choice.delta or choice.message
-        if delta is not None:
-            yield from _said(delta, calls)
-        if choice.finish_reason is not None:
-            yield Finish(_finish(choice.finish_reason))
-    if chunk.usage is not None and chunk.usage.prompt_tokens is not None:
-        yield _usage(chunk.usage)
+def _joined(parts: list[_TextPart]) -> str:
+    """The text of a content sent as parts; thinking and other kinds are left out."""
+    return "".join(part.text for part in parts if part.text and part.type in (None, "text", "output_text"))
 
 
-def _said(delta: Delta, calls: Calls) -> Iterator[Piece]:
-    if delta.content:
-        yield delta.content
-    if delta.refusal:
-        yield RefusalPiece(delta.refusal)
-    for call in delta.tool_calls or ():
-        function = call.function or FunctionDelta()
-        yield CallPiece(calls.number(call), call.id, function.name, function.arguments or "")
-    if delta.function_call is not None:
-        yield CallPiece(0, None, delta.function_call.name, delta.function_call.arguments or "")
+def _arguments(function: _Function) -> str:
+    """Arguments as text; servers that send them as an object get them back as JSON."""
+    raw = bytes(function.arguments)
+    if raw.startswith(b'"'):
+        return _decode_text(raw)
+    return "" if raw in (b"null", b"") else raw.decode()
 
 
-def _finish(reason: str) -> FinishReason:
-    if reason == "function_call":
-        return FinishReason.TOOL_CALLS
-    try:
-        return FinishReason(reason)
-    except ValueError:
-        return FinishReason.STOP
-
-
-def _usage(report: UsageReport) -> Usage:
-    prompt, completion = report.prompt_tokens_details, report.completion_tokens_details
-    return Usage(
-        report.prompt_tokens or 0,
-        report.completion_tokens or 0,
-        (prompt.cached_tokens or 0) if prompt else 0,
-        (completion.reasoning_tokens or 0) if completion else 0,
-    )
+def _spent(usage: _Usage) -> Usage:
+    cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else None
+    reasoning = usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None
+    return Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0, cached or 0, reasoning or 0)

@@ -1,265 +1,136 @@
-"""One upstream that speaks Chat Completions, streamed over aiohttp (design 3.2 and 3.11).
-
-Hot path: network read -> Splitter -> msgspec -> pieces; one batch for each read, nothing awaited in between.
-Retries happen before the first piece only: what a client has seen is never said twice.
-"""
+"""The Model port on one Chat Completions server: asks, asks again before the first piece, and says what went wrong."""
 
 import asyncio
-import email.utils
-import random
-import ssl
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import aiohttp
-import msgspec
 
-from threadmill.adapters.models import body, failure
-from threadmill.adapters.models.chunk import Calls, decode, pieces
-from threadmill.adapters.models.splitter import EventTooLarge, Splitter
-from threadmill.domain.outcome import ErrorCode
-from threadmill.engine.ports.model import Finish, ModelError, ModelInfo, ModelRequest, Piece
+from threadmill.adapters.models.answer import Answer
+from threadmill.adapters.models.body import encode
+from threadmill.adapters.models.catalogue import MAX_BYTES, models_in
+from threadmill.adapters.models.complaint import Transient, complaint_in, failure
+from threadmill.adapters.models.connection import MAX_ERROR_BYTES, Connection, read_bounded
+from threadmill.adapters.models.retry import Pacing
+from threadmill.adapters.models.upstream import UpstreamSettings
+from threadmill.adapters.models.windows import window_of
+from threadmill.engine.ports.model import ModelError, ModelInfo, ModelRequest, Piece
 
-OK = 200
-MAX_BODY = 8 * 1024 * 1024
-"""Bytes read of an answer that is not a stream."""
+LOG = logging.getLogger("threadmill.models")
 
 LIST_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds to connect, until the first piece, and between two pieces."""
-
-    connect: float = 10
-    first: float = 120
-    between: float = 60
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamSettings:
-    """Where an upstream is and how to talk to it."""
-
-    name: str
-    base_url: str
-    api_key: str | None = field(default=None, repr=False)
-    ca_file: Path | None = None
-    max_tokens_field: str = "max_completion_tokens"
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    attempts: int = 3
-
-
-class Retry(Exception):
-    """Try again after `after` seconds, if the upstream said so."""
-
-    def __init__(self, error: ModelError, after: float | None = None) -> None:
-        super().__init__()
-        self.error: ModelError = error
-        self.after: float | None = after
+"""How long a list of models is believed."""
 
 
 class OpenAICompatible:
-    """See the port `Model`. `sleep` is asyncio's, or a test's."""
+    """One upstream. `windows` are context windows by model name, where our own table is wrong or silent."""
 
-    def __init__(self, settings: UpstreamSettings, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self, settings: UpstreamSettings, windows: Mapping[str, int] | None = None, pacing: Pacing | None = None
+    ) -> None:
         self._settings: UpstreamSettings = settings
-        self._sleep: Callable[[float], Awaitable[None]] = sleep
-        self._session: aiohttp.ClientSession | None = None
-        self._listed: tuple[float, Sequence[ModelInfo]] = (float("-inf"), ())
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            settings = self._settings
-            headers = {"Accept": "text/event-stream, application/json", "Content-Type": "application/json"}
-            if settings.api_key:
-                headers["Authorization"] = f"Bearer {settings.api_key}"
-            context = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else True
-            self._session = aiohttp.ClientSession(
-                headers=headers,
-                connector=aiohttp.TCPConnector(limit=0, ssl=context, keepalive_timeout=60),
-                # Every wait is bounded by ours, which know the difference between a first token and the next.
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.timeouts.connect),
-                trust_env=True,
-            )
-        return self._session
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        self._windows: Mapping[str, int] = windows or {}
+        self._pacing: Pacing = pacing or Pacing()
+        self._connection: Connection = Connection(settings)
+        self._listed: dict[str, ModelInfo] = {}
+        self._listed_until: float = float("-inf")
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
-        """See the port."""
-        sent = body.build(request, request.model, self._settings.max_tokens_field)
-        for attempt in range(1, self._settings.attempts + 1):
+        """See the port. One batch per network read."""
+        try:
+            answer, batch = await self._begin(request)
             try:
-                async with self._answer(sent) as response:
-                    async for batch in self._read(response):
-                        yield batch
-                    return
-            except Retry as retry:
-                if attempt == self._settings.attempts:
-                    raise retry.error from None
-                await self._sleep(pause(attempt, retry.after))
-
-    @asynccontextmanager
-    async def _answer(self, sent: bytes) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """The response of status 200, closed at once when left: an unread stream is never drained."""
-        response = await self._ask(sent)
-        try:
-            if response.status != OK:
-                error = failure.from_status(
-                    response.status, await response.content.read(MAX_BODY), self._settings.api_key
-                )
-                if response.status in failure.RETRIED:
-                    now = time.time()  # noqa: TID251 - a date in a header is wall time
-                    raise Retry(error, retry_after(response.headers.get("Retry-After"), now))
-                raise error
-            yield response
-        finally:
-            response.close()
-
-    async def _ask(self, sent: bytes) -> aiohttp.ClientResponse:
-        url = f"{self._settings.base_url.rstrip('/')}/chat/completions"
-        try:
-            async with asyncio.timeout(self._settings.timeouts.first):
-                return await self._open().post(url, data=sent, allow_redirects=False)
-        except TimeoutError:
-            raise ModelError(ErrorCode.SERVER_ERROR, "The upstream did not answer in time.") from None
-        except aiohttp.ClientError as error:
-            raise Retry(self._unreachable(error)) from None
-
-    def _unreachable(self, error: aiohttp.ClientError) -> ModelError:
-        return ModelError(ErrorCode.SERVER_ERROR, f"The upstream cannot be reached ({type(error).__name__}).")
-
-    async def _read(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Sequence[Piece], None]:
-        kind = response.content_type
-        if kind == "text/html":
-            raise ModelError(ErrorCode.SERVER_ERROR, "The upstream answered with a web page; check its base URL.")
-        if kind == "application/json":
-            yield _batch([await response.content.read(MAX_BODY)], Calls(), self._settings.api_key)
-            return
-        async for batch in self._read_events(response):
-            yield batch
-
-    async def _read_events(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Sequence[Piece], None]:
-        splitter, calls, secret = Splitter(), Calls(), self._settings.api_key
-        said = finished = False
-        content, timeouts, loop = response.content, self._settings.timeouts, asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(timeouts.first) as patience:
-                while received := await content.readany():
-                    batch = _batch(splitter.feed(received), calls, secret)
-                    if batch:
-                        yield batch
-                        said = True
-                        finished = finished or _finishes(batch)
-                        patience.reschedule(loop.time() + timeouts.between)
-            if batch := _batch(splitter.end(), calls, secret):
-                yield batch
-                finished = finished or _finishes(batch)
-        except EventTooLarge:
-            raise ModelError(ErrorCode.SERVER_ERROR, "The upstream sent an event that is too large.") from None
-        except TimeoutError:
-            raise ModelError(ErrorCode.SERVER_ERROR, "The upstream stopped answering.") from None
-        except (aiohttp.ClientError, ConnectionError) as error:
-            if not said:
-                raise Retry(self._unreachable(aiohttp.ClientError(str(error)))) from None
-            raise ModelError(ErrorCode.SERVER_ERROR, failure.CUT_OFF) from None
-        if not finished:
-            raise ModelError(ErrorCode.SERVER_ERROR, failure.CUT_OFF)
+                while batch:
+                    yield batch
+                    batch = await answer.next()
+            finally:
+                answer.close()
+        except ModelError as error:
+            raise self._safe(error) from None
 
     async def list(self) -> Sequence[ModelInfo]:
-        """See the port. An upstream that does not answer offers nothing; its list is asked for once a minute."""
-        listed_at, listed = self._listed
-        if time.monotonic() - listed_at < LIST_SECONDS:
-            return listed
-        try:
-            listed = [_info(item) for item in await self._models()]
-        except ModelError:
-            listed = []
-        self._listed = (time.monotonic(), listed)
-        return listed
-
-    async def _models(self) -> "Sequence[_Listed]":
-        url = f"{self._settings.base_url.rstrip('/')}/models"
-        try:
-            async with asyncio.timeout(self._settings.timeouts.connect), self._open().get(url) as response:
-                found = await response.content.read(MAX_BODY)
-        except (TimeoutError, aiohttp.ClientError) as error:
-            text = f"The upstream '{self._settings.name}' cannot be reached ({type(error).__name__})."
-            raise ModelError(ErrorCode.SERVER_ERROR, text) from None
-        if response.status != OK:
-            raise failure.from_status(response.status, found, self._settings.api_key)
-        try:
-            return msgspec.json.decode(found, type=_Listing).data
-        except msgspec.MsgspecError:
-            return ()
+        """The upstream's models, asked for at most once a minute. Raises ModelError."""
+        now = self._pacing.monotonic()
+        if now >= self._listed_until:
+            found = models_in(await self._ask_models(), self._settings.name)
+            self._listed = {info.id: self._with_window(info) for info in found}
+            self._listed_until = now + LIST_SECONDS
+        return tuple(self._listed.values())
 
     def describe(self, model: str) -> ModelInfo:
-        """See the port."""
-        return ModelInfo(model, 0, self._settings.name, None)
+        """What the last list, the settings and our table know; asks nobody."""
+        listed = self._listed.get(model)
+        return listed or self._with_window(ModelInfo(model, 0, self._settings.name))
 
     async def ready(self) -> None:
-        """See the port."""
-        await self._models()
+        """The upstream answers and takes our key. That it cannot list models is no fault. Raises ModelError."""
+        await self._ask_models()
 
+    async def aclose(self) -> None:
+        """Close all connections; streams that still run are cut off."""
+        await self._connection.aclose()
 
-class _Listed(msgspec.Struct):
-    id: str
-    created: int = 0
-    owned_by: str = "upstream"
+    async def _begin(self, request: ModelRequest) -> tuple[Answer, Sequence[Piece]]:
+        """The answer and its first pieces. After those nothing is tried again: they may have been seen."""
+        body = encode(request, self._settings)
+        attempt = 1
+        while True:
+            try:
+                return await self._attempt(body, request.model)
+            except Transient as error:
+                if attempt >= self._settings.patience.attempts:
+                    raise
+                pause = self._pacing.backoff(attempt, error.after)
+                LOG.warning("%s Asking again in %.1f s.", self._safe(error).message, pause)
+            await self._pacing.sleep(pause)
+            attempt += 1
 
-
-class _Listing(msgspec.Struct):
-    data: list[_Listed]
-
-
-def _info(item: _Listed) -> ModelInfo:
-    return ModelInfo(item.id, item.created, item.owned_by)
-
-
-def _batch(events: Sequence[bytes], calls: Calls, secret: str | None) -> list[Piece]:
-    """The pieces of the events of one network read."""
-    batch: list[Piece] = []
-    for event in events:
-        if event == b"[DONE]":
-            continue
+    async def _attempt(self, body: bytes, model: str) -> tuple[Answer, Sequence[Piece]]:
+        patience = self._settings.patience
+        deadline = asyncio.get_running_loop().time() + patience.first_token
+        response = await self._connection.post("chat/completions", body, patience.first_token)
         try:
-            chunk = decode(event)
-        except msgspec.MsgspecError:
-            raise ModelError(
-                ErrorCode.SERVER_ERROR, "The upstream sent something that is not a chat completion."
-            ) from None
-        if chunk.error and bytes(chunk.error) != b"null":
-            raise failure.from_stream(bytes(chunk.error), secret)
-        batch.extend(pieces(chunk, calls))
-    return batch
+            if response.status >= 300:
+                raise await self._failure(response, model)
+            answer = Answer(response, model, patience, deadline)
+            return answer, await answer.next()
+        except BaseException:
+            response.close()
+            raise
 
+    async def _failure(self, response: aiohttp.ClientResponse, model: str) -> ModelError:
+        body = await self._body(response, MAX_ERROR_BYTES)
+        after = self._pacing.wish(response.headers.get("Retry-After"))
+        if response.status in (401, 403):
+            LOG.error("The upstream '%s' refused this server's API key.", self._settings.name)
+        return failure(complaint_in(body, response.status), model, after)
 
-def _finishes(batch: Sequence[Piece]) -> bool:
-    return any(isinstance(piece, Finish) for piece in batch)
+    async def _ask_models(self) -> bytes:
+        try:
+            response = await self._connection.get("models", self._settings.patience.ready)
+            try:
+                if response.status in (401, 403) or response.status >= 500:
+                    raise await self._failure(response, "")
+                return await self._body(response, MAX_BYTES)
+            finally:
+                response.close()
+        except ModelError as error:
+            raise self._safe(error) from None
 
+    async def _body(self, response: aiohttp.ClientResponse, limit: int) -> bytes:
+        """What can be had of a body in short time; an error must not take longer to tell because of its text."""
+        try:
+            async with asyncio.timeout(self._settings.patience.ready):
+                return await read_bounded(response, limit)
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return b""
 
-def pause(attempt: int, after: float | None) -> float:
-    """Seconds before the next attempt: what the upstream asked for (at most 30), else 0.5, 1, 2 … with jitter."""
-    if after is not None:
-        return min(max(after, 0.0), 30.0)
-    return 0.5 * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter needs no secrecy
+    def _with_window(self, info: ModelInfo) -> ModelInfo:
+        said = None if info.id in self._windows else info.context_window
+        return ModelInfo(info.id, info.created, info.owned_by, said or window_of(info.id, self._windows))
 
-
-def retry_after(header: str | None, now: float) -> float | None:
-    """Seconds a Retry-After header asks for, given as seconds or as a date."""
-    if not header:
-        return None
-    try:
-        return float(header)
-    except ValueError:
-        pass
-    try:
-        return email.utils.parsedate_to_datetime(header).timestamp() - now
-    except ValueError:
-        return None
+    def _safe(self, error: ModelError) -> ModelError:
+        """The error without this upstream's secrets."""
+        error.message = self._settings.redact(error.message)
+        error.args = (error.message,)
+        return error

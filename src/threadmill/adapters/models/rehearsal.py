@@ -1,19 +1,18 @@
-"""The built-in model `rehearsal`: deterministic, offline. It plays a script written in the conversation (ADR-0010).
+"""The built-in model `rehearsal`: offline and deterministic, it plays a script that stands in the conversation.
 
-Where the script stands is read from the prompt alone: as many blocks are done as the run has answered tool calls, so a
-rescued run goes on where it was. The language is documented in docs/reference/rehearsal.md.
+For trying things and for tests without an upstream. The language is `script.py`, finding the place in it `scene.py`;
+here it is played: paced, counted, cut at the token limit.
 """
 
 import asyncio
-import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from typing import NoReturn
 
-from threadmill.adapters.models.script import Block, Failure, parse
-from threadmill.domain.message import TextPart
+from threadmill.adapters.models.scene import next_turn
+from threadmill.adapters.models.script import BadScript, Call, Fail, Refuse, Say, Slow, Turn
+from threadmill.domain.message import RefusalPart, TextPart
 from threadmill.domain.outcome import ErrorCode, Usage
-from threadmill.domain.tool import FunctionTool, ResponseFormatType, ToolChoiceMode
 from threadmill.engine.ports.model import (
     CallPiece,
     ContextTooLong,
@@ -24,179 +23,159 @@ from threadmill.engine.ports.model import (
     ModelRequest,
     Piece,
     PromptMessage,
-    PromptRole,
     RefusalPiece,
 )
 from threadmill.engine.ports.tokens import Tokens
 
 REHEARSAL = "rehearsal"
 WINDOW = 128_000
-_WORDS = re.compile(r"\S+\s*|\s+")
-_OUTPUT = re.compile(r"\{\{output(?:s\.(\d+))?\}\}")
+"""Tokens; long enough for anything but a rehearsal of truncation."""
+
+BATCH = 32
+"""Pieces handed over at once while nothing slows the script."""
+
+FRAGMENT = 12
+"""Characters of a call's arguments in one piece."""
+
+MESSAGE_TOKENS = 4
+"""Tokens reckoned for a message besides its text."""
+
+_WORDS = re.compile(r"\s*\S+|\s+\Z")
 
 
 class Rehearsal:
-    """See the port `Model`. `sleep` is asyncio's, or a test's."""
+    """The Model port without a model. `sleep`, in seconds, is what `slow:` waits with."""
 
     def __init__(self, tokens: Tokens, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._tokens: Tokens = tokens
         self._sleep: Callable[[float], Awaitable[None]] = sleep
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
-        """See the port. A script that cannot be read is a ModelError that names the line."""
-        block = _block(request)
-        said: list[str] = []
-        for piece in _limited(request, self._tokens, _pieces(request, block)):
-            if block.pause:
-                await self._sleep(block.pause)
-            yield [piece]
-            said.append(_spent_on(piece))
-        if block.failure is not None:
-            await self._fail(block.failure)
-        prompt = sum(self._tokens.count(_text(message), REHEARSAL) for message in request.messages)
-        yield [Usage(prompt, self._tokens.count("".join(said), REHEARSAL))]
-
-    async def _fail(self, kind: Failure) -> None:
-        match kind:
-            case Failure.RATE_LIMIT:
-                text = "Rate limit reached for rehearsal on requests per min. Please try again in 1s."
-                raise ModelError(ErrorCode.RATE_LIMIT_EXCEEDED, text)
-            case Failure.CONTEXT:
-                raise ContextTooLong("This model's maximum context length is exceeded.")
-            case Failure.CUT:
-                raise ModelError(ErrorCode.SERVER_ERROR, "The upstream's answer was cut off.")
-            case Failure.STALL:
-                await asyncio.Event().wait()
-            case Failure.SERVER_ERROR:
-                raise ModelError(ErrorCode.SERVER_ERROR, "The rehearsal was told to fail.")
+        """See the port. Raises ModelError for a script that cannot be played; its message names the line."""
+        try:
+            turn = next_turn(request)
+        except BadScript as error:
+            raise ModelError(ErrorCode.INVALID_PROMPT, str(error)) from None
+        performance = _Performance(turn, request, self._tokens)
+        batch: list[Piece] = []
+        for step in performance.steps():
+            if not isinstance(step, Slow | Fail):
+                batch.append(step)
+            if batch and (isinstance(step, Slow | Fail) or len(batch) >= BATCH):
+                yield batch
+                batch = []
+                # A long script must not keep the other runs of the process waiting.
+                await self._sleep(0)
+            if isinstance(step, Slow):
+                await self._sleep(step.seconds)
+            elif isinstance(step, Fail):
+                await _fail(step)
+        yield [*batch, *performance.end()]
 
     async def list(self) -> Sequence[ModelInfo]:
-        """See the port."""
-        return [ModelInfo(REHEARSAL, 0, "threadmill", WINDOW)]
+        """The one model."""
+        return (self.describe(REHEARSAL),)
 
     def describe(self, model: str) -> ModelInfo:
-        """See the port."""
+        """The same for every name."""
         return ModelInfo(model, 0, "threadmill", WINDOW)
 
     async def ready(self) -> None:
         """Always."""
 
 
-def _text(message: PromptMessage) -> str:
-    return "\n".join(part.value for part in message.parts if isinstance(part, TextPart))
+class _Performance:
+    """One turn as pieces, counted while they come."""
+
+    def __init__(self, turn: Turn, request: ModelRequest, tokens: Tokens) -> None:
+        self._turn: Turn = turn
+        self._request: ModelRequest = request
+        self._tokens: Tokens = tokens
+        self._counts: dict[str, int] = {}
+        self._spent: int = 0
+        self._calls: int = 0
+        self._is_cut: bool = False
+
+    def steps(self) -> Iterator[Piece | Slow | Fail]:
+        """Pieces, each behind its pause; a failure where the script wants one. Ends early at the token limit."""
+        pause = Slow(0)
+        for act in self._turn.acts:
+            if isinstance(act, Slow):
+                pause = act
+            elif isinstance(act, Fail):
+                yield act
+            else:
+                for piece, text in self._pieces(act):
+                    if not self._affords(text):
+                        return
+                    if pause.seconds:
+                        yield pause
+                    yield piece
+
+    def end(self) -> Sequence[Piece]:
+        """Why it stopped, and the usage."""
+        prompt = sum(self._count(_text(message)) + MESSAGE_TOKENS for message in self._request.messages)
+        return Finish(self._reason()), Usage(prompt, self._spent)
+
+    def _reason(self) -> FinishReason:
+        if self._is_cut:
+            return FinishReason.LENGTH
+        if self._turn.finish is not None:
+            return FinishReason(self._turn.finish)
+        return FinishReason.TOOL_CALLS if self._calls else FinishReason.STOP
+
+    def _affords(self, text: str) -> bool:
+        limit = self._request.max_completion_tokens
+        spent = self._spent + self._count(text)
+        self._is_cut = limit is not None and spent > limit
+        if not self._is_cut:
+            self._spent = spent
+        return not self._is_cut
+
+    def _count(self, text: str) -> int:
+        if (count := self._counts.get(text)) is None:
+            count = self._counts[text] = self._tokens.count(text, self._request.model)
+        return count
+
+    def _pieces(self, act: Say | Refuse | Call) -> Iterator[tuple[Piece, str]]:
+        """Pieces with the text they cost."""
+        match act:
+            case Say():
+                for turn in range(act.times):
+                    for word in _WORDS.findall(f" {act.text}" if turn else act.text):
+                        yield word, word
+            case Refuse():
+                for word in _WORDS.findall(act.text):
+                    yield RefusalPiece(word), word
+            case Call():
+                for _ in range(act.times):
+                    yield from self._call(act)
+
+    def _call(self, act: Call) -> Iterator[tuple[Piece, str]]:
+        """No id is given: the engine's own are unique, ours would repeat with every run of the script."""
+        index, self._calls = self._calls, self._calls + 1
+        yield CallPiece(index, None, act.name), act.name
+        for at in range(0, len(act.arguments), FRAGMENT):
+            fragment = act.arguments[at : at + FRAGMENT]
+            yield CallPiece(index, arguments=fragment), fragment
 
 
-def _spent_on(piece: Piece) -> str:
-    match piece:
-        case str():
-            return piece
-        case CallPiece():
-            return (piece.name or "") + piece.arguments
-        case RefusalPiece():
-            return piece.text
+async def _fail(act: Fail) -> NoReturn:
+    match act.how:
+        case "rate_limit":
+            raise ModelError(ErrorCode.RATE_LIMIT_EXCEEDED, "Rate limit reached for rehearsal, as its script asked.")
+        case "context":
+            raise ContextTooLong("The prompt is too long for rehearsal, as its script asked.")
+        case "cut":
+            raise ModelError(ErrorCode.SERVER_ERROR, "The upstream's answer was cut off.")
+        case "stall":
+            await asyncio.Event().wait()
         case _:
-            return ""
+            pass
+    raise ModelError(ErrorCode.SERVER_ERROR, "The rehearsal failed, as its script asked.")
 
 
-def _block(request: ModelRequest) -> Block:
-    """The block of the script that is due."""
-    messages = request.messages
-    last_user = max((i for i, m in enumerate(messages) if m.role is PromptRole.USER), default=-1)
-    spoken = _text(messages[last_user]) if last_user >= 0 else ""
-    system = next((_text(m) for m in messages if m.role is PromptRole.SYSTEM), "")
-    done = sum(bool(message.tool_calls) for message in messages[last_user + 1 :])
-    script = parse(spoken) or parse(system.partition("rehearsal:\n")[2])
-    if not script:
-        return _unscripted(request, spoken, done)
-    if done >= len(script):
-        return Block(text="Done.")
-    return script[done]
-
-
-def _unscripted(request: ModelRequest, spoken: str, done: int) -> Block:
-    """Without a script: call the function that is forced or the first one if any is required; else answer simply."""
-    choice = request.tool_choice
-    wanted = choice.named.function if choice.named else None
-    tools = [tool for tool in request.tools if wanted in (None, tool.name)]
-    if tools and not done and (choice.named or choice.mode is ToolChoiceMode.REQUIRED):
-        return Block(calls=((tools[0].name, _arguments(tools[0])),))
-    if request.response_format.type in (ResponseFormatType.JSON_OBJECT, ResponseFormatType.JSON_SCHEMA):
-        return Block(text=_json_answer(request, spoken))
-    if done:
-        return Block(text="The functions answered: {{output}}")
-    return Block(text=f"You said: {spoken.strip()}" if spoken.strip() else "Hello from rehearsal.")
-
-
-def _json_answer(request: ModelRequest, spoken: str) -> str:
-    if request.response_format.json_schema is None:
-        return json.dumps({"answer": spoken.strip()}, ensure_ascii=False)
-    given = cast("dict[str, Any]", json.loads(request.response_format.json_schema))
-    return json.dumps(example(given.get("schema") or {}), ensure_ascii=False)
-
-
-def _arguments(tool: FunctionTool) -> str:
-    return json.dumps(example(cast("dict[str, Any]", json.loads(tool.parameters))), ensure_ascii=False)
-
-
-_EXAMPLES: dict[str, Any] = {"string": "text", "integer": 1, "number": 1.5, "boolean": True, "null": None, "array": []}
-
-
-def example(schema: dict[str, Any]) -> Any:
-    """A small value a JSON Schema of the usual kind allows."""
-    for known in ("const", "default"):
-        if known in schema:
-            return schema[known]
-    if schema.get("enum"):
-        return schema["enum"][0]
-    for union in ("anyOf", "oneOf"):
-        if schema.get(union):
-            return example(schema[union][0])
-    kind = schema.get("type", "object")
-    if isinstance(kind, list):
-        kind = cast("list[str]", kind)[0]
-    if kind == "array" and schema.get("minItems"):
-        return [example(schema.get("items") or {})]
-    if kind == "object":
-        properties = cast("dict[str, dict[str, Any]]", schema.get("properties") or {})
-        names = cast("list[str]", schema.get("required") or list(properties))
-        return {name: example(properties.get(name, {})) for name in names}
-    return _EXAMPLES.get(kind, "text")
-
-
-def _pieces(request: ModelRequest, block: Block) -> Sequence[Piece]:
-    outputs = [_text(message) for message in request.messages if message.role is PromptRole.TOOL]
-
-    def filled(found: re.Match[str]) -> str:
-        number = int(found[1]) if found[1] else -1
-        return outputs[number] if -len(outputs) <= number < len(outputs) else ""
-
-    text = _OUTPUT.sub(filled, block.text)
-    pieces: list[Piece] = [word for _ in range(block.repeat) for word in _WORDS.findall(text)]
-    if block.refusal:
-        pieces.extend(RefusalPiece(word) for word in _WORDS.findall(block.refusal))
-    done = sum(len(message.tool_calls) for message in request.messages)
-    for index, (name, arguments) in enumerate(block.calls):
-        pieces.append(CallPiece(index, f"call_rehearsal{done + index:015d}", name))
-        pieces.extend(CallPiece(index, arguments=part) for part in _halves(arguments))
-    if block.failure is None:
-        pieces.append(Finish(block.finish or (FinishReason.TOOL_CALLS if block.calls else FinishReason.STOP)))
-    return pieces
-
-
-def _halves(arguments: str) -> list[str]:
-    middle = len(arguments) // 2
-    return [part for part in (arguments[:middle], arguments[middle:]) if part]
-
-
-def _limited(request: ModelRequest, tokens: Tokens, pieces: Sequence[Piece]) -> Sequence[Piece]:
-    """The pieces within max_completion_tokens; what is cut ends with `length`, as a real model's answer would."""
-    left = request.max_completion_tokens
-    if left is None:
-        return pieces
-    kept: list[Piece] = []
-    for piece in pieces:
-        left -= tokens.count(_spent_on(piece), REHEARSAL)
-        if left < 0:
-            return [*kept, Finish(FinishReason.LENGTH)]
-        kept.append(piece)
-    return kept
+def _text(message: PromptMessage) -> str:
+    texts = [part.value for part in message.parts if isinstance(part, TextPart)]
+    texts += [part.refusal for part in message.parts if isinstance(part, RefusalPart)]
+    return "\n".join([*texts, *(call.name + call.arguments for call in message.tool_calls)])

@@ -1,104 +1,116 @@
-"""All models behind one door: aliases, then name patterns, then rehearsal."""
+"""All models behind one door: an alias becomes its name, the name finds its upstream, `rehearsal` is always there."""
 
+import asyncio
 import fnmatch
+import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from threadmill.adapters.models.openai_compatible import OpenAICompatible
 from threadmill.adapters.models.rehearsal import REHEARSAL, Rehearsal
+from threadmill.adapters.models.windows import window_of
 from threadmill.domain.outcome import ErrorCode
 from threadmill.engine.ports.model import ModelError, ModelInfo, ModelRequest, Piece
 
-WINDOWS: tuple[tuple[str, int], ...] = (
-    ("gpt-5*", 400_000),
-    ("gpt-4.1*", 1_047_576),
-    ("gpt-4o*", 128_000),
-    ("gpt-4-turbo*", 128_000),
-    ("gpt-4-*preview*", 128_000),
-    ("gpt-4.5*", 128_000),
-    ("gpt-4-32k*", 32_768),
-    ("gpt-4*", 8_192),
-    ("gpt-3.5-turbo*", 16_385),
-    ("o1-mini*", 128_000),
-    ("o1*", 200_000),
-    ("o3*", 200_000),
-    ("o4*", 200_000),
-)
-"""Context windows in tokens, first match wins; `threadmill.toml` may say otherwise."""
+LOG = logging.getLogger("threadmill.models")
+
+EVERYTHING = "*"
+"""The pattern of the default upstream: asked for what no other upstream's patterns name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An upstream and the name patterns it serves."""
+    """An upstream and the name patterns it serves (`*`, `?` and `[...]`, case counts)."""
 
     upstream: OpenAICompatible
-    patterns: tuple[str, ...]
+    patterns: tuple[str, ...] = (EVERYTHING,)
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What is known about names: aliases (old name -> living one) and context windows in tokens."""
+    """What is known about names: aliases (retired name -> living one) and context windows in tokens."""
 
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     windows: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 class Models:
-    """See the port `Model`."""
+    """The Model port over several upstreams. Of two upstreams that serve a name the first is asked; an alias wins
+    over an upstream's own model of that name, and cannot take `rehearsal`.
+    """
 
-    def __init__(self, routes: Sequence[Route], rehearsal: Rehearsal, catalogue: Catalogue) -> None:
+    def __init__(self, routes: Sequence[Route], rehearsal: Rehearsal, catalogue: Catalogue | None = None) -> None:
         self._routes: Sequence[Route] = routes
         self._rehearsal: Rehearsal = rehearsal
-        self._catalogue: Catalogue = catalogue
-
-    def _find(self, model: str) -> OpenAICompatible | Rehearsal:
-        if model == REHEARSAL:
-            return self._rehearsal
-        for route in self._routes:
-            if any(fnmatch.fnmatchcase(model, pattern) for pattern in route.patterns):
-                return route.upstream
-        if not self._routes:
-            text = (
-                f"The model '{model}' is not available: no upstream is set. Set THREADMILL_UPSTREAM_URL, "
-                f"or use the built-in model '{REHEARSAL}'."
-            )
-        else:
-            text = f"The model '{model}' is not served by any upstream in threadmill.toml."
-        raise ModelError(ErrorCode.SERVER_ERROR, text)
+        self._catalogue: Catalogue = catalogue or Catalogue()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
-        """See the port."""
-        model = self._catalogue.aliases.get(request.model, request.model)
-        generator = self._find(model).stream(replace(request, model=model))
-        try:
-            async for batch in generator:
+        """See the port. A name nobody serves raises ModelError with what to do about it."""
+        name = self._living(request.model)
+        model = self._serving(name)
+        if model is None:
+            raise ModelError(ErrorCode.SERVER_ERROR, self._unknown(request.model))
+        async with aclosing(model.stream(replace(request, model=name))) as batches:
+            async for batch in batches:
                 yield batch
-        finally:
-            await generator.aclose()
 
     async def list(self) -> Sequence[ModelInfo]:
-        """See the port."""
+        """Rehearsal, the models the upstreams say they have, and the aliases. One that does not answer adds none."""
         found = {info.id: info for info in await self._rehearsal.list()}
-        for route in self._routes:
-            found.update((info.id, info) for info in await route.upstream.list())
-        for alias, name in self._catalogue.aliases.items():
-            found.setdefault(alias, replace(found.get(name, ModelInfo(name, 0, "alias")), id=alias))
-        return list(found.values())
+        for listed in await asyncio.gather(*(self._listed(route) for route in self._routes)):
+            for info in listed:
+                found.setdefault(info.id, info)
+        found |= {alias: self.describe(alias) for alias in self._catalogue.aliases if alias != REHEARSAL}
+        return tuple(found.values())
 
     def describe(self, model: str) -> ModelInfo:
-        """See the port."""
-        name = self._catalogue.aliases.get(model, model)
-        window = self._catalogue.windows.get(model) or self._catalogue.windows.get(name)
-        if window is None:
-            window = next((size for pattern, size in WINDOWS if fnmatch.fnmatchcase(name, pattern)), None)
-        return ModelInfo(name, 0, "", window)
+        """See the port. An alias is described as the model it means."""
+        name = self._living(model)
+        serving = self._serving(name)
+        if serving is None:
+            return ModelInfo(model, 0, "unknown", window_of(name, self._catalogue.windows))
+        said = serving.describe(name)
+        windows = self._catalogue.windows
+        return replace(said, id=model, context_window=windows.get(model) or windows.get(name) or said.context_window)
 
     async def ready(self) -> None:
-        """See the port: every upstream answers."""
-        for route in self._routes:
-            await route.upstream.ready()
+        """Every upstream answers. Raises the first ModelError."""
+        await asyncio.gather(*(route.upstream.ready() for route in self._routes))
 
-    async def close(self) -> None:
-        """Close the upstreams' connections."""
-        for route in self._routes:
-            await route.upstream.close()
+    async def aclose(self) -> None:
+        """Close all connections to all upstreams."""
+        await asyncio.gather(*(route.upstream.aclose() for route in self._routes))
+
+    def _living(self, name: str) -> str:
+        return name if name == REHEARSAL else self._catalogue.aliases.get(name, name)
+
+    def _serving(self, name: str) -> OpenAICompatible | Rehearsal | None:
+        if name == REHEARSAL:
+            return self._rehearsal
+        named = (route for route in self._routes if _serves(route, name))
+        default = (route for route in self._routes if EVERYTHING in route.patterns)
+        route = next(named, None) or next(default, None)
+        return None if route is None else route.upstream
+
+    async def _listed(self, route: Route) -> Sequence[ModelInfo]:
+        """An upstream's models as far as their names lead to it."""
+        try:
+            listed = await route.upstream.list()
+        except ModelError as error:
+            LOG.warning("The models of an upstream are missing from the list: %s", error.message)
+            return ()
+        return [info for info in listed if self._serving(info.id) is route.upstream]
+
+    def _unknown(self, name: str) -> str:
+        if not self._routes:
+            return (
+                f"The model '{name}' is not available: only '{REHEARSAL}' is, because this server has no upstream. "
+                "Set THREADMILL_UPSTREAM_URL to the base URL of a Chat Completions server."
+            )
+        served = ", ".join(pattern for route in self._routes for pattern in route.patterns)
+        return f"The model '{name}' is served by no upstream; served are {REHEARSAL}, {served}."
+
+
+def _serves(route: Route, name: str) -> bool:
+    return any(pattern != EVERYTHING and fnmatch.fnmatchcase(name, pattern) for pattern in route.patterns)

@@ -1,101 +1,244 @@
-"""The rehearsal's little script language: lines `directive: value`, blocks (turns) parted by `---`. Pure."""
+"""The language of rehearsals: a text of directives in, turns out. Pure; documented in docs/reference/rehearsal.md."""
 
 import json
 import re
-from dataclasses import dataclass, replace
-from enum import StrEnum
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from threadmill.domain.outcome import ErrorCode
-from threadmill.engine.ports.model import FinishReason, ModelError
-
-_LINE = re.compile(r"^(say|call|python|search|slow|repeat|fail|refuse|finish):(?:\s(.*))?$")
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s)$")
 MAX_REPEAT = 100_000
 
 
-class Failure(StrEnum):
-    """How a turn can be told to fail."""
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Text, streamed word by word, `times` over."""
 
-    RATE_LIMIT = "rate_limit"
-    SERVER_ERROR = "server_error"
-    CONTEXT = "context"
-    CUT = "cut"
-    STALL = "stall"
+    text: str
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """One turn: what is said, called, refused; how it ends; `pause` seconds before each piece."""
+class Refuse:
+    """A refusal, streamed word by word."""
 
-    text: str = ""
-    calls: tuple[tuple[str, str], ...] = ()
-    refusal: str = ""
-    pause: float = 0.0
-    repeat: int = 1
-    failure: Failure | None = None
-    finish: FinishReason | None = None
+    text: str
 
 
-def parse(text: str) -> tuple[Block, ...]:
-    """The script's blocks; () if no line of `text` is a directive. Raises ModelError naming the line that is wrong."""
-    if not any(_LINE.match(line.strip()) for line in text.splitlines()):
-        return ()
-    blocks: list[Block] = []
-    block = Block()
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip() == "---":
-            blocks.append(block)
-            block = Block()
-        elif found := _LINE.match(line.strip()):
-            block = _add(block, found[1], (found[2] or "").strip(), number)
-        elif line.strip() and block.text:
-            block = replace(block, text=f"{block.text}\n{line.strip()}")
-    return (*blocks, block)
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call, `times` over. `arguments` is JSON text, unless `text` is set: then that is the one argument the
+    tool's schema names first. `is_broken` cuts the arguments so that they are no JSON.
+    """
+
+    name: str
+    arguments: str = "{}"
+    text: str | None = None
+    is_broken: bool = False
+    times: int = 1
 
 
-def _add(block: Block, directive: str, value: str, number: int) -> Block:
-    match directive:
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """A failure at this point: rate_limit, server_error, context, cut or stall."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """From here on every piece takes this many seconds."""
+
+    seconds: float
+
+
+Act: TypeAlias = Say | Refuse | Call | Fail | Slow
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What the model does when it is asked once. `finish` overrides why it stops."""
+
+    acts: tuple[Act, ...] = ()
+    finish: str | None = None
+
+
+class BadScript(Exception):
+    """The script cannot be played; the message names the line and what is allowed."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A turn being read, and what the lines so far mean for the next act."""
+
+    acts: list[Act] = field(default_factory=list[Act])
+    finish: str | None = None
+    times: int = 1
+    is_broken: bool = False
+
+    def take_times(self) -> int:
+        times, self.times = self.times, 1
+        return times
+
+    def take_broken(self) -> bool:
+        is_broken, self.is_broken = self.is_broken, False
+        return is_broken
+
+    def turn(self) -> Turn:
+        return Turn(tuple(self.acts), self.finish)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    number: int
+    name: str
+    value: str
+
+    def bad(self, why: str) -> BadScript:
+        return BadScript(f"Rehearsal script, line {self.number}: {why}")
+
+
+_DIRECTIVES = ("say", "call", "python", "search", "refuse", "slow", "repeat", "fail", "finish", "args-broken")
+_FAILURES = ("rate_limit", "server_error", "context", "cut", "stall")
+_FINISHES = ("stop", "length", "content_filter")
+_SEPARATOR = "---"
+_DIRECTIVE = re.compile(r"([A-Za-z][A-Za-z_-]*)[ \t]*(?::[ \t]?(.*)|$)", re.DOTALL)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)[ \t]*(ms|s)")
+
+
+def is_script(text: str) -> bool:
+    """Whether the first line that says something is a directive; everything else is conversation."""
+    for line in text.splitlines():
+        if line.strip() and not line.startswith("#"):
+            return _known(line) is not None
+    return False
+
+
+def parse(text: str) -> Sequence[Turn]:
+    """The turns of a script. Raises BadScript."""
+    turns: list[Turn] = []
+    draft = _Draft()
+    for line in _lines(text):
+        if line.name == _SEPARATOR:
+            turns.append(draft.turn())
+            draft = _Draft()
+        else:
+            _read(line, draft)
+    return (*turns, draft.turn())
+
+
+def _known(line: str) -> tuple[str, str] | None:
+    """Directive and value of a line, if it begins with a directive. Only `args-broken` goes without a colon."""
+    match = _DIRECTIVE.fullmatch(line.rstrip())
+    if match is None or match[1] not in _DIRECTIVES:
+        return None
+    if match[2] is None and match[1] != "args-broken":
+        return None
+    return match[1], match[2] or ""
+
+
+def _lines(text: str) -> Iterator[_Line]:
+    """Directives with their continuation lines, which begin with a space or a tab; without comments and blank lines."""
+    lines = text.splitlines()
+    at = 0
+    while at < len(lines):
+        line, number = lines[at], at + 1
+        at += 1
+        if not line.strip() or line.startswith("#"):
+            continue
+        more, at = _continuation(lines, at)
+        yield _directive(line, number, more)
+
+
+def _continuation(lines: Sequence[str], at: int) -> tuple[str, int]:
+    """The indented lines from `at`, blank ones between them kept, their common indent removed."""
+    end = at
+    for index in range(at, len(lines)):
+        if lines[index][:1] in (" ", "\t") and lines[index].strip():
+            end = index + 1
+        elif lines[index].strip():
+            break
+    return textwrap.dedent("\n".join(lines[at:end])), end
+
+
+def _directive(line: str, number: int, more: str) -> _Line:
+    if line.strip() == _SEPARATOR:
+        return _Line(number, _SEPARATOR, "")
+    known = _known(line)
+    if known is None:
+        raise BadScript(
+            f"Rehearsal script, line {number}: '{line.strip()[:60]}' is no directive. "
+            f"Allowed are {', '.join(_DIRECTIVES)} and {_SEPARATOR}; a line that continues the one above is indented."
+        )
+    name, value = known
+    return _Line(number, name, "\n".join(filter(None, (value, more))))
+
+
+def _read(line: _Line, draft: _Draft) -> None:
+    match line.name:
         case "say":
-            return replace(block, text=f"{block.text}\n{value}" if block.text else value)
+            draft.acts.append(Say(line.value, draft.take_times()))
         case "refuse":
-            return replace(block, refusal=value)
+            draft.acts.append(Refuse(line.value))
         case "call" | "python" | "search":
-            return replace(block, calls=(*block.calls, _call(directive, value, number)))
+            draft.acts.append(_call(line, draft))
         case "slow":
-            return replace(block, pause=_seconds(value, number))
-        case "repeat":
-            if not value.isdecimal() or not 1 <= int(value) <= MAX_REPEAT:
-                raise _wrong(number, f"repeat wants a number from 1 to {MAX_REPEAT}")
-            return replace(block, repeat=int(value))
+            draft.acts.append(Slow(_seconds(line)))
         case "fail":
-            return replace(block, failure=Failure(_one_of(value, [kind.value for kind in Failure], number)))
+            draft.acts.append(Fail(_one_of(line, _FAILURES)))
         case _:
-            return replace(block, finish=FinishReason(_one_of(value, ["length", "content_filter", "stop"], number)))
+            _set(line, draft)
 
 
-def _call(directive: str, value: str, number: int) -> tuple[str, str]:
-    if directive != "call":
-        key = "code" if directive == "python" else "queries"
-        name = "code_interpreter" if directive == "python" else "file_search"
-        return name, json.dumps({key: value if directive == "python" else [value]})
-    name, _, arguments = value.partition(" ")
+def _set(line: _Line, draft: _Draft) -> None:
+    """Directives that change the turn or the next act."""
+    match line.name:
+        case "repeat":
+            draft.times = _times(line)
+        case "finish":
+            draft.finish = _one_of(line, _FINISHES)
+        case _:
+            draft.is_broken = True
+
+
+def _call(line: _Line, draft: _Draft) -> Call:
+    is_broken, times = draft.take_broken(), draft.take_times()
+    if line.name == "python":
+        return Call("code_interpreter", text=line.value, is_broken=is_broken, times=times)
+    if line.name == "search":
+        return Call("file_search", text=line.value, is_broken=is_broken, times=times)
+    name, _, arguments = line.value.strip().partition(" ")
     if not name:
-        raise _wrong(number, 'call wants a function\'s name and its arguments: call: name {"key": "value"}')
-    return name, arguments.strip()
+        raise line.bad('call needs a name, and may have arguments: call: name {"key": "value"}')
+    arguments = arguments.strip() or "{}"
+    if not _is_object(arguments):
+        raise line.bad(f"the arguments of '{name}' are not a JSON object; for broken ones write args-broken above.")
+    return Call(name, arguments, is_broken=is_broken, times=times)
 
 
-def _seconds(value: str, number: int) -> float:
-    found = _DURATION.match(value)
-    if found is None:
-        raise _wrong(number, "slow wants a duration such as 50ms or 1s")
-    return float(found[1]) / (1000 if found[2] == "ms" else 1)
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
-def _one_of(value: str, allowed: list[str], number: int) -> str:
+def _seconds(line: _Line) -> float:
+    match = _DURATION.fullmatch(line.value.strip())
+    if match is None or (seconds := float(match[1]) / (1000 if match[2] == "ms" else 1)) > 60:
+        raise line.bad("slow needs a time up to 60s, such as 50ms or 1.5s.")
+    return seconds
+
+
+def _times(line: _Line) -> int:
+    value = line.value.strip()
+    if not (value.isascii() and value.isdigit()) or not 1 <= int(value[:9]) <= MAX_REPEAT:
+        raise line.bad(f"repeat needs a whole number from 1 to {MAX_REPEAT}.")
+    return int(value)
+
+
+def _one_of(line: _Line, allowed: tuple[str, ...]) -> str:
+    value = line.value.strip()
     if value not in allowed:
-        raise _wrong(number, f"'{value}' is not one of {', '.join(allowed)}")
+        raise line.bad(f"'{value}' is not allowed after {line.name}; allowed are {', '.join(allowed)}.")
     return value
-
-
-def _wrong(number: int, text: str) -> ModelError:
-    return ModelError(ErrorCode.INVALID_PROMPT, f"Rehearsal script, line {number}: {text}.")

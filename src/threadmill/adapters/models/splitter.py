@@ -1,42 +1,88 @@
-"""Bytes of an SSE response -> the data of each event. Bounded, and tolerant of what upstreams really send."""
+"""Between the network and the decoder: cuts a byte stream into the data of Server-Sent Events, in bounded memory."""
 
-MAX_EVENT = 4 * 1024 * 1024
-"""Bytes of one event; more is an upstream gone wrong."""
+MAX_EVENT_BYTES = 4 * 1024 * 1024
+"""Bytes one event may have, comments and field names included."""
+
+_BOM = b"\xef\xbb\xbf"
 
 
 class EventTooLarge(Exception):
-    """An event grew past MAX_EVENT."""
+    """An event outgrew the bound; the stream cannot be read on."""
 
 
-class Splitter:
-    """Feed it what the network gave; it returns whole events' data. Takes LF, CRLF, comments, several data lines."""
+class SseSplitter:
+    """Feed it network reads, get each event's data. Any cutting of the same bytes gives the same events.
 
-    def __init__(self) -> None:
-        self._rest: bytes = b""
+    Understands CRLF, LF and CR line ends, data of several lines, comments, and a stream that ends without its last
+    blank line. Fields other than `data` are left out; an event without data is none.
+    """
 
-    def feed(self, received: bytes) -> list[bytes]:
-        """The data of each event completed by `received`. Raises EventTooLarge."""
-        data = self._rest + received if self._rest else received
-        if b"\r" in data:
-            # A CR at the very end may be half of a CRLF: it waits for its other half.
-            held = b"\r" if data.endswith(b"\r") else b""
-            data = data[: len(data) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
-        events = data.split(b"\n\n")
-        self._rest = events.pop()
-        if len(self._rest) > MAX_EVENT:
-            raise EventTooLarge
-        return [found for event in events if (found := data_of(event)) is not None]
+    __slots__ = ("_carriage", "_limit", "_pending")
+
+    def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
+        self._limit: int = limit
+        self._pending: bytearray = bytearray()
+        self._carriage: bool = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The data of all events that `data` completes. Raises EventTooLarge."""
+        if self._carriage or b"\r" in data:
+            data = self._unify(data)
+        if self._pending:
+            data = self._join(data)
+        head, separator, rest = data.rpartition(b"\n\n")
+        if rest:
+            self._pending += rest
+            self._bound(len(rest))
+        return self._events(head) if separator else []
 
     def end(self) -> list[bytes]:
-        """The last event of a stream that lacks its final blank line."""
-        rest, self._rest = self._rest.replace(b"\r", b"\n"), b""
-        found = data_of(rest.rstrip(b"\n"))
-        return [] if found is None else [found]
+        """The stream ended: the data of an event that lacks its blank line."""
+        head = bytes(self._pending)
+        self._pending.clear()
+        return self._events(head)
 
+    def _unify(self, data: bytes) -> bytes:
+        """Line ends as LF. A CR at the very end waits: its LF may be the next byte."""
+        if self._carriage:
+            data = b"\r" + data
+        self._carriage = data.endswith(b"\r")
+        if self._carriage:
+            data = data[:-1]
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-def data_of(event: bytes) -> bytes | None:
-    """An event's data lines, joined; None if it has none."""
-    if event.startswith(b"data: ") and b"\n" not in event:
-        return event[6:]
-    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
-    return b"\n".join(lines) if lines else None
+    def _join(self, data: bytes) -> bytes:
+        """Everything pending and `data`; nothing while no event is complete, so a long event is never copied twice."""
+        pending = self._pending
+        seen = len(pending)
+        pending += data
+        if pending.find(b"\n\n", max(0, seen - 1)) < 0:
+            self._bound(len(pending))
+            return b""
+        joined = bytes(pending)
+        pending.clear()
+        return joined
+
+    def _events(self, head: bytes) -> list[bytes]:
+        events: list[bytes] = []
+        small = len(head) <= self._limit
+        for block in head.split(b"\n\n"):
+            if small and block.startswith(b"data: ") and block.find(b"\n") < 0:
+                events.append(block[6:])
+            elif (data := self._data(block)) is not None:
+                events.append(data)
+        return events
+
+    def _data(self, block: bytes) -> bytes | None:
+        """The data lines of a block, joined."""
+        self._bound(len(block))
+        lines: list[bytes] = []
+        for line in block.split(b"\n"):
+            name, _, value = line.removeprefix(_BOM).partition(b":")
+            if name == b"data":
+                lines.append(value[1:] if value.startswith(b" ") else value)
+        return b"\n".join(lines) if lines else None
+
+    def _bound(self, size: int) -> None:
+        if size > self._limit:
+            raise EventTooLarge

@@ -1,4 +1,4 @@
-"""What several bodies share: metadata, tools, tool resources, response format."""
+"""What several bodies share: metadata, numbers, tools, tool resources, response format, tool choice."""
 
 from typing import Annotated, Any, Literal, cast
 
@@ -20,51 +20,43 @@ from threadmill.domain.tool import (
     ToolChoiceMode,
     ToolResources,
 )
+from threadmill.wire.request import problem
 from threadmill.wire.request.body import Body, to_json
-from threadmill.wire.request.problem import name_of
+from threadmill.wire.request.union import BY_SHAPE, BY_TYPE, OBJECT, STRING, tag
 
 MAX_PAIRS, MAX_KEY, MAX_VALUE = 16, 64, 512
 
+MAX_WHOLE = 2**53 - 1
+"""No count is larger: what every JSON reader and both databases can hold."""
 
-def check_metadata(value: Any) -> Any:
-    """Metadata's limits with the service's texts (behaviour.md 8.3)."""
+
+def _metadata(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     pairs = cast("dict[str, Any]", value)
     if len(pairs) > MAX_PAIRS:
-        text = f"Invalid 'metadata': too many properties. Expected an object with at most {MAX_PAIRS} properties, but got an object with {len(pairs)} properties instead."
-        raise Invalid(text, param="metadata", code="object_above_max_properties")
+        raise problem.refused(lambda at: problem.too_many_properties(at, MAX_PAIRS, len(pairs)))
     for key, item in pairs.items():
-        _check_pair(key, item)
+        if not (len(key) <= MAX_KEY and isinstance(item, str) and len(item) <= MAX_VALUE):
+            raise problem.refused(lambda at, key=key, item=item: _bad_pair(at, key, item))
     return pairs
 
 
-def _check_pair(key: str, item: object) -> None:
-    param = f"metadata.{key}"
+def _bad_pair(at: str, key: str, item: object) -> Invalid:
     if len(key) > MAX_KEY:
-        text = f"Invalid property name in 'metadata': '{key}' is too long. Expected a string with maximum length {MAX_KEY}, but got a string with length {len(key)} instead."
-        raise Invalid(text, param=param, code="property_name_above_max_length")
+        return problem.long_property_name(at, key, MAX_KEY)
     if not isinstance(item, str):
-        text = f"Invalid type for '{param}': expected a string, but got {name_of(item)} instead."
-        raise Invalid(text, param=param, code="invalid_type")
-    if len(item) > MAX_VALUE:
-        text = f"Invalid '{param}': string too long. Expected a string with maximum length {MAX_VALUE}, but got a string with length {len(item)} instead."
-        raise Invalid(text, param=param, code="string_above_max_length")
+        return problem.wrong_type(f"{at}.{key}", "a string", item)
+    return problem.too_long(f"{at}.{key}", MAX_VALUE, len(item))
 
 
-Metadata = Annotated[dict[str, str], BeforeValidator(check_metadata)]
+Metadata = Annotated[dict[str, str], BeforeValidator(_metadata)]
 Name = Annotated[StrictStr, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
-ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
-
-
-def _number(value: Any) -> Any:
-    """Strict but for whole numbers: `1` is a fine temperature, `"1"` and `true` are not."""
-    return float(value) if type(value) is int else value
-
-
-Temperature = Annotated[float, BeforeValidator(_number), Field(ge=0, le=2)]
-TopP = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
-Score = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+TopP = Annotated[float, Field(ge=0, le=1)]
+Score = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=MAX_WHOLE)]
 
 
 class Function(Body):
@@ -131,10 +123,15 @@ class FileSearchBody(Body):
         return FileSearchTool(ranking, options.max_num_results)
 
 
-ToolBody = Annotated[FunctionToolBody | CodeInterpreterBody | FileSearchBody, Field(discriminator="type")]
+ToolBody = Annotated[
+    Annotated[CodeInterpreterBody, tag("code_interpreter")]
+    | Annotated[FileSearchBody, tag("file_search")]
+    | Annotated[FunctionToolBody, tag("function")],
+    BY_TYPE,
+]
 
 
-def tools_of(bodies: list[FunctionToolBody | CodeInterpreterBody | FileSearchBody] | None) -> tuple[Tool, ...]:
+def tools_of(bodies: list[ToolBody] | None) -> tuple[Tool, ...]:
     """The tools in order."""
     return tuple(body.to_domain() for body in bodies or ())
 
@@ -155,9 +152,13 @@ class FileSearchResources(Body):
     @classmethod
     def _not_yet(cls, value: list[Any] | None) -> list[Any] | None:
         if value:
-            text = "This server does not make vector stores yet: 'tool_resources.file_search.vector_stores' is not supported."
-            raise Invalid(text, param="tool_resources.file_search.vector_stores", code="unsupported_parameter")
+            raise problem.refused(_no_vector_stores)
         return value
+
+
+def _no_vector_stores(param: str) -> Invalid:
+    text = f"This server does not make vector stores yet: '{param}' is not supported."
+    return Invalid(text, param=param, code="unsupported_parameter")
 
 
 class ToolResourcesBody(Body):
@@ -198,12 +199,10 @@ class ResponseFormatBody(Body):
 
     @model_validator(mode="after")
     def _schema_goes_with_its_type(self) -> "ResponseFormatBody":
-        if self.type == "json_schema" and self.json_schema is None:
-            param = "response_format.json_schema"
-            raise Invalid(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
-        if self.type != "json_schema" and self.json_schema is not None:
-            param = "response_format.json_schema"
-            raise Invalid(f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+        wanted = self.type == "json_schema"
+        if wanted is not (self.json_schema is not None):
+            tell = problem.missing if wanted else problem.unknown
+            raise problem.refused(lambda at: tell(f"{at}.json_schema"))
         return self
 
     def to_domain(self) -> ResponseFormat:
@@ -214,7 +213,10 @@ class ResponseFormatBody(Body):
         return ResponseFormat(ResponseFormatType.JSON_SCHEMA, to_json(schema))
 
 
-ResponseFormatField = Literal["auto"] | ResponseFormatBody
+ResponseFormatField = Annotated[
+    Annotated[Literal["auto"], STRING] | Annotated[ResponseFormatBody, OBJECT],
+    BY_SHAPE,
+]
 
 
 def format_of(body: str | ResponseFormatBody | None) -> ResponseFormat | None:
@@ -237,23 +239,25 @@ class ToolChoiceBody(Body):
     function: ChosenFunction | None = None
 
     @model_validator(mode="after")
-    def _function_goes_with_its_type(self) -> "ToolChoiceBody":
+    def _a_function_is_named(self) -> "ToolChoiceBody":
         if self.type == "function" and self.function is None:
-            param = "tool_choice.function"
-            raise Invalid(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+            raise problem.refused(lambda at: problem.missing(f"{at}.function"))
         return self
 
+    def to_domain(self) -> ToolChoice:
+        """A function beside another type says nothing (the schema lets it stand)."""
+        name = None if self.type != "function" or self.function is None else self.function.name
+        return ToolChoice(None, NamedToolChoice(self.type, name))
 
-ToolChoiceField = Literal["none", "auto", "required"] | ToolChoiceBody
+
+ToolChoiceField = Annotated[
+    Annotated[Literal["none", "auto", "required"], STRING] | Annotated[ToolChoiceBody, OBJECT],
+    BY_SHAPE,
+]
 
 
 def choice_of(body: str | ToolChoiceBody | None) -> ToolChoice:
     """Default `auto`."""
-    match body:
-        case None:
-            return ToolChoice()
-        case ToolChoiceBody():
-            name = None if body.function is None else body.function.name
-            return ToolChoice(None, NamedToolChoice(body.type, name))
-        case _:
-            return ToolChoice(ToolChoiceMode(body))
+    if body is None:
+        return ToolChoice()
+    return body.to_domain() if isinstance(body, ToolChoiceBody) else ToolChoice(ToolChoiceMode(body))

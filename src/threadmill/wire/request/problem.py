@@ -1,25 +1,14 @@
-"""What Pydantic finds wrong, in the service's own words (behaviour.md 8.3). Clients match these texts."""
+"""What is wrong with a request, in the service's own words (behaviour.md 8.3). Clients match these texts."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias, cast
 
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from threadmill.domain.error import Invalid
 
-_TYPES = {
-    "string_type": "a string",
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "float_type": "a decimal",
-    "bool_type": "a boolean",
-    "dict_type": "an object",
-    "model_type": "an object",
-    "model_attributes_type": "an object",
-    "list_type": "an array",
-    "tuple_type": "an array",
-    "none_required": "null",
-}
+TAG = "¦"
+"""Opens the names of union members, so that `path` can leave them out: printable, and in no parameter of the API."""
 
 
 def name_of(value: object) -> str:
@@ -41,115 +30,188 @@ def name_of(value: object) -> str:
             return "an object"
 
 
+def missing(param: str) -> Invalid:
+    """A required parameter was left out, or is null."""
+    return Invalid(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+
+
+def unknown(param: str) -> Invalid:
+    """A parameter nobody knows."""
+    return Invalid(f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+
+
+def wrong_type(param: str, expected: str, value: object) -> Invalid:
+    """`expected` has its article: "a string"."""
+    text = f"Invalid type for '{param}': expected {expected}, but got {name_of(value)} instead."
+    return Invalid(text, param=param, code="invalid_type")
+
+
+def bad_value(value: str, supported: Sequence[str], param: str) -> Invalid:
+    """A text outside its closed set."""
+    text = f"Invalid value: '{value}'. Supported values are: {_listed(supported, 'and')}."
+    return Invalid(text, param=param, code="invalid_value")
+
+
+def bad_id(value: str, prefix: str, param: str) -> Invalid:
+    """An id of another kind; the prefix is named without its underscore."""
+    text = f"Invalid '{param}': '{value}'. Expected an ID that begins with '{prefix}'."
+    return Invalid(text, param=param, code="invalid_value")
+
+
+def bad_url(param: str) -> Invalid:
+    """Something that cannot be fetched as a picture."""
+    text = f"Invalid '{param}'. Expected a valid URL, but got a value with an invalid format."
+    return Invalid(text, param=param, code="invalid_value")
+
+
+def out_of_range(param: str, value: float, bound: float, *, above: bool) -> Invalid:
+    """A number beyond its bound. A bound that is a float makes it a decimal, whatever the value."""
+    kind = "decimal" if isinstance(bound, float) else "integer"
+    side, sign, word = ("above maximum", "<=", "max") if above else ("below minimum", ">=", "min")
+    expected = f"Expected a value {sign} {bound:g}" if kind == "decimal" else f"Expected a value {sign} {bound}"
+    text = f"Invalid '{param}': {kind} {side} value. {expected}, but got {value} instead."
+    return Invalid(text, param=param, code=f"{kind}_{side.split()[0]}_{word}_value")
+
+
+def too_long(param: str, limit: int, length: int) -> Invalid:
+    """A string of `length` characters where `limit` are allowed."""
+    text = (
+        f"Invalid '{param}': string too long. Expected a string with maximum length {limit}, "
+        f"but got a string with length {length} instead."
+    )
+    return Invalid(text, param=param, code="string_above_max_length")
+
+
+def empty_string(param: str) -> Invalid:
+    """A string that must say something."""
+    text = f"Invalid '{param}': empty string. Expected a string with minimum length 1, but got an empty string instead."
+    return Invalid(text, param=param, code="empty_string")
+
+
+def too_many_items(param: str, limit: int, length: int) -> Invalid:
+    """An array of `length` items where `limit` are allowed."""
+    text = (
+        f"Invalid '{param}': array too long. Expected an array with maximum length {limit}, "
+        f"but got an array with length {length} instead."
+    )
+    return Invalid(text, param=param, code="array_above_max_length")
+
+
+def too_many_properties(param: str, limit: int, count: int) -> Invalid:
+    """An object of `count` properties where `limit` are allowed."""
+    text = (
+        f"Invalid '{param}': too many properties. Expected an object with at most {limit} properties, "
+        f"but got an object with {count} properties instead."
+    )
+    return Invalid(text, param=param, code="object_above_max_properties")
+
+
+def long_property_name(param: str, key: str, limit: int) -> Invalid:
+    """A key of `param` with more than `limit` characters."""
+    text = (
+        f"Invalid property name in '{param}': '{key}' is too long. Expected a string with maximum length {limit}, "
+        f"but got a string with length {len(key)} instead."
+    )
+    return Invalid(text, param=f"{param}.{key}", code="property_name_above_max_length")
+
+
+def bad_pattern(param: str, pattern: str) -> Invalid:
+    """A name with other characters than it may have."""
+    text = f"Invalid '{param}': string does not match pattern. Expected a string that matches the pattern '{pattern}'."
+    return Invalid(text, param=param, code="invalid_value")
+
+
+def refused(tell: Callable[[str], Invalid]) -> PydanticCustomError:
+    """For validators to raise: `tell` is given the field's path in the body, which only Pydantic knows."""
+    return PydanticCustomError("refused", "refused", {"tell": tell})
+
+
 def invalid(errors: Sequence[ErrorDetails]) -> Invalid:
-    """The first of Pydantic's errors as ours; unknown parameters are told last, they often explain nothing.
-
-    Of the errors of one union field the deepest is told: it belongs to the member the caller meant.
-    """
-    first = min(errors, key=lambda error: error["type"] == "extra_forbidden")
-    related = [error for error in errors if error["loc"][:1] == first["loc"][:1]]
-    told = max(related, key=lambda error: (error["type"] != "extra_forbidden", len(error["loc"])))
-    return _translate(told, path(told["loc"]))
-
-
-_UNIONS = frozenset({"tools", "content"})
-_TAGS = frozenset({"function", "code_interpreter", "file_search", "text", "image_url", "image_file"})
+    """The first of Pydantic's errors as ours; unknown parameters are told last, they often explain nothing."""
+    told = min(errors, key=lambda error: error["type"] == "extra_forbidden")
+    kind, param, value = told["type"], path(told["loc"]), told["input"]
+    if kind in _TYPES:
+        return wrong_type(param, _TYPES[kind], value)
+    return _TELLERS.get(kind, _tell_other)(param, value, told.get("ctx") or {})
 
 
 def path(loc: Sequence[int | str]) -> str:
     """`messages[0].content` from Pydantic's location; names of union members are left out."""
-    text, before = "", ("", "")
+    text = ""
     for part in loc:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif "[" in part or part == "str" or part.endswith("Body"):
-            continue
-        elif before[1] == "#" and before[0] in _UNIONS and part in _TAGS:
-            before = ("", "")
-            continue
-        else:
+        elif not part.startswith(TAG):
             text += f".{part}" if text else part
-        before = (before[1], "#") if isinstance(part, int) else ("", part)
     return text
 
 
-def _translate(error: ErrorDetails, param: str) -> Invalid:
-    kind, value = error["type"], error["input"]
-    context: Mapping[str, Any] = error.get("ctx") or {}
-    if kind in _TYPES:
-        text = f"Invalid type for '{param}': expected {_TYPES[kind]}, but got {name_of(value)} instead."
-        return Invalid(text, param=param, code="invalid_type")
-    if kind in _KNOWN:
-        return _KNOWN[kind](param, value, context)
-    return Invalid(f"Invalid '{param}': {error['msg']}.", param=param, code="invalid_value")
+_Context: TypeAlias = Mapping[str, Any]
+_Teller: TypeAlias = Callable[[str, Any, _Context], Invalid]
 
-
-def _missing(param: str, *_: object) -> Invalid:
-    return Invalid(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
-
-
-def _unknown(param: str, *_: object) -> Invalid:
-    return Invalid(f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
-
-
-def _pattern(param: str, _: object, context: Mapping[str, Any]) -> Invalid:
-    wanted = f"Expected a string that matches the pattern '{context['pattern']}'."
-    return Invalid(f"Invalid '{param}': string does not match pattern. {wanted}", param=param, code="invalid_value")
-
-
-def _own(param: str, _: object, context: Mapping[str, Any]) -> Invalid:
-    cause = context["error"]
-    return cause if isinstance(cause, Invalid) else Invalid(str(cause), param=param, code="invalid_value")
-
-
-def bad_value(value: object, expected: str, param: str) -> Invalid:
-    """A value outside its closed set. `expected` lists the set as Pydantic does: 'a', 'b' or 'c'."""
-    supported = expected.replace(" or ", ", ").split(", ")
-    *others, last = supported
-    names = f"{', '.join(others)}{',' if others[1:] else ''} and {last}" if others else last
-    shown = f"'{value}'" if isinstance(value, str) else str(value)
-    return Invalid(f"Invalid value: {shown}. Supported values are: {names}.", param=param, code="invalid_value")
-
-
-def out_of_range(param: str, value: object, bound: object, *, above: bool) -> Invalid:
-    """A number beyond its bound."""
-    kind = "decimal" if isinstance(value, float) or isinstance(bound, float) else "integer"
-    side, sign, word = ("above maximum", "<=", "max") if above else ("below minimum", ">=", "min")
-    if isinstance(bound, float) and bound.is_integer():
-        bound = int(bound)
-    text = f"Invalid '{param}': {kind} {side} value. Expected a value {sign} {bound}, but got {value} instead."
-    return Invalid(text, param=param, code=f"{kind}_{side.split()[0]}_{word}_value")
-
-
-def _string_too_long(param: str, value: Any, context: Mapping[str, Any]) -> Invalid:
-    limit, got = context["max_length"], len(value)
-    wanted = f"Expected a string with maximum length {limit}, but got a string with length {got} instead."
-    return Invalid(f"Invalid '{param}': string too long. {wanted}", param=param, code="string_above_max_length")
-
-
-def _string_too_short(param: str, _: Any, context: Mapping[str, Any]) -> Invalid:
-    wanted = f"Expected a string with minimum length {context['min_length']}, but got an empty string instead."
-    return Invalid(f"Invalid '{param}': empty string. {wanted}", param=param, code="empty_string")
-
-
-def _array_too_long(param: str, value: Any, context: Mapping[str, Any]) -> Invalid:
-    limit, got = context["max_length"], len(value)
-    wanted = f"Expected an array with maximum length {limit}, but got an array with length {got} instead."
-    return Invalid(f"Invalid '{param}': array too long. {wanted}", param=param, code="array_above_max_length")
-
-
-_KNOWN: Mapping[str, Callable[[str, Any, Mapping[str, Any]], Invalid]] = {
-    "missing": _missing,
-    "extra_forbidden": _unknown,
-    "union_tag_not_found": lambda param, _, __: _missing(f"{param}.type"),
-    "union_tag_invalid": lambda param, _, ctx: bad_value(ctx["tag"], ctx["expected_tags"], f"{param}.type"),
-    "literal_error": lambda param, value, ctx: bad_value(value, str(ctx["expected"]), param),
-    "string_too_long": _string_too_long,
-    "string_too_short": _string_too_short,
-    "too_long": _array_too_long,
-    "less_than_equal": lambda param, value, ctx: out_of_range(param, value, ctx["le"], above=True),
-    "greater_than_equal": lambda param, value, ctx: out_of_range(param, value, ctx["ge"], above=False),
-    "string_pattern_mismatch": _pattern,
-    "value_error": _own,
+_TYPES = {
+    "string_type": "a string",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a decimal",
+    "bool_type": "a boolean",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "list_type": "an array",
 }
-"""Pydantic's kind of mistake -> the service's sentence."""
+_SHAPES = {"string": "string", "array": "array of objects", "object": "object"}
+
+
+def _listed(names: Sequence[str], word: str) -> str:
+    """'a', 'b', and 'c'."""
+    quoted = [f"'{name}'" for name in names]
+    if len(quoted) > 2:
+        return f"{', '.join(quoted[:-1])}, {word} {quoted[-1]}"
+    return f" {word} ".join(quoted)
+
+
+def _choices(text: str) -> list[str]:
+    """The names in Pydantic's list of what it expected: 'a', 'b' or 'c'."""
+    return [name.strip("'").removeprefix(TAG) for name in text.replace(" or ", ", ").split(", ")]
+
+
+def _tell_tag(param: str, value: Any, context: _Context) -> Invalid:
+    expected = _choices(context["expected_tags"])
+    if context["discriminator"].startswith("shape_of"):
+        return wrong_type(param, f"one of a {' or '.join(_SHAPES[one] for one in expected)}", value)
+    if not isinstance(value, dict):
+        return wrong_type(param, "an object", value)
+    kind = cast("dict[str, object]", value).get("type")
+    return missing(f"{param}.type") if kind is None else _outside(f"{param}.type", kind, expected)
+
+
+def _tell_literal(param: str, value: Any, context: _Context) -> Invalid:
+    return _outside(param, value, _choices(context["expected"]))
+
+
+def _outside(param: str, value: object, expected: Sequence[str]) -> Invalid:
+    if isinstance(value, str):
+        return bad_value(value, expected, param)
+    return wrong_type(param, f"one of {_listed(expected, 'or')}", value)
+
+
+def _tell_other(param: str, value: Any, context: _Context) -> Invalid:
+    # A kind of mistake no field of ours can make today: still a 400 that names the place.
+    del value, context
+    return Invalid(f"Invalid '{param}'.", param=param, code="invalid_value")
+
+
+_TELLERS: dict[str, _Teller] = {
+    "missing": lambda param, _, __: missing(param),
+    "extra_forbidden": lambda param, _, __: unknown(param),
+    "union_tag_invalid": _tell_tag,
+    "literal_error": _tell_literal,
+    "string_too_long": lambda param, value, context: too_long(param, context["max_length"], len(value)),
+    "string_too_short": lambda param, _, __: empty_string(param),
+    "too_long": lambda param, value, context: too_many_items(param, context["max_length"], len(value)),
+    "less_than_equal": lambda param, value, context: out_of_range(param, value, context["le"], above=True),
+    "greater_than_equal": lambda param, value, context: out_of_range(param, value, context["ge"], above=False),
+    "string_pattern_mismatch": lambda param, _, context: bad_pattern(param, context["pattern"]),
+    "refused": lambda param, _, context: context["tell"](param),
+}

@@ -1,0 +1,27 @@
+"""From settings to models: the one place that knows both shapes."""
+
+from threadmill.adapters.models.openai_compatible import OpenAICompatible
+from threadmill.adapters.models.rehearsal import Rehearsal
+from threadmill.adapters.models.router import Catalogue, Models, Route
+from threadmill.adapters.models.upstream import Patience, UpstreamSettings
+from threadmill.engine.ports.tokens import Tokens
+from threadmill.settings import ConfigFile, Upstream
+
+
+def open_models(config: ConfigFile, tokens: Tokens) -> Models:
+    """All models of the configuration. Nothing is connected yet; `aclose` what you got."""
+    windows = {name: model.context_window for name, model in config.models.items()}
+    routes = [Route(OpenAICompatible(_settings(upstream), windows), upstream.models) for upstream in config.upstreams]
+    return Models(routes, Rehearsal(tokens), Catalogue(config.aliases, windows))
+
+
+def _settings(upstream: Upstream) -> UpstreamSettings:
+    patience = Patience(upstream.connect_seconds, upstream.first_token_seconds, upstream.between_tokens_seconds)
+    return UpstreamSettings(
+        base_url=upstream.base_url,
+        name=upstream.name,
+        api_key=upstream.api_key,
+        ca_file=upstream.ca_file,
+        patience=patience,
+        max_tokens_field=upstream.max_tokens_field,
+    )

@@ -1,0 +1,189 @@
+"""Several upstreams, aliases, rehearsal and the questions asked about models."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.models.support import Naps, ask, client, pieces_of, text_of
+from tests.support.upstream import Pause, ScriptedUpstream, Stall, Text
+from threadmill.adapters.models.configured import open_models
+from threadmill.adapters.models.openai_compatible import OpenAICompatible
+from threadmill.adapters.models.rehearsal import Rehearsal
+from threadmill.adapters.models.router import Catalogue, Models, Route
+from threadmill.adapters.models.tokens import BpeTokens
+from threadmill.adapters.models.upstream import UpstreamSettings
+from threadmill.adapters.models.windows import window_of
+from threadmill.engine.ports.model import ModelError
+from threadmill.settings import ConfigFile
+
+REHEARSAL = Rehearsal(BpeTokens())
+CATALOGUE = Catalogue({"gpt-4-1106-preview": "gpt-4o"}, {"gpt-4o": 64_000, "mine": 5_000})
+
+
+def listing(*entries: dict[str, object]) -> dict[str, object]:
+    return {"object": "list", "data": list(entries)}
+
+
+async def test_names_lead_to_their_upstream_and_the_rest_to_the_default() -> None:
+    async with AsyncExitStack() as stack:
+        default, special = [await stack.enter_async_context(ScriptedUpstream()) for _ in range(2)]
+        first = await stack.enter_async_context(client(default.url))
+        second = await stack.enter_async_context(client(special.url))
+        models = Models([Route(first), Route(second, ("llama-*", "exact"))], REHEARSAL, CATALOGUE)
+        for upstream, name in ((special, "llama-3"), (special, "exact"), (default, "gpt-4o")):
+            upstream.answer(Text(name))
+            assert text_of(await pieces_of(models, ask(model=name))) == name
+            assert upstream.requests[-1].json["model"] == name
+
+
+async def test_a_retired_name_is_sent_as_the_living_one() -> None:
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model:
+        upstream.answer(Text("x"))
+        models = Models([Route(model)], REHEARSAL, CATALOGUE)
+        await pieces_of(models, ask(model="gpt-4-1106-preview"))
+        assert upstream.requests[0].json["model"] == "gpt-4o"
+        assert models.describe("gpt-4-1106-preview").id == "gpt-4-1106-preview"
+        assert models.describe("gpt-4-1106-preview").context_window == 64_000
+
+
+async def test_rehearsal_is_always_there_and_without_an_upstream_alone() -> None:
+    models = Models([], REHEARSAL)
+    assert "You said" in text_of(await pieces_of(models, ask(model="rehearsal")))
+    with pytest.raises(ModelError, match="only 'rehearsal' is.*THREADMILL_UPSTREAM_URL"):
+        await pieces_of(models, ask(model="gpt-4o"))
+    assert [info.id for info in await models.list()] == ["rehearsal"]
+    await models.ready()
+    await models.aclose()
+
+
+async def test_a_name_that_no_pattern_fits_is_refused_with_the_patterns() -> None:
+    async with client("http://127.0.0.1:1/v1") as model:
+        models = Models([Route(model, ("gpt-*",))], REHEARSAL)
+        with pytest.raises(ModelError, match=r"served are rehearsal, gpt-\*"):
+            await pieces_of(models, ask(model="claude"))
+        assert models.describe("claude").context_window is None
+
+
+async def test_the_list_joins_rehearsal_upstreams_and_aliases_and_survives_a_dead_upstream() -> None:
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model, client("http://127.0.0.1:1/v1") as dead:
+        upstream.models_body = listing({"id": "gpt-4o", "created": 7, "owned_by": "openai"}, {"id": "llama-3"})
+        models = Models([Route(dead, ("llama-*",)), Route(model)], REHEARSAL, CATALOGUE)
+        found = {info.id: info for info in await models.list()}
+    # llama-3 leads to the dead upstream, so the one that lists it cannot serve it.
+    assert set(found) == {"rehearsal", "gpt-4o", "gpt-4-1106-preview"}
+    assert (found["gpt-4o"].created, found["gpt-4o"].owned_by) == (7, "openai")
+
+
+async def test_leaving_the_routers_stream_leaves_the_upstream() -> None:
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model:
+        upstream.answer(Text("x"), Stall())
+        stream = Models([Route(model)], REHEARSAL).stream(ask())
+        await anext(stream)
+        await stream.aclose()
+        async with asyncio.timeout(5):
+            await upstream.requests[0].disconnected.wait()
+
+
+async def test_models_are_listed_once_a_minute_with_the_windows_servers_tell() -> None:
+    naps = Naps()
+    async with ScriptedUpstream() as upstream, client(upstream.url, naps) as model:
+        told: tuple[dict[str, object], ...] = (
+            {"id": "a", "max_model_len": 1},
+            {"id": "b", "context_length": 2},
+            {"id": "c", "meta": {"n_ctx_train": 3}},
+            {"id": "gpt-4"},
+        )
+        upstream.models_body = listing(*told)
+        assert [info.context_window for info in await model.list()] == [1, 2, 3, 8192]
+        await model.list()
+        assert len(upstream.model_requests) == 1
+        naps.now = 61
+        await model.list()
+        assert len(upstream.model_requests) == 2
+        assert model.describe("b").context_window == 2
+
+
+async def test_an_upstream_is_ready_when_it_answers_and_takes_the_key() -> None:
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model:
+        await model.ready()
+        upstream.models_status = 404
+        await model.ready()
+        for status in (401, 503):
+            upstream.models_status = status
+            with pytest.raises(ModelError):
+                await model.ready()
+    async with client("http://127.0.0.1:1/v1") as model:
+        with pytest.raises(ModelError):
+            await model.ready()
+
+
+def test_windows_go_by_family_and_settings_win() -> None:
+    names = {"gpt-4": 8192, "gpt-4-0613": 8192, "gpt-4-1106-preview": 128_000, "gpt-4o-mini": 128_000, "o10": None}
+    names |= {"gpt-4.1-nano": 1_047_576, "o3-mini": 200_000, "openai/gpt-5": 400_000, "ft:gpt-3.5-turbo:me": 16_385}
+    assert {name: window_of(name, {}) for name in names} == names
+    assert window_of("gpt-4", {"gpt-4": 1}) == 1
+
+
+async def test_a_configuration_becomes_models() -> None:
+    async with ScriptedUpstream() as upstream:
+        config = ConfigFile.model_validate(
+            {
+                "upstreams": [{"base_url": upstream.url, "api_key": "k-1234"}],
+                "aliases": {"old": "new"},
+                "models": {"new": {"context_window": 300}},
+            }
+        )
+        models = open_models(config, BpeTokens())
+        upstream.answer(Text("x"))
+        await pieces_of(models, ask(model="old"))
+        assert upstream.requests[0].headers["Authorization"] == "Bearer k-1234"
+        assert models.describe("old").context_window == 300
+        await models.aclose()
+
+
+async def test_the_base_urls_query_and_own_headers_are_kept() -> None:
+    async with ScriptedUpstream() as upstream:
+        settings = UpstreamSettings(f"{upstream.url}/?api-version=1", headers={"api-key": "abc"})
+        model = OpenAICompatible(settings)
+        upstream.answer(Text("x"))
+        await pieces_of(model)
+        await model.aclose()
+        assert upstream.requests[0].query == {"api-version": "1"}
+        assert upstream.requests[0].headers["api-key"] == "abc"
+        assert "Authorization" not in upstream.requests[0].headers
+
+
+async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The scripted server stands in as the proxy: it gets a request for a host that does not exist.
+    async with ScriptedUpstream() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        monkeypatch.setenv("no_proxy", "")
+        async with client("http://nowhere.invalid/v1") as model:
+            proxy.answer(Text("x"))
+            assert text_of(await pieces_of(model)) == "x"
+            assert proxy.requests[0].headers["Host"] == "nowhere.invalid"
+
+
+async def test_a_ca_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.pem", Path(__file__)):
+        model = OpenAICompatible(UpstreamSettings("https://127.0.0.1:1/v1", ca_file=path))
+        with pytest.raises(ModelError, match="CA file of the upstream 'default' cannot be read"):
+            await model.ready()
+
+
+def test_secrets_do_not_show_in_a_repr() -> None:
+    assert "hush" not in repr(UpstreamSettings("http://x", api_key="hush", headers={"a": "hush"}))
+
+
+async def test_a_first_answer_waits_for_no_other() -> None:
+    pause = Pause()
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model:
+        upstream.answer(pause, Text("slow"))
+        upstream.answer(Text("fast"))
+        slow = asyncio.create_task(pieces_of(model))
+        await pause.reached.wait()
+        assert text_of(await pieces_of(model)) == "fast"
+        pause.go.set()
+        assert text_of(await slow) == "slow"

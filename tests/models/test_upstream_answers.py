@@ -1,0 +1,197 @@
+"""What upstreams send, turned into pieces, over real HTTP."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.models.support import ask, client, pieces_of, text_of
+from tests.support.upstream import Call, Chunk, Delta, Pause, Raw, Refusal, ScriptedUpstream, Stall, Text, event_for
+from threadmill.domain.outcome import ErrorCode, Usage
+from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError, Piece, RefusalPiece
+
+
+async def answered(upstream: ScriptedUpstream) -> list[Piece]:
+    async with client(upstream.url) as model:
+        return await pieces_of(model)
+
+
+async def test_text_comes_as_plain_strings_then_finish_then_usage() -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(Text("Hello", " world"), usage=Usage(9, 2, 4, 1))
+        assert await answered(upstream) == ["Hello", " world", Finish(FinishReason.STOP), Usage(9, 2, 4, 1)]
+
+
+async def test_one_network_read_is_one_batch() -> None:
+    pause = Pause()
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model:
+        together = event_for({"content": "a"}) + event_for({"content": "b"})
+        upstream.answer(Raw(together), pause, Text("c"))
+        stream = model.stream(ask())
+        assert await anext(stream) == ["a", "b"]
+        pause.go.set()
+        assert [piece async for batch in stream for piece in batch] == ["c", Finish(FinishReason.STOP)]
+
+
+async def test_parallel_calls_keep_their_indexes() -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(Call("one", ['{"a"', ":1}"], "call_a"), Call("two", "{}", "call_b", 1))
+        assert await answered(upstream) == [
+            CallPiece(0, "call_a", "one"),
+            CallPiece(0, arguments='{"a"'),
+            CallPiece(0, arguments=":1}"),
+            CallPiece(1, "call_b", "two"),
+            CallPiece(1, arguments="{}"),
+            Finish(FinishReason.TOOL_CALLS),
+        ]
+
+
+async def test_calls_without_an_index_are_told_apart_by_their_ids() -> None:
+    def delta(**call: Any) -> Delta:
+        return Delta({"tool_calls": [call]})
+
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(
+            delta(id="x", function={"name": "one", "arguments": "{"}),
+            delta(function={"arguments": "}"}),
+            delta(id="y", function={"name": "two", "arguments": {"k": 1}}),
+        )
+        calls = [piece for piece in await answered(upstream) if isinstance(piece, CallPiece)]
+    assert calls == [CallPiece(0, "x", "one", "{"), CallPiece(0, None, None, "}"), CallPiece(1, "y", "two", '{"k": 1}')]
+
+
+async def test_a_legacy_function_call_is_call_zero() -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(
+            Delta({"function_call": {"name": "old", "arguments": ""}}),
+            Delta({"function_call": {"arguments": "{}"}}),
+            finish="function_call",
+        )
+        expected = [CallPiece(0, None, "old"), CallPiece(0, arguments="{}"), Finish(FinishReason.TOOL_CALLS)]
+        assert await answered(upstream) == expected
+
+
+async def test_calls_that_end_in_stop_are_tool_calls() -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(Call("f"), finish="stop")
+        assert (await answered(upstream))[-1] == Finish(FinishReason.TOOL_CALLS)
+
+
+async def test_a_refusal_is_no_text() -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(Refusal("No."))
+        assert await answered(upstream) == [RefusalPiece("No."), Finish(FinishReason.STOP)]
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("stop", FinishReason.STOP),
+        ("length", FinishReason.LENGTH),
+        ("content_filter", FinishReason.CONTENT_FILTER),
+        ("eos_token", FinishReason.STOP),
+    ],
+)
+async def test_finish_reasons_are_understood_and_unknown_ones_are_stops(said: str, meant: FinishReason) -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(Text("x"), finish=said)
+        assert (await answered(upstream))[-1] == Finish(meant)
+
+
+async def test_empty_null_and_foreign_chunks_give_no_pieces() -> None:
+    reasoning = Delta({"reasoning_content": "hm", "content": None})
+    other_choice: dict[str, Any] = {"choices": [{"index": 1, "delta": {"content": "other"}}]}
+    async with ScriptedUpstream() as upstream:
+        nothing = Chunk({"choices": [], "usage": None, "error": None})
+        upstream.answer(nothing, reasoning, Delta({"content": ""}), Chunk(other_choice), Text("x"))
+        assert await answered(upstream) == ["x", Finish(FinishReason.STOP)]
+
+
+async def test_content_sent_as_parts_is_joined_without_its_thoughts() -> None:
+    parts = [{"type": "thinking", "text": "hm"}, {"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(Delta({"content": parts}))
+        assert text_of(await answered(upstream)) == "ab"
+
+
+async def test_only_the_last_of_many_usages_counts() -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(
+            Chunk({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 1}}), usage=Usage(5, 2)
+        )
+        assert [piece for piece in await answered(upstream) if isinstance(piece, Usage)] == [Usage(5, 2)]
+
+
+async def test_comments_crlf_and_many_data_lines_are_understood() -> None:
+    chunk = event_for({"content": "x"}).removeprefix(b"data: ").strip()
+    first, rest = chunk.split(b", ", 1)
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(Raw(b": busy\r\n\r\nevent: m\r\ndata: " + first + b",\r\ndata: " + rest + b"\r\n\r\n"))
+        assert text_of(await answered(upstream)) == "x"
+
+
+async def test_a_finished_answer_needs_no_done() -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(Text("x"), done=False)
+        assert await answered(upstream) == ["x", Finish(FinishReason.STOP)]
+
+
+async def test_done_without_a_finish_reason_is_a_stop() -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(Text("x"), finish=None)
+        assert await answered(upstream) == ["x", Finish(FinishReason.STOP)]
+
+
+async def test_an_answer_that_is_not_streamed_is_taken_whole() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    message = {"role": "assistant", "content": "Hi", "tool_calls": [call]}
+    usage = {"prompt_tokens": 3, "completion_tokens": 4}
+    whole = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}], "usage": usage}
+    async with ScriptedUpstream() as upstream:
+        upstream.reply(200, json.dumps(whole).encode())
+        expected = ["Hi", CallPiece(0, "c", "f", "{}"), Finish(FinishReason.TOOL_CALLS), Usage(3, 4)]
+        assert await answered(upstream) == expected
+
+
+async def test_a_connection_is_used_again_after_a_whole_answer() -> None:
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model:
+        for _ in range(3):
+            upstream.answer(Text("x"))
+            await pieces_of(model)
+        assert len({request.peer for request in upstream.requests}) == 1
+
+
+async def test_leaving_the_stream_closes_the_upstream_connection() -> None:
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model:
+        upstream.answer(Text("x"), Stall())
+        stream = model.stream(ask())
+        assert await anext(stream) == ["x"]
+        await stream.aclose()
+        async with asyncio.timeout(5):
+            await upstream.requests[0].disconnected.wait()
+
+
+@pytest.mark.parametrize("parts", [(), (Text("x"),)])
+async def test_a_cancelled_reader_closes_the_upstream_connection(parts: tuple[Text, ...]) -> None:
+    stalled = Pause()
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model:
+        upstream.answer(*parts, stalled)
+        reader = asyncio.create_task(pieces_of(model))
+        await stalled.reached.wait()
+        reader.cancel()
+        async with asyncio.timeout(5):
+            await upstream.requests[0].disconnected.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+
+
+async def test_what_came_before_an_error_in_the_stream_is_handed_over() -> None:
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model:
+        broken = b'data: {"error": {"message": "GPU on fire", "code": 500}}\n\n'
+        upstream.answer(Raw(event_for({"content": "x"}) + broken), finish=None, done=False)
+        stream = model.stream(ask())
+        assert await anext(stream) == ["x"]
+        with pytest.raises(ModelError, match="GPU on fire") as caught:
+            await anext(stream)
+        assert caught.value.code is ErrorCode.SERVER_ERROR
