@@ -22,7 +22,7 @@ class Kind(StrEnum):
 class Deviation:
     """One place. `object` is a schema of the spec, `field` a property of it, dots leading deeper.
 
-    `allows` is the JSON Schema of what is sent there; empty for what is left out. `reason` is a section of behaviour.md.
+    `allows` is the JSON Schema of what is sent there, empty for what is left out; `reason` a section of behaviour.md.
     """
 
     object: str

@@ -53,7 +53,7 @@ def assistant(value: Assistant) -> Json:
     """An assistant."""
     resources = tool_resources(value.tool_resources)
     if any(isinstance(tool, CodeInterpreterTool) for tool in value.tools) and "code_interpreter" not in resources:
-        resources = {**NO_FILES, **resources}
+        resources = {**resources, **NO_FILES}
     return {
         "id": value.id,
         "object": "assistant",

@@ -34,12 +34,12 @@ def _raw(text: str) -> msgspec.Raw:
 
 
 def tool_resources(value: ToolResources) -> Json:
-    """What was said of each tool."""
+    """What was said of each tool, file_search first as in both recordings that have the two."""
     shown: Json = {}
-    if value.file_ids is not None:
-        shown["code_interpreter"] = {"file_ids": value.file_ids}
     if value.vector_store_ids is not None:
         shown["file_search"] = {"vector_store_ids": value.vector_store_ids}
+    if value.file_ids is not None:
+        shown["code_interpreter"] = {"file_ids": value.file_ids}
     return shown
 
 
