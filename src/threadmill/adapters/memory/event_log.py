@@ -117,8 +117,9 @@ class LocalEventLog:
             # What memory holds too is read from there, with its deltas.
             older = [event for event in stored if log is None or event.seq < log.first]
             if older:
-                yield older
-                if _ends(older[-1]) and log is None:
+                stop = _first_end(older)
+                yield older if stop is None else older[: stop + 1]
+                if stop is not None:
                     return
             if log is None:
                 log = self._open(run_id, (older[-1].seq if older else after) + 1)

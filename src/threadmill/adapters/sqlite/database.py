@@ -78,6 +78,10 @@ class Database:
         except sqlite3.Error as error:
             raise _unavailable(error) from error
 
+    async def limit_pages(self, pages: int) -> None:
+        """Refuse to grow the file beyond `pages` of SQLite's pages."""
+        await self.write(lambda cursor: cursor.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+
     async def close(self) -> None:
         """Finish what is queued, then let go of the file."""
         self._jobs.put(None)

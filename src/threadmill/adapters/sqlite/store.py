@@ -116,6 +116,10 @@ class SqliteStore:
         """Finish pending writes and let go of the file."""
         await self._database.close()
 
+    async def limit_pages(self, pages: int) -> None:
+        """Refuse to grow the file beyond `pages` of SQLite's pages (4096 bytes): a disk quota."""
+        await self._database.limit_pages(pages)
+
     async def apply(self, write_set: WriteSet) -> int:
         """See the port."""
         first = await self._database.write(lambda cursor: _apply(cursor, write_set))

@@ -1,0 +1,184 @@
+"""The Store and RunQueue ports in plain dictionaries: the reference the SQL stores are compared with. Keeps nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from threadmill.domain.error import Invalid, LostRace
+from threadmill.domain.ids import Instant, ProjectId, RunId, ThreadId
+from threadmill.domain.message import Message
+from threadmill.domain.page import Order, Page, PageQuery
+from threadmill.domain.run import ACTIVE, Run, RunStatus
+from threadmill.domain.run_step import RunStep
+from threadmill.domain.thread import Thread
+from threadmill.engine.ports.store import (
+    Delete,
+    Fence,
+    Guard,
+    Insert,
+    R,
+    Row,
+    Scope,
+    StoredEvent,
+    ThreadIsFree,
+    Update,
+    Write,
+    WriteSet,
+)
+
+_EXECUTING = frozenset({RunStatus.IN_PROGRESS, RunStatus.CANCELLING})
+
+
+@dataclass(slots=True)
+class _State:
+    """All rows in order of insertion, and the logs."""
+
+    rows: dict[str, Row] = field(default_factory=dict[str, Row])
+    logs: dict[RunId, list[StoredEvent]] = field(default_factory=dict[RunId, list[StoredEvent]])
+
+    def copy(self) -> "_State":
+        return _State(dict(self.rows), {run_id: list(log) for run_id, log in self.logs.items()})
+
+
+class MemoryStore:
+    """See the ports `Store` and `RunQueue`."""
+
+    def __init__(self) -> None:
+        self._state: _State = _State()
+
+    async def apply(self, write_set: WriteSet) -> int:
+        """See the port. The transaction works on a copy, which becomes the truth when all of it held."""
+        state = self._state.copy()
+        for guard in write_set.guards:
+            _check(state, guard)
+        for write in write_set.writes:
+            _write(state, write)
+        first = 0
+        if write_set.events and write_set.run_id is not None:
+            log = state.logs.setdefault(write_set.run_id, [])
+            first = len(log) + 1
+            log.extend(StoredEvent(first + index, event) for index, event in enumerate(write_set.events))
+        self._state = state
+        return first
+
+    async def get(self, kind: type[R], project: ProjectId, object_id: str) -> R | None:
+        """See the port."""
+        row = self._state.rows.get(object_id)
+        return cast("R", row) if isinstance(row, kind) and row.project == project else None
+
+    async def page(self, kind: type[R], scope: Scope, query: PageQuery) -> Page[R]:
+        """See the port."""
+        rows = [cast("R", row) for row in self._state.rows.values() if isinstance(row, kind) and _in(row, scope)]
+        rows.sort(key=lambda row: row.created_at)
+        if query.order is Order.DESC:
+            rows.reverse()
+        begin = _place(rows, query.after, "after") + 1 if query.after else 0
+        end = _place(rows, query.before, "before") if query.before else len(rows)
+        window = rows[begin:end]
+        if query.before and not query.after:
+            return Page(window[-query.limit :], has_more=len(window) > query.limit)
+        return Page(window[: query.limit], has_more=len(window) > query.limit)
+
+    async def history(self, thread_id: ThreadId, newest: int | None = None) -> Sequence[Message]:
+        """See the port."""
+        rows = [row for row in self._state.rows.values() if isinstance(row, Message) and row.thread_id == thread_id]
+        rows.sort(key=lambda row: row.created_at)
+        return rows if newest is None else rows[len(rows) - newest :] if newest < len(rows) else rows
+
+    async def steps(self, run_id: RunId) -> Sequence[RunStep]:
+        """See the port."""
+        rows = [row for row in self._state.rows.values() if isinstance(row, RunStep) and row.run_id == run_id]
+        return sorted(rows, key=lambda row: row.created_at)
+
+    async def active_run(self, thread_id: ThreadId) -> Run | None:
+        """See the port."""
+        return _active(self._state, thread_id)
+
+    async def events(self, run_id: RunId, after: int = 0) -> Sequence[StoredEvent]:
+        """See the port."""
+        return self._state.logs.get(run_id, [])[after:]
+
+    def _runs(self, statuses: frozenset[RunStatus]) -> list[Run]:
+        return [row for row in self._state.rows.values() if isinstance(row, Run) and row.status in statuses]
+
+    async def waiting(self, limit: int) -> Sequence[Run]:
+        """See the port."""
+        return self._runs(frozenset({RunStatus.QUEUED}))[:limit]
+
+    async def lapsed(self, at: Instant, limit: int) -> Sequence[Run]:
+        """See the port."""
+        runs = self._runs(_EXECUTING)
+        return [run for run in runs if run.lease_until is None or run.lease_until < at][:limit]
+
+    async def overdue(self, at: Instant, limit: int) -> Sequence[Run]:
+        """See the port."""
+        return [run for run in self._runs(ACTIVE) if run.expires_at is not None and run.expires_at <= at][:limit]
+
+    async def extend(self, run_id: RunId, epoch: int, until: Instant) -> bool:
+        """See the port."""
+        run = self._state.rows.get(run_id)
+        if not isinstance(run, Run) or run.epoch != epoch or run.status not in _EXECUTING:
+            return False
+        self._state.rows[run_id] = replace(run, lease_until=until)
+        return True
+
+
+def _in(row: Row, scope: Scope) -> bool:
+    thread_id = getattr(row, "thread_id", None)
+    run_id = getattr(row, "run_id", None)
+    return row.project == scope.project and scope.thread_id in (None, thread_id) and scope.run_id in (None, run_id)
+
+
+def _place(rows: Sequence[Row], cursor: str, param: str) -> int:
+    for index, row in enumerate(rows):
+        if row.id == cursor:
+            return index
+    raise Invalid(f"No object found with id '{cursor}' in this list.", param=param, code="invalid_value")
+
+
+def _active(state: _State, thread_id: ThreadId) -> Run | None:
+    for row in state.rows.values():
+        if isinstance(row, Run) and row.thread_id == thread_id and row.status in ACTIVE:
+            return row
+    return None
+
+
+def _check(state: _State, guard: Guard) -> None:
+    match guard:
+        case Fence(run_id, epoch):
+            run = state.rows.get(run_id)
+            if not isinstance(run, Run) or run.epoch != epoch:
+                raise LostRace(f"the claim of {run_id} is not epoch {epoch} any more")
+        case ThreadIsFree(thread_id):
+            if not isinstance(state.rows.get(thread_id), Thread):
+                raise LostRace(f"{thread_id} is gone")
+            if _active(state, thread_id) is not None:
+                raise LostRace(f"{thread_id} has an active run")
+
+
+def _write(state: _State, write: Write) -> None:
+    match write:
+        case Insert(row):
+            thread_id: ThreadId | None = getattr(row, "thread_id", None)
+            if row.id in state.rows or (thread_id is not None and thread_id not in state.rows):
+                raise LostRace(f"{row.id} cannot be inserted")
+            if isinstance(row, Run) and row.status in ACTIVE and _active(state, row.thread_id) is not None:
+                raise LostRace(f"{row.thread_id} has an active run")
+            state.rows[row.id] = row
+        case Update(row, expected):
+            held = state.rows.get(row.id)
+            if held is None or held.version != expected:
+                raise LostRace(f"{row.id} is not version {expected} any more")
+            state.rows[row.id] = row
+        case Delete(kind, object_id):
+            if not isinstance(state.rows.get(object_id), kind):
+                raise LostRace(f"{object_id} is gone")
+            _remove(state, object_id)
+
+
+def _remove(state: _State, object_id: str) -> None:
+    """The row and all that belongs to it."""
+    gone = [row for row in state.rows.values() if object_id in (row.id, getattr(row, "thread_id", None))]
+    for row in gone:
+        del state.rows[row.id]
+        state.logs.pop(RunId(row.id), None)

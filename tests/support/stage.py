@@ -1,0 +1,212 @@
+"""An engine on a stage: fake clock, counted ids, a model that says what the test hands it, a worker that can die."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from threadmill.adapters.memory.event_log import LocalEventLog
+from threadmill.adapters.system.metrics import PrometheusMetrics
+from threadmill.domain.assistant import Assistant
+from threadmill.domain.ids import (
+    AssistantId,
+    CallId,
+    Instant,
+    MessageId,
+    ProjectId,
+    RunId,
+    RunStepId,
+    ThreadId,
+)
+from threadmill.domain.message import MessageRole, NewMessage, TextPart
+from threadmill.domain.patch import NewAssistant, NewThread
+from threadmill.domain.thread import Thread
+from threadmill.domain.tool import FunctionTool
+from threadmill.engine import assistants, threads
+from threadmill.engine.engine import Engine
+from threadmill.engine.ports.bundle import EngineSettings, Ports
+from threadmill.engine.ports.model import ModelInfo, ModelRequest, Piece
+from threadmill.engine.worker import Worker
+
+PROJECT = ProjectId("p")
+
+
+class WorkerDied(BaseException):
+    """kill -9, as far as a test can play it: nothing of the worker runs after it."""
+
+
+class FakeClock:
+    """Time moves when the test says so."""
+
+    def __init__(self) -> None:
+        self.at: Instant = 1_000
+        self.ticks: float = 0.0
+
+    def now(self) -> Instant:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.ticks
+
+
+class CountedIds:
+    """asst_1, thread_2, …: readable, and the same for the same test."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def _next(self, prefix: str) -> str:
+        self._last += 1
+        return f"{prefix}_{self._last}"
+
+    def assistant(self) -> AssistantId:
+        return AssistantId(self._next("asst"))
+
+    def thread(self) -> ThreadId:
+        return ThreadId(self._next("thread"))
+
+    def message(self) -> MessageId:
+        return MessageId(self._next("msg"))
+
+    def run(self) -> RunId:
+        return RunId(self._next("run"))
+
+    def step(self) -> RunStepId:
+        return RunStepId(self._next("step"))
+
+    def call(self) -> CallId:
+        return CallId(self._next("call"))
+
+
+class WordTokens:
+    """A token is a word."""
+
+    def count(self, text: str, model: str) -> int:
+        del model
+        return len(text.split())
+
+
+@dataclass
+class Turn:
+    """One open question to the model. Put pieces, an exception, or None for the end."""
+
+    request: ModelRequest
+    pieces: "asyncio.Queue[Sequence[Piece] | BaseException | None]" = field(default_factory=asyncio.Queue)
+    closed: bool = False
+
+    def say(self, *pieces: Piece) -> None:
+        self.pieces.put_nowait(pieces)
+
+    def end(self, *pieces: Piece) -> None:
+        if pieces:
+            self.say(*pieces)
+        self.pieces.put_nowait(None)
+
+    def fail(self, error: BaseException) -> None:
+        self.pieces.put_nowait(error)
+
+    @property
+    def is_hungry(self) -> bool:
+        """It waits for the test's next word."""
+        return not self.closed and self.pieces.empty()
+
+
+class StageModel:
+    """The Model port in the test's hands."""
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self.window: int | None = None
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
+        turn = Turn(request)
+        self.turns.append(turn)
+        try:
+            while (batch := await turn.pieces.get()) is not None:
+                if isinstance(batch, BaseException):
+                    raise batch
+                yield batch
+        finally:
+            turn.closed = True
+
+    async def list(self) -> Sequence[ModelInfo]:
+        return []
+
+    def describe(self, model: str) -> ModelInfo:
+        return ModelInfo(model, 0, "stage", self.window)
+
+    async def ready(self) -> None:
+        pass
+
+
+class Mortal:
+    """A store whose worker dies at a chosen call: before it, or right after it took effect."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.calls_left: int | None = None
+        self.after = False
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if self.calls_left is None:
+                return await method(*args, **kwargs)
+            self.calls_left -= 1
+            if self.calls_left < 0:
+                if self.after and self.calls_left == -1:
+                    await method(*args, **kwargs)
+                raise WorkerDied
+            return await method(*args, **kwargs)
+
+        return call
+
+
+class Stage:
+    """One store, one client side, and workers that come and go."""
+
+    def __init__(self, store: Any, **settings: Any) -> None:
+        self.store = store
+        self.clock = FakeClock()
+        self.ids = CountedIds()
+        self.model = StageModel()
+        self.settings = replace(EngineSettings(max_runs=8), **settings)
+        self.surprises: list[str] = []
+        self.hire()
+
+    def hire(self) -> None:
+        """A new process: memory is empty, the store is what it was."""
+        self.mortal = Mortal(self.store)
+        log, metrics = LocalEventLog(self.store), PrometheusMetrics()
+        self.ports = Ports(self.mortal, self.mortal, log, self.model, self.clock, self.ids, WordTokens(), metrics)
+        self.worker = Worker(self.ports, self.settings, self._note)
+        self.engine = Engine(self.ports, self.settings, self.worker, self._note)
+
+    def _note(self, text: str, error: BaseException | None) -> None:
+        self.surprises.append(f"{text}: {error!r}")
+
+    async def assistant(self, *functions: str, **fields: Any) -> Assistant:
+        tools = tuple(FunctionTool(name) for name in functions)
+        return await assistants.create(self.engine, PROJECT, NewAssistant(model="m", tools=tools, **fields))
+
+    async def thread(self, *said: str) -> Thread:
+        messages = tuple(NewMessage(MessageRole.USER, (TextPart(text),)) for text in said)
+        return await threads.create(self.engine, PROJECT, NewThread(messages))
+
+    async def settle(self) -> None:
+        """Let the worker go on until each of its runs waits for the model, or is done. Reads pass the time."""
+        quiet = 0
+        while quiet < 3:
+            await self.store.waiting(1)
+            await turn_of_the_loop()
+            tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("run_")]
+            hungry = sum(turn.is_hungry for turn in self.model.turns)
+            quiet = quiet + 1 if len(tasks) <= hungry else 0
+
+
+async def turn_of_the_loop() -> None:
+    """Let every task that is ready take its step."""
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(future.set_result, None)
+    await future
