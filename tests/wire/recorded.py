@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from threadmill.domain.assistant import Assistant
-from threadmill.domain.event import ArgumentsDelta, CallOpened, Delta, Event, EventName, TextDelta
+from threadmill.domain.event import (
+    ArgumentsDelta,
+    CallOpened,
+    Delta,
+    Event,
+    EventName,
+    TextDelta,
+)
 from threadmill.domain.ids import (
     AssistantId,
     CallId,
@@ -20,7 +27,14 @@ from threadmill.domain.ids import (
     ThreadId,
     VectorStoreId,
 )
-from threadmill.domain.message import Annotation, ContentPart, Message, MessageRole, MessageStatus, TextPart
+from threadmill.domain.message import (
+    Annotation,
+    ContentPart,
+    Message,
+    MessageRole,
+    MessageStatus,
+    TextPart,
+)
 from threadmill.domain.outcome import Usage
 from threadmill.domain.run import Run, RunStatus
 from threadmill.domain.run_step import RunStep, RunStepStatus, RunStepType

@@ -1,0 +1,274 @@
+"""From raw bytes to domain values: what counts as JSON, what null means, what is filled in."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from threadmill.domain.error import Invalid
+from threadmill.domain.ids import FileId
+from threadmill.domain.message import Attachment, ImageFilePart, ImageUrlPart, MessageRole, NewMessage, TextPart
+from threadmill.domain.patch import NewAssistant, NewThread, ThreadPatch
+from threadmill.domain.run import NewRun, Truncation
+from threadmill.domain.tool import (
+    FileSearchTool,
+    FunctionTool,
+    NamedToolChoice,
+    RankingOptions,
+    ResponseFormat,
+    ResponseFormatType,
+    ToolChoice,
+    ToolChoiceMode,
+    ToolOutput,
+    ToolResources,
+)
+from threadmill.wire import object as o
+from threadmill.wire import tool
+from threadmill.wire.request.body import MAX_DEPTH, NOT_JSON, Body, parse
+from threadmill.wire.request.objects import (
+    CreateAssistant,
+    CreateMessage,
+    CreateRun,
+    CreateThread,
+    CreateThreadAndRun,
+    Modify,
+    ModifyAssistant,
+    ModifyThread,
+    SubmitToolOutputs,
+)
+
+BODIES: list[type[Body]] = [
+    CreateAssistant,
+    ModifyAssistant,
+    CreateThread,
+    ModifyThread,
+    CreateMessage,
+    CreateRun,
+    CreateThreadAndRun,
+    SubmitToolOutputs,
+    Modify,
+]
+
+
+def raw(**said: Any) -> bytes:
+    return json.dumps(said).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"{'model': 'm'}",
+        b'{"model": NaN}',
+        b'{"temperature": 1e999}',
+        b'{"model": "m"} x',
+        b'{"model": "\xff"}',
+        b'{"tools": [{"type": "function", "function": {"name": "a", "parameters": {"x": "\\ud800"}}}]}',
+        '{"model": "m"}'.encode("utf-16"),
+    ],
+)
+def test_what_is_not_json_is_refused_as_such(body: bytes) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse(CreateAssistant, body)
+    assert caught.value.message == NOT_JSON
+
+
+@pytest.mark.parametrize(
+    ("body", "name"), [(b"[]", "an array"), (b"null", "null"), (b'"x"', "a string"), (b"1", "an integer")]
+)
+def test_a_body_must_be_an_object(body: bytes, name: str) -> None:
+    with pytest.raises(Invalid, match=f"expected an object, but got {name} instead"):
+        parse(CreateThread, body)
+
+
+@pytest.mark.parametrize("body", [b"", b"  ", b"\r\n"])
+def test_no_body_is_an_empty_object_where_the_route_says_so(body: bytes) -> None:
+    assert parse(CreateThread, body, may_be_empty=True).to_domain() == NewThread()
+
+
+def _nested(depth: int) -> bytes:
+    # The body, tools, the tool, its function and its parameters are five levels themselves.
+    value = "[" * (depth - 5) + "]" * (depth - 5)
+    return (
+        b'{"model":"[{[{[{","tools":[{"type":"function","function":{"name":"a","parameters":{"x":%s}}}]}'
+        % value.encode()
+    )
+
+
+def test_nesting_is_bounded_at_its_edge_and_brackets_in_strings_do_not_count() -> None:
+    parse(CreateAssistant, _nested(MAX_DEPTH))
+    for depth in (MAX_DEPTH + 1, 100_000):
+        with pytest.raises(Invalid, match=f"nested more than {MAX_DEPTH} levels deep"):
+            parse(CreateAssistant, _nested(depth))
+
+
+def test_of_a_key_given_twice_the_last_counts() -> None:
+    assert parse(CreateAssistant, b'{"model":"a","model":"b"}').to_domain().model == "b"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+)
+FIELDS = sorted({name for body in BODIES for name in body.model_fields})
+
+
+@given(st.sampled_from(BODIES), st.dictionaries(st.sampled_from(FIELDS), JSON) | JSON)
+def test_any_json_is_understood_or_refused_never_a_crash(kind: type[Body], said: object) -> None:
+    try:
+        body = parse(kind, json.dumps(said).encode())
+    except Invalid as error:
+        assert error.message
+    else:
+        getattr(body, "to_domain", lambda: None)()
+
+
+@given(st.sampled_from(BODIES), st.binary(max_size=64))
+def test_any_bytes_are_understood_or_refused_never_a_crash(kind: type[Body], body: bytes) -> None:
+    try:
+        parse(kind, body)
+    except Invalid as error:
+        assert error.message
+
+
+@pytest.mark.parametrize("kind", [CreateAssistant, CreateThread, CreateRun, CreateThreadAndRun, CreateMessage])
+def test_an_explicit_null_is_as_good_as_nothing(kind: type[Body]) -> None:
+    needed = {"model": "m", "assistant_id": "asst_1", "role": "user", "content": "hi"}
+    least = {name: needed[name] for name, field in kind.model_fields.items() if field.is_required()}
+    nulls = {name: None for name in kind.model_fields if name not in least}
+    assert parse(kind, raw(**least, **nulls)) == parse(kind, raw(**least))
+
+
+def test_a_null_deep_inside_is_as_good_as_nothing() -> None:
+    said = {"type": "file_search", "file_search": {"max_num_results": None, "ranking_options": None}}
+    assert parse(CreateAssistant, raw(model="m", tools=[said])).to_domain().tools == (FileSearchTool(),)
+
+
+def test_an_assistant_gets_the_services_defaults() -> None:
+    assert parse(CreateAssistant, raw(model="m")).to_domain() == NewAssistant("m")
+
+
+def test_a_patch_speaks_of_what_the_caller_named_and_of_no_null() -> None:
+    patch = parse(ModifyAssistant, raw(name="n", instructions=None, tools=[], top_p=0)).to_domain()
+    assert patch.fields == {"name", "tools", "top_p"}
+    assert (patch.values.name, patch.values.tools, patch.values.top_p) == ("n", (), 0.0)
+    assert parse(ModifyThread, raw(metadata={})).to_domain() == ThreadPatch({}, None)
+
+
+def test_tools_are_filled_in_as_the_service_echoes_them() -> None:
+    said = [
+        {"type": "function", "function": {"name": "a"}},
+        {"type": "function", "function": {"name": "b", "parameters": {"z": 1.0, "a": None}, "strict": True}},
+        {"type": "file_search", "file_search": {"max_num_results": 3, "ranking_options": {"score_threshold": 1}}},
+    ]
+    tools = parse(CreateAssistant, raw(model="m", tools=said)).to_domain().tools
+    assert tools == (
+        FunctionTool("a"),
+        FunctionTool("b", None, '{"z":1.0,"a":null}', strict=True),
+        FileSearchTool(RankingOptions("default_2024_08_21", 1.0), 3),
+    )
+    assert o.compact(tool.tool(tools[2])).endswith(b'"score_threshold":1.0,"hybrid_search":null}}}')
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "auto",
+        {"type": "text"},
+        {"type": "json_object"},
+        {"type": "json_schema", "json_schema": {"name": "n", "schema": {"default": None}}},
+    ],
+)
+def test_a_response_format_is_echoed_as_given(said: object) -> None:
+    form = parse(CreateRun, raw(assistant_id="asst_1", response_format=said)).to_domain().response_format
+    assert form is not None
+    assert json.loads(o.compact({"x": tool.response_format(form)}))["x"] == said
+
+
+def test_a_response_format_that_says_auto_is_not_the_same_as_none() -> None:
+    # None takes the assistant's.
+    assert parse(CreateRun, raw(assistant_id="asst_1")).to_domain().response_format is None
+    said = parse(CreateRun, raw(assistant_id="asst_1", response_format="auto")).to_domain()
+    assert said.response_format == ResponseFormat(ResponseFormatType.AUTO)
+
+
+@pytest.mark.parametrize(
+    ("said", "choice"),
+    [
+        ("none", ToolChoice(ToolChoiceMode.NONE)),
+        ("auto", ToolChoice()),
+        ("required", ToolChoice(ToolChoiceMode.REQUIRED)),
+        ({"type": "file_search"}, ToolChoice(None, NamedToolChoice("file_search"))),
+        ({"type": "function", "function": {"name": "f"}}, ToolChoice(None, NamedToolChoice("function", "f"))),
+        (
+            {"type": "code_interpreter", "function": {"name": "f"}},
+            ToolChoice(None, NamedToolChoice("code_interpreter")),
+        ),
+    ],
+)
+def test_every_form_of_tool_choice_is_understood(said: object, choice: ToolChoice) -> None:
+    assert parse(CreateRun, raw(assistant_id="asst_1", tool_choice=said)).to_domain().tool_choice == choice
+
+
+def test_a_message_may_be_a_string_or_parts() -> None:
+    assert parse(CreateMessage, raw(role="user", content="hi")).to_domain() == NewMessage(
+        MessageRole.USER, (TextPart("hi"),)
+    )
+    parts = [
+        {"type": "text", "text": "hi"},
+        {"type": "image_url", "image_url": {"url": "https://a/b.png"}},
+        {"type": "image_file", "image_file": {"file_id": "file-1", "detail": "high"}},
+    ]
+    attachments: list[dict[str, Any]] = [
+        {"file_id": "file-1", "tools": [{"type": "file_search"}, {"type": "code_interpreter"}]},
+        {"tools": []},
+    ]
+    new = parse(
+        CreateMessage, raw(role="assistant", content=parts, attachments=attachments, metadata={"k": "v"})
+    ).to_domain()
+    file = FileId("file-1")
+    assert new.content == (TextPart("hi"), ImageUrlPart("https://a/b.png", "auto"), ImageFilePart(file, "high"))
+    assert new.attachments == (Attachment(file, ("file_search", "code_interpreter")), Attachment(None, ()))
+
+
+def test_a_thread_and_its_run_come_out_of_one_body() -> None:
+    said: dict[str, Any] = {
+        "thread": {"messages": [{"role": "user", "content": "hi"}], "metadata": {"k": "v"}},
+        "tool_resources": {"code_interpreter": {"file_ids": []}, "file_search": {}},
+        "stream": True,
+    }
+    thread, run = parse(CreateThreadAndRun, raw(assistant_id="asst_1", **said)).to_domain()
+    assert (len(thread.messages), thread.metadata, thread.tool_resources) == (1, {"k": "v"}, ToolResources())
+    assert run.tool_resources == ToolResources((), ())
+
+
+def test_a_run_keeps_what_was_asked_and_leaves_the_rest_to_the_assistant() -> None:
+    plain = parse(CreateRun, raw(assistant_id="asst_1")).to_domain()
+    assert plain == NewRun(plain.assistant_id)
+    said = parse(
+        CreateRun,
+        raw(
+            assistant_id="asst_1",
+            additional_messages=[{"role": "user", "content": "hi"}],
+            truncation_strategy={"type": "last_messages", "last_messages": 3},
+            parallel_tool_calls=False,
+            tools=[],
+            reasoning_effort="low",
+        ),
+    ).to_domain()
+    assert (len(said.additional_messages), said.truncation, said.parallel_tool_calls) == (1, Truncation(3), False)
+    assert (said.tools, said.reasoning_effort) == ((), "low")
+
+
+def test_a_truncation_that_says_auto_forgets_its_count() -> None:
+    said = parse(CreateRun, raw(assistant_id="asst_1", truncation_strategy={"type": "auto", "last_messages": 3}))
+    assert said.to_domain().truncation == Truncation()
+
+
+def test_a_tool_output_left_out_is_empty() -> None:
+    outputs = parse(SubmitToolOutputs, raw(tool_outputs=[{"tool_call_id": "call_1"}, {"output": "x"}])).to_domain()
+    assert outputs == (ToolOutput(outputs[0].tool_call_id, ""), ToolOutput(outputs[1].tool_call_id, "x"))
+    assert [output.tool_call_id for output in outputs] == ["call_1", ""]
