@@ -281,5 +281,5 @@ PROFILE = settings(
 
 @pytest.mark.parametrize("machine", [RunMachine, SqliteRunMachine])
 def test_the_run_keeps_its_ten_invariants(machine: type[RunMachine]) -> None:
-    examples = 300 if machine is RunMachine else 80
+    examples = 200 if machine is RunMachine else 40
     run_state_machine_as_test(machine, settings=settings(PROFILE, max_examples=examples))  # pyright: ignore[reportUnknownMemberType] - untyped

@@ -92,7 +92,14 @@ class Turn:
 
     request: ModelRequest
     pieces: "asyncio.Queue[Sequence[Piece] | BaseException | None]" = field(default_factory=asyncio.Queue)
-    closed: bool = False
+    waits: bool = False
+
+    async def next(self) -> Sequence[Piece] | BaseException | None:
+        self.waits = True
+        try:
+            return await self.pieces.get()
+        finally:
+            self.waits = False
 
     def say(self, *pieces: Piece) -> None:
         self.pieces.put_nowait(pieces)
@@ -108,7 +115,7 @@ class Turn:
     @property
     def is_hungry(self) -> bool:
         """It waits for the test's next word."""
-        return not self.closed and self.pieces.empty()
+        return self.waits and self.pieces.empty()
 
 
 class StageModel:
@@ -121,13 +128,10 @@ class StageModel:
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
         turn = Turn(request)
         self.turns.append(turn)
-        try:
-            while (batch := await turn.pieces.get()) is not None:
-                if isinstance(batch, BaseException):
-                    raise batch
-                yield batch
-        finally:
-            turn.closed = True
+        while (batch := await turn.next()) is not None:
+            if isinstance(batch, BaseException):
+                raise batch
+            yield batch
 
     async def list(self) -> Sequence[ModelInfo]:
         return []
@@ -179,7 +183,8 @@ class Stage:
         """A new process: memory is empty, the store is what it was."""
         self.mortal = Mortal(self.store)
         log, metrics = LocalEventLog(self.store), PrometheusMetrics()
-        self.ports = Ports(self.mortal, self.mortal, log, self.model, self.clock, self.ids, WordTokens(), metrics)
+        store: Any = self.mortal
+        self.ports = Ports(store, store, log, self.model, self.clock, self.ids, WordTokens(), metrics)
         self.worker = Worker(self.ports, self.settings, self._note)
         self.engine = Engine(self.ports, self.settings, self.worker, self._note)
 

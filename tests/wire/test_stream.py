@@ -75,7 +75,7 @@ data: {"error":{"message":"no","type":"invalid_request_error","param":"p","code"
 event: done
 data: [DONE]
 
-"""  # noqa: E501 - a transcript is read best as it is sent
+"""
 
 
 def test_a_stream_reads_as_the_golden_transcript() -> None:
