@@ -158,7 +158,7 @@ def _closed_step(step: RunStep, status: RunStepStatus, at: Instant, *, error: La
             return replace(step, cancelled_at=at)
         case RunStepStatus.EXPIRED:
             return replace(step, expired_at=at)
-        case RunStepStatus.FAILED | RunStepStatus.IN_PROGRESS:
+        case _:
             return replace(step, failed_at=at, last_error=_step_error(error))
 
 

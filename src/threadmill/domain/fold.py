@@ -1,17 +1,13 @@
-"""fold(): run, steps and messages rebuilt from events; deltas into the open message and step.
-
-The same code serves the live run and a replay, so the two cannot disagree (invariant 3).
-"""
+"""fold(): run, steps and messages rebuilt from a run's log (invariant 3 of the model test)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from threadmill.domain.event import Event, TextDelta
+from threadmill.domain.event import Event
 from threadmill.domain.ids import MessageId, RunStepId
-from threadmill.domain.message import Message, TextPart
+from threadmill.domain.message import Message
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
-from threadmill.domain.thread import Thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +32,6 @@ def fold(events: Iterable[Event], start: Folded | None = None) -> Folded:
                 steps[subject.id] = subject
             case Message() as subject:
                 messages[subject.id] = subject
-            case Thread():
+            case _:  # a thread is no part of its runs
                 pass
     return Folded(run, steps, messages)
-
-
-def fold_text(message: Message, delta: TextDelta) -> Message:
-    """The message with the delta's pieces joined on; a part that does not exist yet is begun."""
-    parts = list(message.content)
-    text = "".join(delta.pieces)
-    if delta.index == len(parts):
-        parts.append(TextPart(text))
-    else:
-        part = parts[delta.index]
-        if isinstance(part, TextPart):
-            parts[delta.index] = replace(part, value=part.value + text)
-    return replace(message, content=tuple(parts))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
 
 from threadmill.domain.error import Invalid, LostRace
 from threadmill.domain.ids import Instant, ProjectId, RunId, ThreadId
@@ -64,11 +63,11 @@ class MemoryStore:
     async def get(self, kind: type[R], project: ProjectId, object_id: str) -> R | None:
         """See the port."""
         row = self._state.rows.get(object_id)
-        return cast("R", row) if isinstance(row, kind) and row.project == project else None
+        return row if isinstance(row, kind) and row.project == project else None
 
     async def page(self, kind: type[R], scope: Scope, query: PageQuery) -> Page[R]:
         """See the port."""
-        rows = [cast("R", row) for row in self._state.rows.values() if isinstance(row, kind) and _in(row, scope)]
+        rows = [row for row in self._state.rows.values() if isinstance(row, kind) and _in(row, scope)]
         rows.sort(key=lambda row: row.created_at)
         if query.order is Order.DESC:
             rows.reverse()
