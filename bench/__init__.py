@@ -1,0 +1,1 @@
+"""Measures Threadmill against raw and naive stacks in one interleaved run: `make bench`."""
