@@ -48,6 +48,8 @@ class Gate:
 
         try:
             self._admit(scope, request_id)
+            # A stream's deltas go straight to the server: the wrappers in between have done their work with its start.
+            scope["state"]["send"] = send
         except ThreadmillError as error:
             status, body = error_response(error)
             headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]

@@ -51,11 +51,12 @@ class EventStream(Response):
         self._sending_since: float | None = None
         self._sent_at: float = time.monotonic()
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one client; returns when the stream ends or the client is gone."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        telling = asyncio.create_task(self._tell(send))
-        watching = asyncio.create_task(self._watch(receive, send))
+        straight: Send = scope["state"]["send"]
+        telling = asyncio.create_task(self._tell(straight))
+        watching = asyncio.create_task(self._watch(receive, straight))
         try:
             await asyncio.wait({telling, watching}, return_when=asyncio.FIRST_COMPLETED)
         finally:

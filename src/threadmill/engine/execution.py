@@ -55,13 +55,15 @@ class Execution:
         await commit(self.ports, write_set(self.progress, decisions))
         self.progress = decisions[-1].progress
 
+    def persists_now(self) -> bool:
+        """Whether the open message's text was not saved for a while (design 3.5: at most once a second)."""
+        return self.ports.clock.monotonic() - self._persisted_at >= self.settings.persist_every
+
     async def persist_draft(self) -> None:
-        """Save the open message's text if it was not saved for a while (design 3.5: at most once a second)."""
-        now = self.ports.clock.monotonic()
-        if now - self._persisted_at < self.settings.persist_every or self.progress.message is None:
-            return
-        self._persisted_at = now
-        await _uninterrupted(self._persist(self.progress.message))
+        """Save the open message's text so far."""
+        self._persisted_at = self.ports.clock.monotonic()
+        if self.progress.message is not None:
+            await _uninterrupted(self._persist(self.progress.message))
 
     async def _persist(self, stored: Message) -> None:
         message = self.draft.fold_into(self.progress).message or stored

@@ -230,6 +230,8 @@ async def submit_tool_outputs(
         run = await retrieve(engine, project, thread_id, run_id)
         waits = run.status is RunStatus.REQUIRES_ACTION
         before = await load_progress(engine.ports, run) if waits else Progress(run)
+        if waits and before.step is None:
+            raise LostRace("the step was answered between the two reads")
         queued = decide(before, c.SubmitToolOutputs(outputs), engine.ports.clock.now())
         first = await _resume(engine, before, queued)
         return Accepted(queued.progress.run, first - 1)

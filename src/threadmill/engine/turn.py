@@ -99,7 +99,8 @@ class _Listener:
             await self._hear_other(piece)
         if texts:
             await self._say(texts)
-        await self.execution.persist_draft()
+        if self.execution.persists_now():
+            await self.execution.persist_draft()
 
     async def _hear_other(self, piece: CallPiece | RefusalPiece | Finish | Usage) -> None:
         match piece:

@@ -1,4 +1,4 @@
-"""The live log: one append-only list per run and one shared future that wakes its readers (ADR-0002).
+"""The live log: one append-only list per run, and a future for each reader that waits (ADR-0002).
 
 Publishing appends and never waits. A reader keeps a cursor; what gathers while it is busy comes as one batch. A log
 that is closed is kept for a while, so that a client who comes a moment later still gets every delta.
@@ -34,19 +34,19 @@ class _Log:
     first: int = 0
     last: int = 0
     early: dict[int, StoredEvent] = field(default_factory=dict[int, StoredEvent])
-    waiter: "asyncio.Future[None] | None" = None
+    waiters: "list[asyncio.Future[None]]" = field(default_factory=list["asyncio.Future[None]"])
     closed: bool = False
 
     def wake(self) -> None:
-        if self.waiter is not None:
-            waiter, self.waiter = self.waiter, None
+        waiters, self.waiters = self.waiters, []
+        for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def wait(self) -> None:
-        if self.waiter is None:
-            self.waiter = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self.waiter)
+    def wait(self) -> "asyncio.Future[None]":
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
+        return waiter
 
 
 class LocalEventLog:
@@ -87,7 +87,7 @@ class LocalEventLog:
         log = self._logs.get(run_id)
         if log is not None:
             log.entries.append(delta)
-            if log.waiter is not None:
+            if log.waiters:
                 log.wake()
 
     def close(self, run_id: RunId) -> None:
@@ -123,10 +123,6 @@ class LocalEventLog:
                     return
             if log is None:
                 log = self._open(run_id, (older[-1].seq if older else after) + 1)
-        async for entries in self._follow(log, after):
-            yield entries
-
-    async def _follow(self, log: _Log, after: int) -> AsyncIterator[Sequence[Entry]]:
         cursor = _index_behind(log, after)
         while True:
             end = len(log.entries)

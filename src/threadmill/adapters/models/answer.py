@@ -53,6 +53,10 @@ class Answer:
         self._translator: Translator = Translator(model)
         self._begun: bool = False
         self._ended: bool = False
+        self._silent: bool = False
+        self._loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        # One timer looks after the whole answer: a timeout for each read would cost more than the read.
+        self._watch: asyncio.TimerHandle = self._loop.call_at(deadline, self._look)
 
     async def next(self) -> list[Piece]:
         """The pieces of the next network read that holds any; empty at the end. Raises ModelError."""
@@ -70,6 +74,15 @@ class Answer:
 
     def close(self) -> None:
         """Close the connection at once, unless the answer was read to its end: then it is used again."""
+        self._watch.cancel()
+        self._response.close()
+
+    def _look(self) -> None:
+        """The deadline came, or was moved meanwhile."""
+        if self._loop.time() < self._deadline:
+            self._watch = self._loop.call_at(self._deadline, self._look)
+            return
+        self._silent = True
         self._response.close()
 
     async def _advance(self) -> list[Piece]:
@@ -86,7 +99,7 @@ class Answer:
         return pieces
 
     def _wait_anew(self) -> None:
-        self._deadline = asyncio.get_running_loop().time() + self._limit
+        self._deadline = self._loop.time() + self._limit
 
     def _cut(self, data: bytes) -> list[bytes]:
         try:
@@ -99,13 +112,13 @@ class Answer:
     async def _read(self) -> bytes:
         """The next bytes; b"" at the end and where the connection broke, which the translator tells apart."""
         try:
-            async with asyncio.timeout_at(self._deadline):
-                return await self._response.content.readany()
-        except TimeoutError:
-            text = f"The upstream sent nothing for {self._limit:g} seconds."
-            raise ModelError(ErrorCode.SERVER_ERROR, text) from None
+            data = await self._response.content.readany()
         except (aiohttp.ClientError, OSError):
-            return b""
+            data = b""
+        if self._silent:
+            text = f"The upstream sent nothing for {self._limit:g} seconds."
+            raise ModelError(ErrorCode.SERVER_ERROR, text)
+        return data
 
     async def _linger(self) -> None:
         try:

@@ -4,7 +4,6 @@ import asyncio
 import fnmatch
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from threadmill.adapters.models.openai_compatible import OpenAICompatible
@@ -45,15 +44,16 @@ class Models:
         self._rehearsal: Rehearsal = rehearsal
         self._catalogue: Catalogue = catalogue or Catalogue()
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
-        """See the port. A name nobody serves raises ModelError with what to do about it."""
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
+        """See the port. A name nobody serves raises ModelError with what to do about it.
+
+        The upstream's own generator is handed out: one more in between would be paid for with every piece.
+        """
         name = self._living(request.model)
         model = self._serving(name)
         if model is None:
-            raise ModelError(ErrorCode.SERVER_ERROR, self._unknown(request.model))
-        async with aclosing(model.stream(replace(request, model=name))) as batches:
-            async for batch in batches:
-                yield batch
+            return _refused(self._unknown(request.model))
+        return model.stream(replace(request, model=name))
 
     async def list(self) -> Sequence[ModelInfo]:
         """Rehearsal, the models the upstreams say they have, and the aliases. One that does not answer adds none."""
@@ -114,3 +114,9 @@ class Models:
 
 def _serves(route: Route, name: str) -> bool:
     return any(pattern != EVERYTHING and fnmatch.fnmatchcase(name, pattern) for pattern in route.patterns)
+
+
+async def _refused(text: str) -> AsyncGenerator[Sequence[Piece], None]:
+    """A stream that fails with `text`."""
+    raise ModelError(ErrorCode.SERVER_ERROR, text)
+    yield []

@@ -21,11 +21,11 @@ class AssistantRoutes:
     def add_to(self, router: APIRouter) -> None:
         """Register all of them."""
         one = "/v1/assistants/{assistant_id}"
-        router.add_api_route("/v1/assistants", self.create, methods=["POST"])
-        router.add_api_route("/v1/assistants", self.page, methods=["GET"])
-        router.add_api_route(one, self.retrieve, methods=["GET"])
-        router.add_api_route(one, self.modify, methods=["POST"])
-        router.add_api_route(one, self.delete, methods=["DELETE"])
+        router.add_route("/v1/assistants", self.create, methods=["POST"])
+        router.add_route("/v1/assistants", self.page, methods=["GET"])
+        router.add_route(one, self.retrieve, methods=["GET"])
+        router.add_route(one, self.modify, methods=["POST"])
+        router.add_route(one, self.delete, methods=["DELETE"])
 
     async def create(self, request: Request) -> Response:
         """POST /assistants."""

@@ -22,11 +22,11 @@ class MessageRoutes:
         """Register all of them."""
         every = "/v1/threads/{thread_id}/messages"
         one = f"{every}/{{message_id}}"
-        router.add_api_route(every, self.create, methods=["POST"])
-        router.add_api_route(every, self.page, methods=["GET"])
-        router.add_api_route(one, self.retrieve, methods=["GET"])
-        router.add_api_route(one, self.modify, methods=["POST"])
-        router.add_api_route(one, self.delete, methods=["DELETE"])
+        router.add_route(every, self.create, methods=["POST"])
+        router.add_route(every, self.page, methods=["GET"])
+        router.add_route(one, self.retrieve, methods=["GET"])
+        router.add_route(one, self.modify, methods=["POST"])
+        router.add_route(one, self.delete, methods=["DELETE"])
 
     async def create(self, request: Request) -> Response:
         """POST …/messages."""

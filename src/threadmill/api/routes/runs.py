@@ -34,15 +34,15 @@ class RunRoutes:
 
     def add_to(self, router: APIRouter) -> None:
         """Register all of them; `/threads/runs` before `/threads/{id}`."""
-        router.add_api_route("/v1/threads/runs", self.create_with_thread, methods=["POST"])
-        router.add_api_route(_ONE, self.retrieve, methods=["GET"])
-        router.add_api_route(_EVERY, self.create, methods=["POST"])
-        router.add_api_route(_EVERY, self.page, methods=["GET"])
-        router.add_api_route(_ONE, self.modify, methods=["POST"])
-        router.add_api_route(f"{_ONE}/cancel", self.cancel, methods=["POST"])
-        router.add_api_route(f"{_ONE}/submit_tool_outputs", self.submit_tool_outputs, methods=["POST"])
-        router.add_api_route(f"{_ONE}/steps", self.step_page, methods=["GET"])
-        router.add_api_route(f"{_ONE}/steps/{{step_id}}", self.retrieve_step, methods=["GET"])
+        router.add_route("/v1/threads/runs", self.create_with_thread, methods=["POST"])
+        router.add_route(_ONE, self.retrieve, methods=["GET"])
+        router.add_route(_EVERY, self.create, methods=["POST"])
+        router.add_route(_EVERY, self.page, methods=["GET"])
+        router.add_route(_ONE, self.modify, methods=["POST"])
+        router.add_route(f"{_ONE}/cancel", self.cancel, methods=["POST"])
+        router.add_route(f"{_ONE}/submit_tool_outputs", self.submit_tool_outputs, methods=["POST"])
+        router.add_route(f"{_ONE}/steps", self.step_page, methods=["GET"])
+        router.add_route(f"{_ONE}/steps/{{step_id}}", self.retrieve_step, methods=["GET"])
 
     async def create(self, request: Request) -> Response:
         """POST …/runs."""

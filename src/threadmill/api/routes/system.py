@@ -24,13 +24,13 @@ class SystemRoutes:
 
     def add_to(self, router: APIRouter) -> None:
         """Register all of them."""
-        router.add_api_route("/v1/models", self.models, methods=["GET"])
-        router.add_api_route("/v1/models/{model:path}", self.model, methods=["GET"])
-        router.add_api_route("/healthz", self.healthz, methods=["GET"])
-        router.add_api_route("/readyz", self.readyz, methods=["GET"])
-        router.add_api_route("/metrics", self.metrics, methods=["GET"])
+        router.add_route("/v1/models", self.models, methods=["GET"])
+        router.add_route("/v1/models/{model:path}", self.model, methods=["GET"])
+        router.add_route("/healthz", self.healthz, methods=["GET"])
+        router.add_route("/readyz", self.readyz, methods=["GET"])
+        router.add_route("/metrics", self.metrics, methods=["GET"])
 
-    async def models(self) -> Response:
+    async def models(self, _: Request) -> Response:
         """GET /models."""
         found = await self._edge.engine.ports.model.list()
         return answer(o.rest(o.models(o.model(one.id, one.created, one.owned_by) for one in found)))
@@ -43,11 +43,11 @@ class SystemRoutes:
                 return answer(o.rest(o.model(one.id, one.created, one.owned_by)))
         raise NotFound(f"The model '{name}' does not exist", param="model", code="model_not_found")
 
-    async def healthz(self) -> Response:
+    async def healthz(self, _: Request) -> Response:
         """The process is up."""
         return PlainTextResponse("ok\n")
 
-    async def readyz(self) -> Response:
+    async def readyz(self, _: Request) -> Response:
         """Database and upstream can be used; else 503 with a line that says which cannot."""
         try:
             async with asyncio.timeout(READY_SECONDS):
@@ -59,6 +59,6 @@ class SystemRoutes:
             return PlainTextResponse("The upstream does not answer.\n", 503)
         return PlainTextResponse("ok\n")
 
-    async def metrics(self) -> Response:
+    async def metrics(self, _: Request) -> Response:
         """What was counted."""
         return Response(self._metrics(), media_type="text/plain; version=0.0.4")
