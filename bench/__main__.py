@@ -303,8 +303,7 @@ def main() -> None:
     lines = [
         "# Benchmarks",
         "",
-        "Made by `make bench`. The servers share one core, the upstream and the load client the other; medians of "
-        f"{ROUNDS} interleaved rounds.",
+        f"Made by `make bench`: servers on one core, upstream and load on the other; medians of {ROUNDS} interleaved rounds.",
         "",
         f"Commit {done.stdout.strip() or 'unknown'}; {where}.",
         "",

@@ -77,7 +77,7 @@ class Upstream(asyncio.Protocol):
         if len(body) < length:
             return
         self.received = body[length:]
-        model = json.loads(body[:length])["model"] if length else "burst-1"
+        model: str = json.loads(body[:length])["model"] if length else "burst-1"
         self.answering = asyncio.ensure_future(self.answer(model.split("-")))
 
     async def answer(self, how: list[str]) -> None:

@@ -100,6 +100,9 @@ class Answer:
 
     def _wait_anew(self) -> None:
         self._deadline = self._loop.time() + self._limit
+        if self._deadline < self._watch.when():
+            self._watch.cancel()
+            self._watch = self._loop.call_at(self._deadline, self._look)
 
     def _cut(self, data: bytes) -> list[bytes]:
         try:
