@@ -16,10 +16,10 @@ from tests.support.serving import Api
 
 @asynccontextmanager
 async def server(
-    directory: Path, upstream: str, port: int = 0
+    directory: Path, upstream: str, config: str = ""
 ) -> AsyncGenerator[tuple[asyncio.subprocess.Process, Api], None]:
-    command = [sys.executable, "-m", "threadmill", "serve", "--port", str(port), "--data-dir", str(directory)]
-    env = {"THREADMILL_UPSTREAM_URL": upstream, "PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "-m", "threadmill", "serve", "--port", "0", "--data-dir", str(directory)]
+    env = {"THREADMILL_UPSTREAM_URL": upstream, "THREADMILL_CONFIG": config, "PATH": "/usr/bin:/bin"}
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=env)
     assert process.stdout is not None
     try:
@@ -66,7 +66,7 @@ async def test_a_drained_server_gives_its_run_back_and_tells_the_stream(
     upstream.answer(up.Answer([up.delta(content="half"), never]), up.text("whole"))
     config = tmp_path / "threadmill.toml"
     config.write_text("[limits]\ndrain_seconds = 0\n")
-    async with server(tmp_path, upstream.url) as (process, api):
+    async with server(tmp_path, upstream.url, str(config)) as (process, api):
         assistant, thread = await api.assistant(model="gpt-test"), await api.thread("hi")
         async with api.opened(f"/threads/{thread}/runs", {"assistant_id": assistant}) as events:
             run = (await anext(events)).data["id"]
