@@ -139,8 +139,10 @@ async def test_lists_page_in_both_directions(live: Live) -> None:
         ({"model": "m", "surprise": 1}, "Unknown parameter: 'surprise'."),
         (
             {"model": "m", "metadata": {str(n): "" for n in range(17)}},
-            "Invalid 'metadata': too many properties. Expected an object with at most 16 properties, "
-            "but got an object with 17 properties instead.",
+            (
+                "Invalid 'metadata': too many properties. Expected an object with at most 16 properties, "
+                "but got an object with 17 properties instead."
+            ),
         ),
     ],
 )
