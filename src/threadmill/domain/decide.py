@@ -170,7 +170,7 @@ def _step_error(error: LastError | None) -> LastError | None:
 
 
 def _require_action(progress: Progress, command: c.RequireAction) -> Decision:
-    step = _open_step(progress, RunStepType.TOOL_CALLS)
+    step = open_step(progress, RunStepType.TOOL_CALLS)
     step = replace(step, tool_calls=command.calls, usage=command.usage, version=step.version + 1)
     waiting = tuple(call for call in command.calls if isinstance(call, FunctionCall) and call.output is None)
     run = replace(
@@ -190,7 +190,7 @@ def _submit(progress: Progress, outputs: tuple[ToolOutput, ...], at: Instant) ->
     if sorted(expected) != sorted(got):
         raise WrongToolOutputs(f"Expected tool outputs for call_ids {expected}, got {got}")
     answers = {output.tool_call_id: output.output for output in outputs}
-    step = _open_step(progress, RunStepType.TOOL_CALLS)
+    step = open_step(progress, RunStepType.TOOL_CALLS)
     step = replace(step, tool_calls=tuple(_answered(call, answers) for call in step.tool_calls))
     step = _closed_step(step, RunStepStatus.COMPLETED, at)
     run = replace(progress.run, status=RunStatus.QUEUED, required_action=(), version=progress.run.version + 1)
@@ -202,10 +202,18 @@ def _answered(call: ToolCall, answers: dict[CallId, str]) -> ToolCall:
     return replace(call, output=answers[call.id]) if isinstance(call, FunctionCall) and call.id in answers else call
 
 
-def _open_step(progress: Progress, kind: RunStepType) -> RunStep:
+def open_step(progress: Progress, kind: RunStepType) -> RunStep:
+    """The step that is open. Raises Conflict if there is none, or one of the other kind."""
     if progress.step is None or progress.step.type is not kind:
         raise Conflict(f"The run has no open {kind} step.")
     return progress.step
+
+
+def open_message(progress: Progress) -> Message:
+    """The message that is open. Raises Conflict if there is none."""
+    if progress.message is None:
+        raise Conflict("The run has no open message.")
+    return progress.message
 
 
 def _decide_step(progress: Progress, command: c.StepCommand, at: Instant) -> Decision:
@@ -221,7 +229,7 @@ def _decide_step(progress: Progress, command: c.StepCommand, at: Instant) -> Dec
             return _close_message(progress, command, at)
         case c.CloseToolCalls(calls, usage, error):
             status = RunStepStatus.COMPLETED if error is None else RunStepStatus.FAILED
-            step = replace(_open_step(progress, RunStepType.TOOL_CALLS), tool_calls=calls, usage=usage)
+            step = replace(open_step(progress, RunStepType.TOOL_CALLS), tool_calls=calls, usage=usage)
             step = _closed_step(step, status, at, error=error)
             event = Event(EventName(f"thread.run.step.{status}"), step)
             return Decision(Progress(_spent(progress.run, usage)), (step,), (event,))
@@ -269,10 +277,8 @@ def _open_message(progress: Progress, command: c.OpenMessage, at: Instant) -> De
 
 
 def _close_message(progress: Progress, command: c.CloseMessage, at: Instant) -> Decision:
-    step = _open_step(progress, RunStepType.MESSAGE_CREATION)
-    if progress.message is None:
-        raise Conflict("The run has no open message.")
-    message = _closed_message(replace(progress.message, content=command.content), command.incomplete, at)
+    step = open_step(progress, RunStepType.MESSAGE_CREATION)
+    message = _closed_message(replace(open_message(progress), content=command.content), command.incomplete, at)
     step = _closed_step(replace(step, usage=command.usage), RunStepStatus.COMPLETED, at)
     events = (
         Event(EventName(f"thread.message.{message.status}"), message),

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from threadmill.domain.decide import Decision, Progress
 from threadmill.domain.event import Event
+from threadmill.domain.ids import RunId
 from threadmill.domain.message import Message
 from threadmill.domain.run import Run, RunStatus
 from threadmill.domain.run_step import RunStep
@@ -41,16 +42,15 @@ def release(decision: Decision) -> Decision:
     return replace(decision, progress=replace(decision.progress, run=replace(run, lease_until=None)))
 
 
-async def commit(ports: Ports, transaction: WriteSet) -> int:
-    """Apply durably, then tell the readers. Gives the first event's sequence number.
+async def commit(ports: Ports, run_id: RunId, transaction: WriteSet) -> int:
+    """Apply a run's transaction, which has events, durably; then tell the readers. Gives the first event's number.
 
     Raises LostRace, Unavailable as `Store.apply` does; then nobody was told anything.
     """
     first = await ports.store.apply(transaction)
-    if transaction.run_id is not None and transaction.events:
-        stored = [StoredEvent(first + index, event) for index, event in enumerate(transaction.events)]
-        ports.log.publish(transaction.run_id, stored)
-        _tell_metrics(ports, transaction.events)
+    stored = [StoredEvent(first + index, event) for index, event in enumerate(transaction.events)]
+    ports.log.publish(run_id, stored)
+    _tell_metrics(ports, transaction.events)
     return first
 
 

@@ -52,7 +52,7 @@ class Execution:
             decisions.append(decision)
             progress = decision.progress
         decisions[-1] = release(decisions[-1])
-        await commit(self.ports, write_set(self.progress, decisions))
+        await commit(self.ports, self.run.id, write_set(self.progress, decisions))
         self.progress = decisions[-1].progress
 
     def persists_now(self) -> bool:

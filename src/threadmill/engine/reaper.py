@@ -49,6 +49,6 @@ async def _end(ports: Ports, run: Run, command: c.Expire | c.Rescue, at: Instant
     fenced = replace(run, epoch=run.epoch + 1)
     decision = release(decide(replace(before, run=fenced), command, at))
     try:
-        await commit(ports, write_set(before, [decision]))
+        await commit(ports, run.id, write_set(before, [decision]))
     except LostRace:
         return  # somebody else moved it: nothing to reap any more

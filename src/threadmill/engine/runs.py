@@ -84,13 +84,15 @@ async def _accept(engine: Engine, run: Run, base: WriteSet, before: tuple[Event,
     """Store the run: claimed and started in the same commit when this process has room (ADR-0006), else queued."""
     created = (*before, Event(EventName.RUN_CREATED, run), Event(EventName.RUN_QUEUED, run))
     if not (engine.executes and engine.worker.reserve()):
-        await commit(engine.ports, replace(base, writes=(*base.writes, Insert(run)), run_id=run.id, events=created))
+        await commit(
+            engine.ports, run.id, replace(base, writes=(*base.writes, Insert(run)), run_id=run.id, events=created)
+        )
         return Accepted(run, 0)
     try:
         started = _start(engine, Progress(run))
         writes = (*base.writes, Insert(started.progress.run))
         transaction = replace(base, writes=writes, run_id=run.id, events=(*created, *started.events))
-        await commit(engine.ports, transaction)
+        await commit(engine.ports, run.id, transaction)
     except BaseException:
         engine.worker.give_back()
         raise
@@ -214,7 +216,7 @@ async def cancel(engine: Engine, project: ProjectId, thread_id: ThreadId, run_id
         cancelling = decisions[0].progress.run
         if run.lease_until is None:
             decisions.append(decide(decisions[0].progress, c.EndCancel(), now))
-        await commit(engine.ports, write_set(before, decisions))
+        await commit(engine.ports, before.run.id, write_set(before, decisions))
         engine.worker.interrupt(run_id)
         return cancelling
 
@@ -241,12 +243,12 @@ async def submit_tool_outputs(
 
 async def _resume(engine: Engine, before: Progress, queued: Decision) -> int:
     if not (engine.executes and engine.worker.reserve()):
-        first = await commit(engine.ports, write_set(before, [queued]))
+        first = await commit(engine.ports, before.run.id, write_set(before, [queued]))
         engine.worker.wake()
         return first
     try:
         started = _start(engine, queued.progress)
-        first = await commit(engine.ports, write_set(before, [queued, started]))
+        first = await commit(engine.ports, before.run.id, write_set(before, [queued, started]))
     except BaseException:
         engine.worker.give_back()
         raise

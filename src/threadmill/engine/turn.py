@@ -8,9 +8,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from threadmill.domain import command as c
+from threadmill.domain.decide import open_message, open_step
 from threadmill.domain.event import ArgumentsDelta, CallOpened, RefusalDelta, TextDelta
 from threadmill.domain.ids import CallId
 from threadmill.domain.outcome import Usage
+from threadmill.domain.run_step import RunStepType
 from threadmill.engine.draft import CallDraft
 from threadmill.engine.execution import Execution
 from threadmill.engine.ports.model import (
@@ -55,12 +57,12 @@ async def take_turn(execution: Execution, prompt: Prompt) -> Turn:
 async def _stream(execution: Execution, request: ModelRequest) -> Turn:
     listener = _Listener(execution)
     clock = execution.ports.clock
-    asked = clock.monotonic()
+    asked: float | None = clock.monotonic()
     async with aclosing(execution.ports.model.stream(request)) as batches:
         async for batch in batches:
-            if asked:
+            if asked is not None:
                 execution.ports.metrics.first_piece(clock.monotonic() - asked)
-                asked = 0.0
+                asked = None
             await listener.hear(batch)
     await listener.end()
     usage = listener.usage or _counted(execution, request)
@@ -110,7 +112,7 @@ class _Listener:
                 await self._refuse(text)
             case Finish(reason):
                 self.finish = reason
-            case Usage():
+            case _:
                 self.usage = piece
 
     async def end(self) -> None:
@@ -145,20 +147,17 @@ class _Listener:
 
     def _publish_text(self, texts: list[str], *, first: bool) -> None:
         execution = self.execution
-        message = execution.progress.message
+        message = open_message(execution.progress)
         execution.draft.text.extend(texts)
-        if message is not None:
-            execution.ports.log.publish_delta(execution.run.id, TextDelta(message, 0, tuple(texts), first))
+        execution.ports.log.publish_delta(execution.run.id, TextDelta(message, 0, tuple(texts), first))
 
     async def _refuse(self, text: str) -> None:
         execution = self.execution
         if execution.progress.message is None:
             await self._open_message()
-        message = execution.progress.message
         execution.draft.refusal.append(text)
-        if message is not None:
-            index = 1 if execution.draft.text else 0
-            execution.ports.log.publish_delta(execution.run.id, RefusalDelta(message, index, (text,)))
+        delta = RefusalDelta(open_message(execution.progress), 1 if execution.draft.text else 0, (text,))
+        execution.ports.log.publish_delta(execution.run.id, delta)
 
     async def _call(self, piece: CallPiece) -> None:
         call = self._calls.get(piece.index)
@@ -178,10 +177,9 @@ class _Listener:
         call = CallDraft(call_id, piece.name or "")
         execution.draft.calls.append(call)
         self._calls[piece.index] = call
-        step = execution.progress.step
-        if step is not None:
-            delta = CallOpened(step, len(self._calls) - 1, call.id, call.name)
-            execution.ports.log.publish_delta(execution.run.id, delta)
+        step = open_step(execution.progress, RunStepType.TOOL_CALLS)
+        delta = CallOpened(step, len(self._calls) - 1, call.id, call.name)
+        execution.ports.log.publish_delta(execution.run.id, delta)
         return call
 
     async def _open_step(self) -> None:
@@ -198,10 +196,8 @@ class _Listener:
     def _grow(self, call: CallDraft, arguments: str) -> None:
         execution = self.execution
         call.pieces.append(arguments)
-        step = execution.progress.step
-        if step is not None:
-            index = execution.draft.calls.index(call)
-            execution.ports.log.publish_delta(execution.run.id, ArgumentsDelta(step, index, (arguments,)))
+        step, index = open_step(execution.progress, RunStepType.TOOL_CALLS), execution.draft.calls.index(call)
+        execution.ports.log.publish_delta(execution.run.id, ArgumentsDelta(step, index, (arguments,)))
 
     async def _end_arguments(self) -> None:
         # A function without parameters is often called with nothing at all; clients parse the arguments as JSON.

@@ -103,7 +103,7 @@ class Worker:
         before = Progress(run)
         started = decide(Progress(claimed(run, now, self._settings.lease)), c.Start(), now)
         try:
-            await commit(self._ports, write_set(before, [started]))
+            await commit(self._ports, run.id, write_set(before, [started]))
         except ThreadmillError as error:
             self.give_back()
             if not isinstance(error, LostRace):
@@ -167,7 +167,6 @@ class Worker:
         execution.progress = replace(execution.progress, run=replace(stored, turns=held.turns))
         if stored.status is RunStatus.CANCELLING:
             await self._end(execution, c.EndCancel())
-        elif stored.status is RunStatus.IN_PROGRESS and self._draining:
-            await self._end(execution, c.Rescue())
         elif stored.status is RunStatus.IN_PROGRESS:
-            await self._end(execution, c.Fail(LastError(ErrorCode.SERVER_ERROR, SORRY)))
+            failed = c.Fail(LastError(ErrorCode.SERVER_ERROR, SORRY))
+            await self._end(execution, c.Rescue() if self._draining else failed)

@@ -1,0 +1,854 @@
+"""Use cases, worker, turn and reaper on memory adapters, a fake clock and a model in the test's hands."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from tests.support.stage import PROJECT, Stage
+from threadmill.adapters.memory.store import MemoryStore
+from threadmill.domain.command import OpenToolCalls
+from threadmill.domain.decide import Progress, decide
+from threadmill.domain.error import (
+    Conflict,
+    Invalid,
+    LostRace,
+    NotFound,
+    ThreadLocked,
+    Unavailable,
+    messages_locked,
+)
+from threadmill.domain.event import ArgumentsDelta, CallOpened, RefusalDelta, TextDelta
+from threadmill.domain.ids import AssistantId, CallId, MessageId, RunId, RunStepId, ThreadId
+from threadmill.domain.message import (
+    Attachment,
+    ImageFilePart,
+    ImageUrlPart,
+    MessageRole,
+    MessageStatus,
+    NewMessage,
+    RefusalPart,
+    TextPart,
+)
+from threadmill.domain.outcome import ErrorCode, RunIncompleteReason, Usage
+from threadmill.domain.page import PageQuery
+from threadmill.domain.patch import AssistantPatch, NewAssistant, NewThread, ThreadPatch
+from threadmill.domain.run import NewRun, Run, RunStatus, Truncation
+from threadmill.domain.thread import Thread
+from threadmill.domain.tool import CodeInterpreterTool, FileSearchTool, ToolOutput, ToolResources
+from threadmill.engine import assistants, messages, runs, threads
+from threadmill.engine.attempt import ATTEMPTS, until_won
+from threadmill.engine.commit import write_set
+from threadmill.engine.draft import CallDraft
+from threadmill.engine.ports.model import (
+    CallPiece,
+    ContextTooLong,
+    Finish,
+    FinishReason,
+    ModelError,
+    PromptRole,
+    RefusalPiece,
+)
+from threadmill.engine.ports.store import Delete, StoredEvent, Update, WriteSet
+from threadmill.engine.prompt import text_of
+from threadmill.engine.reaper import sweep
+
+STOP = Finish(FinishReason.STOP)
+COST = Usage(3, 2)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage(MemoryStore())
+
+
+async def begun(stage: Stage, *functions: str, said: str = "hi", **fields: Any) -> Run:
+    assistant, thread = await stage.assistant(*functions), await stage.thread(said)
+    accepted = await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id, **fields))
+    await stage.settle()
+    return accepted.run
+
+
+async def stored(stage: Stage, run: Run) -> Run:
+    found = await stage.store.get(Run, PROJECT, run.id)
+    assert found is not None
+    return found
+
+
+async def told(stage: Stage, run: Run) -> list[str]:
+    return [one.event.name.value for one in await stage.store.events(run.id)]
+
+
+async def deltas(stage: Stage, run: Run) -> list[Any]:
+    tail = stage.ports.log.tail(run.id)
+    return [entry async for batch in tail for entry in batch if not isinstance(entry, StoredEvent)]
+
+
+async def test_a_run_without_room_waits_as_queued_and_is_claimed_later() -> None:
+    stage = Stage(MemoryStore(), max_runs=1)
+    first, second = await begun(stage), await begun(stage)
+    assert (await stored(stage, second)).status is RunStatus.QUEUED
+    tending = asyncio.ensure_future(stage.engine.tend())
+    stage.model.turns[0].end("one", STOP, COST)
+    await stage.settle()
+    assert (await stored(stage, first)).status is RunStatus.COMPLETED
+    assert (await stored(stage, second)).status is RunStatus.IN_PROGRESS
+    stage.model.turns[1].end("two", STOP, COST)
+    await stage.settle()
+    assert (await stored(stage, second)).status is RunStatus.COMPLETED
+    tending.cancel()
+    await asyncio.gather(tending, return_exceptions=True)
+
+
+async def test_a_run_answered_without_room_waits_too() -> None:
+    stage = Stage(MemoryStore(), max_runs=1)
+    waiting = await begun(stage, "f")
+    stage.model.turns[0].end(CallPiece(0, "call_1", "f", "{}"), Finish(FinishReason.TOOL_CALLS), COST)
+    await stage.settle()
+    await begun(stage)
+    outputs = (ToolOutput(CallId("call_1"), "out"),)
+    accepted = await runs.submit_tool_outputs(stage.engine, PROJECT, waiting.thread_id, waiting.id, outputs)
+    assert accepted.run.status is RunStatus.QUEUED
+    assert (await stored(stage, waiting)).status is RunStatus.QUEUED
+    cancelled = await runs.cancel(stage.engine, PROJECT, waiting.thread_id, waiting.id)
+    assert cancelled.status is RunStatus.CANCELLING
+    assert (await stored(stage, waiting)).status is RunStatus.CANCELLED
+
+
+async def test_a_draining_worker_takes_nothing_and_gives_back_what_it_has(stage: Stage) -> None:
+    run = await begun(stage)
+    stage.model.turns[0].say("half ")
+    await stage.settle()
+    await stage.worker.drain(0)
+    assert (await stored(stage, run)).status is RunStatus.QUEUED
+    assert (await stored(stage, run)).lease_until is None
+    assert not stage.worker.reserve()
+    await stage.worker.claim_waiting()
+    assert not stage.worker.holds(run.id)
+
+
+async def test_a_lost_claim_is_let_go_at_the_next_beat(stage: Stage) -> None:
+    run = await begun(stage)
+    held = await stored(stage, run)
+    taken = replace(held, epoch=held.epoch + 1, version=held.version + 1)
+    await stage.store.apply(WriteSet((Update(taken, held.version),)))
+    await stage.worker.beat()
+    await stage.settle()
+    assert not stage.worker.holds(run.id)
+    assert await stored(stage, run) == taken
+
+
+async def test_a_beat_keeps_the_lease(stage: Stage) -> None:
+    run = await begun(stage)
+    stage.clock.at += 20
+    await stage.worker.beat()
+    assert (await stored(stage, run)).lease_until == stage.clock.at + stage.settings.lease
+
+
+async def test_a_run_in_a_workers_hands_is_left_to_it_by_the_reaper(stage: Stage) -> None:
+    run = await begun(stage)
+    await sweep(stage.ports, stage.worker, 10**6, leases_before=10**6)
+    assert (await stored(stage, run)).status is RunStatus.IN_PROGRESS
+
+
+async def test_a_waiting_run_expires(stage: Stage) -> None:
+    run = await begun(stage, "f")
+    stage.model.turns[0].end(CallPiece(0, "call_1", "f", "{}"), STOP, COST)
+    await stage.settle()
+    stage.clock.at += 600
+    await sweep(stage.ports, stage.worker, stage.clock.at, leases_before=stage.clock.at)
+    assert (await stored(stage, run)).status is RunStatus.EXPIRED
+    assert (await told(stage, run))[-2:] == ["thread.run.step.expired", "thread.run.expired"]
+
+
+async def test_a_run_whose_time_is_over_when_it_starts_expires_at_once() -> None:
+    stage = Stage(MemoryStore(), run_ttl=0)
+    run = await begun(stage)
+    assert (await stored(stage, run)).status is RunStatus.EXPIRED
+
+
+async def test_a_surprise_fails_the_run_and_is_reported(stage: Stage) -> None:
+    run = await begun(stage)
+    stage.model.turns[0].fail(RuntimeError("boom"))
+    await stage.settle()
+    found = await stored(stage, run)
+    assert found.last_error is not None
+    assert (found.status, found.last_error.message) == (RunStatus.FAILED, "Sorry, something went wrong.")
+    assert "boom" in stage.surprises[0]
+
+
+class Broken(MemoryStore):
+    """A store whose writes fail while `reason` is set."""
+
+    reason: Exception | None = None
+
+    async def apply(self, write_set: WriteSet) -> int:
+        if self.reason is not None:
+            raise self.reason
+        return await super().apply(write_set)
+
+
+async def test_a_run_that_cannot_be_settled_is_reported_and_rescued_when_its_lease_ends() -> None:
+    store = Broken()
+    stage = Stage(store)
+    run = await begun(stage)
+    store.reason = Unavailable("The disk is full.")
+    stage.model.turns[0].end("text", STOP, COST)
+    await stage.settle()
+    assert "could not be settled" in stage.surprises[-1]
+    store.reason = None
+    stage.clock.at += 60
+    await sweep(stage.ports, stage.worker, stage.clock.at, leases_before=stage.clock.at)
+    assert (await stored(stage, run)).status is RunStatus.QUEUED
+
+
+async def one_ended_one_queued(store: MemoryStore, **settings: Any) -> tuple[Stage, Run]:
+    """Room for one run, taken by none, and a run that waits."""
+    stage = Stage(store, max_runs=1, **settings)
+    await begun(stage)
+    queued = await begun(stage)
+    stage.model.turns[0].end("x", STOP, COST)
+    await stage.settle()
+    return stage, queued
+
+
+async def test_claiming_and_creating_on_a_broken_store_give_their_place_back() -> None:
+    store = Broken()
+    stage, queued = await one_ended_one_queued(store)
+    store.reason = Unavailable("full")
+    with pytest.raises(Unavailable):
+        await stage.worker.claim_waiting()
+    thread = NewThread((NewMessage(MessageRole.USER, (TextPart("x"),)),))
+    with pytest.raises(Unavailable):
+        await runs.create_with_thread(stage.engine, PROJECT, thread, NewRun(queued.assistant_id))
+    store.reason = LostRace("somebody else claimed it")
+    await stage.worker.claim_waiting()
+    store.reason = None
+    await stage.worker.claim_waiting()
+    await stage.settle()
+    assert (await stored(stage, queued)).status is RunStatus.IN_PROGRESS
+
+
+async def test_the_sweep_goes_on_after_a_bad_moment() -> None:
+    store = Broken()
+    stage = Stage(store, sweep_every=0.0)
+    run = await begun(stage, "f")
+    stage.model.turns[0].end(CallPiece(0, "call_1", "f", "{}"), STOP, COST)
+    await stage.settle()
+    stage.clock.at += 600
+    store.reason = Unavailable("full")
+    tending = asyncio.ensure_future(stage.engine.tend())
+    while not any("the sweep failed" in text for text in stage.surprises):
+        await stage.settle()
+    store.reason = None
+    while (await stored(stage, run)).status is not RunStatus.EXPIRED:
+        await stage.settle()
+    tending.cancel()
+    await asyncio.gather(tending, return_exceptions=True)
+
+
+async def test_a_failed_claim_is_tried_again() -> None:
+    store = Broken()
+    stage, queued = await one_ended_one_queued(store, sweep_every=3600.0)
+    store.reason = Unavailable("full")
+    tending = asyncio.ensure_future(stage.engine.tend())
+    stage.worker.wake()
+    while not any("claiming failed" in text for text in stage.surprises):
+        await stage.settle()
+    store.reason = None
+    stage.worker.wake()
+    while (await stored(stage, queued)).status is not RunStatus.IN_PROGRESS:
+        await stage.settle()
+    tending.cancel()
+    await asyncio.gather(tending, return_exceptions=True)
+
+
+async def test_an_orphan_of_the_process_before_is_rescued_at_start(stage: Stage) -> None:
+    run = await begun(stage)
+    stage.hire()
+    await stage.engine.rescue_orphans()
+    assert (await stored(stage, run)).status is RunStatus.QUEUED
+    await stage.worker.claim_waiting()
+    await stage.settle()
+    assert (await stored(stage, run)).epoch == 3
+
+
+async def test_the_text_so_far_is_saved_once_a_second(stage: Stage) -> None:
+    run = await begun(stage)
+    turn = stage.model.turns[0]
+    turn.say("one ")
+    await stage.settle()
+    stage.clock.ticks += 2
+    turn.say("two ")
+    await stage.settle()
+    (message,) = [m for m in await stage.store.history(run.thread_id) if m.run_id == run.id]
+    assert message.content == (TextPart("one two "),)
+    assert message.status is MessageStatus.IN_PROGRESS
+    with pytest.raises(Conflict):
+        await messages.modify(stage.engine, PROJECT, run.thread_id, message.id, {"a": "b"})
+    stage.clock.ticks += 2
+    turn.end("three", STOP, COST)
+    await stage.settle()
+    (message,) = [m for m in await stage.store.history(run.thread_id) if m.run_id == run.id]
+    assert message.content == (TextPart("one two three"),)
+    texts = [delta.pieces for delta in await deltas(stage, run) if isinstance(delta, TextDelta)]
+    assert texts == [("one ",), ("two ",), ("three",)]
+
+
+async def test_nothing_is_saved_early_when_no_message_is_open(stage: Stage) -> None:
+    await begun(stage)
+    stage.clock.ticks += 2
+    stage.model.turns[0].say("  ")
+    await stage.settle()
+    stage.model.turns[0].end(STOP)
+    await stage.settle()
+
+
+async def test_a_cancel_in_the_midst_of_a_commit_waits_for_its_outcome() -> None:
+    gate, entered = asyncio.Event(), asyncio.Event()
+
+    class Slow(MemoryStore):
+        held = False
+
+        async def apply(self, write_set: WriteSet) -> int:
+            if self.held and any(event.name.value == "thread.message.created" for event in write_set.events):
+                entered.set()
+                await gate.wait()
+            return await super().apply(write_set)
+
+    store = Slow()
+    stage = Stage(store)
+    run = await begun(stage)
+    store.held = True
+    stage.model.turns[0].say("word")
+    await entered.wait()
+    await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
+    gate.set()
+    await stage.settle()
+    assert (await stored(stage, run)).status is RunStatus.CANCELLED
+    names = await told(stage, run)
+    assert names[-3:] == ["thread.message.incomplete", "thread.run.step.cancelled", "thread.run.cancelled"]
+
+
+async def test_a_run_changed_by_somebody_else_ends_failed_rather_than_locked(stage: Stage) -> None:
+    run = await begun(stage)
+    held = await stored(stage, run)
+    await stage.store.apply(WriteSet((Update(replace(held, version=held.version + 1), held.version),)))
+    stage.model.turns[0].end("x", STOP, COST)
+    await stage.settle()
+    assert (await stored(stage, run)).status is RunStatus.FAILED
+
+
+async def test_text_behind_a_call_is_left_out_and_blank_text_before_it_opens_no_message(stage: Stage) -> None:
+    run = await begun(stage, "f")
+    stage.model.turns[0].end("", " \n", CallPiece(0, None, "f"), CallPiece(0, arguments="{}"), "late", STOP, COST)
+    await stage.settle()
+    found = await stored(stage, run)
+    assert [call.arguments for call in found.required_action] == ["{}"]
+    assert "thread.message.created" not in await told(stage, run)
+    opened, grown = await deltas(stage, run)
+    assert isinstance(opened, CallOpened)
+    assert isinstance(grown, ArgumentsDelta)
+
+
+async def test_what_follows_a_refusal_is_part_of_it(stage: Stage) -> None:
+    run = await begun(stage)
+    stage.model.turns[0].end("Well, ", RefusalPiece("I "), "cannot", STOP, COST)
+    await stage.settle()
+    (message,) = [m for m in await stage.store.history(run.thread_id) if m.run_id == run.id]
+    assert message.content == (TextPart("Well, "), RefusalPart("I cannot"))
+    assert [d.index for d in await deltas(stage, run) if isinstance(d, RefusalDelta)] == [1, 1]
+    again = await runs.create(stage.engine, PROJECT, run.thread_id, NewRun(run.assistant_id))
+    await stage.settle()
+    assert text_of(stage.model.turns[1].request.messages[-1]) == "Well, \nI cannot"
+    await runs.cancel(stage.engine, PROJECT, run.thread_id, again.run.id)
+
+
+async def test_a_call_cut_short_fails_its_step_and_ends_incomplete(stage: Stage) -> None:
+    run = await begun(stage, "f")
+    stage.model.turns[0].end(CallPiece(0, "call_1", "f", '{"a'), Finish(FinishReason.LENGTH), COST)
+    await stage.settle()
+    found = await stored(stage, run)
+    assert (found.status, found.incomplete_reason) == (
+        RunStatus.INCOMPLETE,
+        RunIncompleteReason.MAX_COMPLETION_TOKENS,
+    )
+    assert "thread.run.step.failed" in await told(stage, run)
+
+
+async def test_a_filtered_call_fails_the_run(stage: Stage) -> None:
+    run = await begun(stage, "f")
+    stage.model.turns[0].end(CallPiece(0, "call_1", "f", "{}"), Finish(FinishReason.CONTENT_FILTER), COST)
+    await stage.settle()
+    assert (await stored(stage, run)).status is RunStatus.FAILED
+
+
+async def test_a_spent_completion_budget_ends_the_run_before_the_next_turn(stage: Stage) -> None:
+    run = await begun(stage, "f", max_completion_tokens=5)
+    assert stage.model.turns[0].request.max_completion_tokens == 5
+    stage.model.turns[0].end(CallPiece(0, "call_1", "unknown", "{}"), STOP, Usage(1, 3))
+    await stage.settle()
+    assert stage.model.turns[1].request.max_completion_tokens == 2
+    stage.model.turns[1].end(CallPiece(0, "call_2", "unknown", "{}"), STOP, Usage(1, 2))
+    await stage.settle()
+    found = await stored(stage, run)
+    assert found.incomplete_reason is RunIncompleteReason.MAX_COMPLETION_TOKENS
+
+
+async def test_a_prompt_too_long_even_shortened_fails_the_run(stage: Stage) -> None:
+    run = await begun(stage)
+    stage.model.turns[0].fail(ContextTooLong("too long"))
+    await stage.settle()
+    found = await stored(stage, run)
+    assert found.last_error is not None
+    assert found.last_error.code is ErrorCode.INVALID_PROMPT
+
+
+async def test_last_messages_are_never_cut_further(stage: Stage) -> None:
+    assistant, thread = await stage.assistant(), await stage.thread("a " * 50, "b " * 50, "c")
+    new = NewRun(assistant.id, truncation=Truncation(last_messages=2))
+    await runs.create(stage.engine, PROJECT, thread.id, new)
+    await stage.settle()
+    assert [text_of(m) for m in stage.model.turns[0].request.messages] == ["b " * 50, "c"]
+    stage.model.turns[0].fail(ContextTooLong("too long"))
+    await stage.settle()
+    assert len(stage.model.turns) == 1
+
+
+async def test_the_middle_is_dropped_to_fit_the_models_window(stage: Stage) -> None:
+    stage.model.window = 100
+    assistant, thread = await stage.assistant(), await stage.thread(*(f"{n} " * 20 for n in range(8)))
+    await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
+    await stage.settle()
+    assert [text_of(m)[0] for m in stage.model.turns[0].request.messages] == ["0", "6", "7"]
+
+
+async def test_a_window_too_small_for_anything_still_asks_with_the_newest(stage: Stage) -> None:
+    stage.model.window = 8
+    assistant, thread = await stage.assistant(), await stage.thread("a " * 20, "b " * 20)
+    await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
+    await stage.settle()
+    assert [text_of(m)[0] for m in stage.model.turns[0].request.messages] == ["b"]
+
+
+async def test_instructions_alone_over_the_prompt_budget_end_incomplete(stage: Stage) -> None:
+    assistant = await stage.assistant(instructions="word " * 300)
+    thread = await stage.thread("hi")
+    accepted = await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id, max_prompt_tokens=256))
+    await stage.settle()
+    assert (await stored(stage, accepted.run)).incomplete_reason is RunIncompleteReason.MAX_PROMPT_TOKENS
+
+
+async def test_pictures_attachments_and_assistants_words_are_laid_out(stage: Stage) -> None:
+    assistant, thread = await stage.assistant(), await stage.thread()
+    picture = (TextPart("look"), ImageUrlPart("https://x.test/a.png"), ImageFilePart("file-1"))  # pyright: ignore[reportArgumentType] - an id in a test
+    attached = (Attachment("file-2", ("file_search",)), Attachment(None, None))  # pyright: ignore[reportArgumentType] - an id in a test
+    await messages.create(stage.engine, PROJECT, thread.id, NewMessage(MessageRole.USER, picture, attached))
+    await messages.create(stage.engine, PROJECT, thread.id, NewMessage(MessageRole.ASSISTANT, (TextPart("ok"),)))
+    await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
+    await stage.settle()
+    first, second = stage.model.turns[0].request.messages
+    assert first.parts == (*picture, TextPart("Attached files: file-2 (for file_search)"))
+    assert second.role is PromptRole.ASSISTANT
+
+
+async def test_text_and_calls_of_one_turn_are_one_message_to_the_upstream(stage: Stage) -> None:
+    run = await begun(stage, "f")
+    stage.model.turns[0].end("Let me see.", CallPiece(0, "call_1", "unknown", "{}"), STOP, COST)
+    await stage.settle()
+    roles = [(m.role.value, len(m.tool_calls)) for m in stage.model.turns[1].request.messages]
+    assert roles == [("user", 0), ("assistant", 1), ("tool", 0)]
+    stage.model.turns[1].end(CallPiece(0, "call_2", "unknown", "{}"), STOP, COST)
+    await stage.settle()
+    assert [m.role.value for m in stage.model.turns[2].request.messages][3:] == ["assistant", "tool"]
+    await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
+
+
+async def test_a_step_lost_with_its_worker_is_told_to_the_model(stage: Stage) -> None:
+    run = await begun(stage, "f")
+    stage.model.turns[0].say(CallPiece(0, "call_1", "f", "{}"))
+    await stage.settle()
+    await stage.worker.drain(0)
+    stage.hire()
+    await stage.worker.claim_waiting()
+    await stage.settle()
+    tail = stage.model.turns[1].request.messages[-1]
+    assert text_of(tail) == "Error: the server stopped before this call was answered."
+    await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
+
+
+def test_arguments_are_valid_only_as_a_json_object() -> None:
+    for text, valid in (("{}", True), ("[]", False), ("{", False), ("[" * 100_000, False)):
+        assert CallDraft(CallId("c"), "f", [text]).has_valid_arguments() is valid
+
+
+async def test_a_lost_race_is_tried_again_but_not_for_ever() -> None:
+    tries = 0
+
+    async def lose() -> None:
+        nonlocal tries
+        tries += 1
+        raise LostRace("again")
+
+    with pytest.raises(Unavailable):
+        await until_won(lose)
+    assert tries == ATTEMPTS
+
+
+class Racing(MemoryStore):
+    """Runs `meanwhile` once, right before the next write: somebody was faster."""
+
+    meanwhile: Callable[[], Any] | None = None
+
+    async def apply(self, write_set: WriteSet) -> int:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return await super().apply(write_set)
+
+
+async def test_use_cases_decide_again_after_a_lost_race() -> None:
+    store = Racing()
+    stage = Stage(store)
+    assistant, thread = await stage.assistant(), await stage.thread("hi")
+    (message,) = await store.history(thread.id)
+
+    def bump(row: Any) -> Callable[[], Any]:
+        async def write() -> None:
+            kind = cast("Any", type(row))
+            held: Any = await store.get(kind, PROJECT, row.id)
+            assert held is not None
+            await store.apply(WriteSet((Update(replace(held, version=held.version + 1), held.version),)))
+
+        return write
+
+    store.meanwhile = bump(assistant)
+    patch = AssistantPatch(frozenset({"name"}), NewAssistant("m", name="new"))
+    assert (await assistants.modify(stage.engine, PROJECT, assistant.id, patch)).name == "new"
+    store.meanwhile = bump(thread)
+    changed = await threads.modify(stage.engine, PROJECT, thread.id, ThreadPatch(tool_resources=ToolResources(())))
+    assert (changed.metadata, changed.tool_resources) == ({}, ToolResources(()))
+    store.meanwhile = bump(message)
+    assert (await messages.modify(stage.engine, PROJECT, thread.id, message.id, {"a": "b"})).metadata == {"a": "b"}
+    assert (await messages.modify(stage.engine, PROJECT, thread.id, message.id, None)).metadata == {"a": "b"}
+
+
+async def test_what_vanishes_meanwhile_is_not_found() -> None:
+    store = Racing()
+    stage = Stage(store)
+    assistant, thread = await stage.assistant(), await stage.thread("hi")
+    (message,) = await store.history(thread.id)
+
+    def vanish(kind: Any, object_id: Any) -> Callable[[], Any]:
+        async def write() -> None:
+            await store.apply(WriteSet((Delete(kind, object_id),)))
+
+        return write
+
+    store.meanwhile = vanish(type(message), message.id)
+    with pytest.raises(NotFound):
+        await messages.delete(stage.engine, PROJECT, thread.id, message.id)
+    store.meanwhile = vanish(Thread, thread.id)
+    new = NewMessage(MessageRole.USER, (TextPart("x"),))
+    with pytest.raises(NotFound):
+        await messages.create(stage.engine, PROJECT, thread.id, new)
+    other = await stage.thread("hi")
+    store.meanwhile = vanish(Thread, other.id)
+    with pytest.raises(NotFound):
+        await threads.delete(stage.engine, PROJECT, other.id)
+    third = await stage.thread("hi")
+    store.meanwhile = vanish(Thread, third.id)
+    with pytest.raises(NotFound):
+        await runs.create(stage.engine, PROJECT, third.id, NewRun(assistant.id))
+    store.meanwhile = vanish(type(assistant), assistant.id)
+    with pytest.raises(NotFound):
+        await assistants.delete(stage.engine, PROJECT, assistant.id)
+
+
+async def test_a_thread_taken_meanwhile_locks_out_the_slower_one() -> None:
+    store = Racing()
+    stage = Stage(store)
+    assistant, thread = await stage.assistant(), await stage.thread("hi")
+
+    async def faster() -> None:
+        await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
+
+    store.meanwhile = faster
+    with pytest.raises(ThreadLocked):
+        await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
+    active = await store.active_run(thread.id)
+    assert active is not None
+    with pytest.raises(ThreadLocked) as locked:
+        await messages.create(stage.engine, PROJECT, thread.id, NewMessage(MessageRole.USER, (TextPart("x"),)))
+    assert locked.value.message == messages_locked(thread.id, active.id).message
+    await runs.cancel(stage.engine, PROJECT, thread.id, active.id)
+
+
+async def test_a_message_refused_for_a_run_that_ended_meanwhile_is_tried_again() -> None:
+    class Fleeting(MemoryStore):
+        lost = 0
+
+        async def apply(self, write_set: WriteSet) -> int:
+            if write_set.guards and not write_set.events and not self.lost:
+                self.lost += 1
+                raise LostRace("a run was active a moment ago")
+            return await super().apply(write_set)
+
+    stage = Stage(Fleeting())
+    thread = await stage.thread()
+    made = await messages.create(stage.engine, PROJECT, thread.id, NewMessage(MessageRole.USER, (TextPart("x"),)))
+    assert await messages.retrieve(stage.engine, PROJECT, thread.id, made.id) == made
+
+
+async def test_outputs_submitted_between_the_two_reads_are_a_lost_race_not_a_refusal() -> None:
+    class Behind(MemoryStore):
+        behind = 0
+
+        async def steps(self, run_id: RunId) -> Any:
+            if self.behind:
+                self.behind -= 1
+                return []
+            return await super().steps(run_id)
+
+    store = Behind()
+    stage = Stage(store)
+    run = await begun(stage, "f")
+    stage.model.turns[0].end(CallPiece(0, "call_1", "f", "{}"), STOP, COST)
+    await stage.settle()
+    store.behind = 1
+    outputs = (ToolOutput(CallId("call_1"), "out"),)
+    accepted = await runs.submit_tool_outputs(stage.engine, PROJECT, run.thread_id, run.id, outputs)
+    assert accepted.run.status is RunStatus.QUEUED
+    await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
+
+
+async def test_unknown_things_are_not_found(stage: Stage) -> None:
+    run = await begun(stage)
+    engine, nowhere = stage.engine, ThreadId("thread_x")
+    for work in (
+        runs.create(engine, PROJECT, nowhere, NewRun(run.assistant_id)),
+        runs.create(engine, PROJECT, run.thread_id, NewRun(AssistantId("asst_x"))),
+        runs.retrieve(engine, PROJECT, nowhere, run.id),
+        runs.retrieve(engine, PROJECT, run.thread_id, RunId("run_x")),
+        runs.page(engine, PROJECT, nowhere, PageQuery()),
+        runs.retrieve_step(engine, PROJECT, run, RunStepId("step_x")),
+        messages.retrieve(engine, PROJECT, run.thread_id, MessageId("msg_x")),
+        messages.page(engine, PROJECT, nowhere, PageQuery(), None),
+        threads.retrieve(engine, PROJECT, nowhere),
+        assistants.retrieve(engine, PROJECT, AssistantId("asst_x")),
+    ):
+        with pytest.raises(NotFound):
+            await work
+    with pytest.raises(Invalid):
+        await runs.create_with_thread(engine, PROJECT, NewThread(), NewRun(run.assistant_id))
+    await runs.cancel(engine, PROJECT, run.thread_id, run.id)
+
+
+async def test_the_resources_of_a_thread_and_run_reach_the_thread(stage: Stage) -> None:
+    assistant = await stage.assistant(instructions="x")
+    new = NewRun(assistant.id, tool_resources=ToolResources(("file-1",)))  # pyright: ignore[reportArgumentType] - an id in a test
+    accepted = await runs.create_with_thread(stage.engine, PROJECT, NewThread(), new)
+    thread = await threads.retrieve(stage.engine, PROJECT, accepted.run.thread_id)
+    assert thread.tool_resources.file_ids == ("file-1",)
+    page = await threads.page(stage.engine, PROJECT, PageQuery())
+    assert page.items == [thread]
+    await stage.settle()
+    await runs.cancel(stage.engine, PROJECT, thread.id, accepted.run.id)
+
+
+async def test_an_engine_that_only_serves_leaves_runs_queued(stage: Stage) -> None:
+    assistant, thread = await stage.assistant(), await stage.thread("hi")
+    api_only = replace(stage.engine, executes=False)
+    accepted = await runs.create(api_only, PROJECT, thread.id, NewRun(assistant.id))
+    assert (await stored(stage, accepted.run)).status is RunStatus.QUEUED
+    assert stage.model.turns == []
+
+
+async def test_a_run_is_modified_only_when_it_is_over(stage: Stage) -> None:
+    run = await begun(stage)
+    with pytest.raises(Conflict, match="Cannot update run with status 'in_progress'"):
+        await runs.modify(stage.engine, PROJECT, run.thread_id, run.id, {"a": "b"})
+    stage.model.turns[0].fail(ModelError(ErrorCode.SERVER_ERROR, "x"))
+    await stage.settle()
+    changed = await runs.modify(stage.engine, PROJECT, run.thread_id, run.id, {"a": "b"})
+    assert changed.metadata == {"a": "b"}
+    assert (await runs.modify(stage.engine, PROJECT, run.thread_id, run.id, None)).metadata == {"a": "b"}
+
+
+async def test_deleting_a_quiet_thread_interrupts_nobody(stage: Stage) -> None:
+    thread = await stage.thread("hi")
+    await threads.delete(stage.engine, PROJECT, thread.id)
+    with pytest.raises(NotFound):
+        await threads.retrieve(stage.engine, PROJECT, thread.id)
+
+
+async def test_an_interrupt_right_behind_a_required_action_changes_nothing() -> None:
+    stage = Stage(MemoryStore())
+
+    class Interrupting(MemoryStore):
+        async def apply(self, write_set: WriteSet) -> int:
+            if any(event.name.value == "thread.run.requires_action" for event in write_set.events):
+                stage.worker.interrupt(write_set.run_id or RunId(""))
+            return await super().apply(write_set)
+
+    stage.store = Interrupting()
+    stage.hire()
+    run = await begun(stage, "f")
+    stage.model.turns[0].end(CallPiece(0, "call_1", "f", ""), STOP, COST)
+    await stage.settle()
+    found = await stored(stage, run)
+    assert found.status is RunStatus.REQUIRES_ACTION
+    assert found.required_action[0].arguments == "{}"
+
+
+async def test_a_run_that_failed_while_it_was_cancelled_ends_cancelled() -> None:
+    store = Racing()
+    stage = Stage(store)
+    run = await begun(stage)
+
+    async def cancel() -> None:
+        held = await stored(stage, run)
+        cancelling = replace(held, status=RunStatus.CANCELLING, version=held.version + 1)
+        await store.apply(WriteSet((Update(cancelling, held.version),)))
+
+    store.meanwhile = cancel
+    stage.model.turns[0].fail(ModelError(ErrorCode.SERVER_ERROR, "x"))
+    await stage.settle()
+    assert (await stored(stage, run)).status is RunStatus.CANCELLED
+
+
+async def test_the_reaper_leaves_alone_what_moved_meanwhile() -> None:
+    store = Racing()
+    stage = Stage(store)
+    run = await begun(stage, "f")
+    stage.model.turns[0].end(CallPiece(0, "call_1", "f", "{}"), STOP, COST)
+    await stage.settle()
+
+    async def cancel() -> None:
+        await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
+
+    store.meanwhile = cancel
+    stage.clock.at += 600
+    await sweep(stage.ports, stage.worker, stage.clock.at, leases_before=stage.clock.at)
+    assert (await stored(stage, run)).status is RunStatus.CANCELLED
+
+
+async def test_an_idle_worker_drains_at_once(stage: Stage) -> None:
+    await stage.worker.drain(60)
+    assert not stage.worker.reserve()
+
+
+async def test_a_prompt_is_shortened_until_it_fits(stage: Stage) -> None:
+    assistant, thread = await stage.assistant(), await stage.thread("a " * 50, "b " * 50, "c")
+    accepted = await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
+    await stage.settle()
+    stage.model.turns[0].fail(ContextTooLong("too long"))
+    await stage.settle()
+    assert [text_of(m)[0] for m in stage.model.turns[1].request.messages] == ["a", "c"]
+    stage.model.turns[1].end("fine", STOP)
+    await stage.settle()
+    found = await stored(stage, accepted.run)
+    assert found.status is RunStatus.COMPLETED
+    assert found.usage == Usage(51, 1)
+    assert found.usage.total_tokens == 52
+
+
+async def test_a_refusal_alone_is_the_whole_message(stage: Stage) -> None:
+    run = await begun(stage)
+    stage.model.turns[0].end(RefusalPiece("No."), STOP)
+    await stage.settle()
+    (message,) = [m for m in await stage.store.history(run.thread_id) if m.run_id == run.id]
+    assert message.content == (RefusalPart("No."),)
+
+
+@pytest.mark.parametrize("tool", [CodeInterpreterTool(), FileSearchTool()])
+async def test_a_tool_that_has_not_landed_fails_the_run(
+    stage: Stage, tool: CodeInterpreterTool | FileSearchTool
+) -> None:
+    run = await begun(stage, tools=(tool,))
+    found = await stored(stage, run)
+    assert found.last_error is not None
+    assert tool.type in found.last_error.message
+
+
+async def test_an_endless_caller_is_stopped() -> None:
+    stage = Stage(MemoryStore(), max_turns=2)
+    run = await begun(stage, "f")
+    for number in range(2):
+        stage.model.turns[number].end(CallPiece(0, f"call_{number}", "f", "no json"), STOP, COST)
+        await stage.settle()
+    found = await stored(stage, run)
+    assert found.last_error is not None
+    assert found.last_error.message == "The run was stopped after 2 model turns without an end."
+
+
+async def test_lists_and_steps_are_read_back(stage: Stage) -> None:
+    run = await begun(stage)
+    stage.model.turns[0].end("hi", STOP, COST)
+    await stage.settle()
+    found = await runs.step_page(stage.engine, PROJECT, run, PageQuery())
+    (step,) = found.items
+    assert await runs.retrieve_step(stage.engine, PROJECT, run, step.id) == step
+    assert len((await runs.page(stage.engine, PROJECT, run.thread_id, PageQuery())).items) == 1
+    assert len((await messages.page(stage.engine, PROJECT, run.thread_id, PageQuery(), run.id)).items) == 1
+    assert len((await assistants.page(stage.engine, PROJECT, PageQuery())).items) == 1
+
+
+async def test_a_run_on_a_thread_nobody_spoke_in_is_refused(stage: Stage) -> None:
+    assistant, thread = await stage.assistant(), await stage.thread()
+    with pytest.raises(Invalid) as refused:
+        await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
+    assert refused.value.code == "invalid_thread"
+    added = NewRun(assistant.id, additional_messages=(NewMessage(MessageRole.USER, (TextPart("x"),)),))
+    accepted = await runs.create(stage.engine, PROJECT, thread.id, added)
+    await stage.settle()
+    await threads.delete(stage.engine, PROJECT, thread.id)
+    await stage.settle()
+    assert not stage.worker.holds(accepted.run.id)
+
+
+async def test_a_window_the_counted_words_fit_keeps_everything(stage: Stage) -> None:
+    stage.model.window = 40
+    assistant = await stage.assistant(instructions="be brief")
+    thread = await stage.thread("antidisestablishmentarianism", "x", "y")
+    new = NewRun(assistant.id, additional_instructions="please")
+    accepted = await runs.create(stage.engine, PROJECT, thread.id, new)
+    await stage.settle()
+    assert accepted.run.instructions == "be brief\nplease"
+    assert len(stage.model.turns[0].request.messages) == 4
+    await runs.cancel(stage.engine, PROJECT, thread.id, accepted.run.id)
+
+
+async def test_a_step_lost_before_its_first_call_leaves_no_trace_in_the_prompt(stage: Stage) -> None:
+    run = await begun(stage, "f")
+    stage.model.turns[0].end(CallPiece(0, "call_1", "unknown", "{}"), STOP, COST)
+    await stage.settle()
+    held = await stored(stage, run)
+    opened = decide(Progress(held), OpenToolCalls(stage.ids.step()), stage.clock.at)
+    await stage.store.apply(write_set(Progress(held), [opened]))
+    stage.hire()
+    await stage.engine.rescue_orphans()
+    await stage.worker.claim_waiting()
+    await stage.settle()
+    assert [m.role.value for m in stage.model.turns[2].request.messages] == ["user", "assistant", "tool"]
+    await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
+
+
+async def test_outputs_that_cannot_be_stored_leave_the_run_waiting() -> None:
+    store = Broken()
+    stage = Stage(store, max_runs=1)
+    run = await begun(stage, "f")
+    stage.model.turns[0].end(CallPiece(0, "call_1", "f", "{}"), STOP, COST)
+    await stage.settle()
+    outputs = (ToolOutput(CallId("call_1"), "out"),)
+    store.reason = Unavailable("full")
+    with pytest.raises(Unavailable):
+        await runs.submit_tool_outputs(stage.engine, PROJECT, run.thread_id, run.id, outputs)
+    store.reason = None
+    assert (await stored(stage, run)).status is RunStatus.REQUIRES_ACTION
+    await runs.submit_tool_outputs(stage.engine, PROJECT, run.thread_id, run.id, outputs)
+    await stage.settle()
+    assert stage.worker.holds(run.id)
+    await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
