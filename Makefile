@@ -8,7 +8,7 @@ READY := .venv/.ready
 GATE := --cov=threadmill.domain --cov=threadmill.engine --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 NODE_READY := tests/sdk/node/node_modules/.ready
 
-.PHONY: help setup fix check test cover serve demo bench docs clean
+.PHONY: help setup fix check test cover serve demo bench peer docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -56,8 +56,12 @@ demo: setup ## Start a server, drive one streamed run through the official SDK, 
 bench: setup ## Measure against raw, naive and a peer; writes docs/benchmarks.md
 	@$(BIN)/python -m bench
 
+peer: setup ## Install llamphouse in an environment of its own, for make bench to compare with
+	@$(BIN)/uv venv --quiet --python $(BIN)/python .venv-peer
+	@VIRTUAL_ENV=.venv-peer $(BIN)/uv pip install --quiet llamphouse==1.3.0 openai uvloop httptools
+
 docs: setup ## Redraw what is drawn from code
 	@$(BIN)/python tools/draw_states.py
 
 clean: ## Remove what setup and tests made
-	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/sdk/node/node_modules
+	@rm -rf .venv .venv-peer .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/sdk/node/node_modules

@@ -16,7 +16,8 @@ from bench import load
 from bench.load import Rest, p50
 
 ROOT = Path(__file__).parent.parent
-PORTS = {"upstream": 18101, "raw": 18102, "naive": 18103, "threadmill": 18104, "asgi": 18105}
+PORTS = {"upstream": 18101, "raw": 18102, "naive": 18103, "threadmill": 18104, "asgi": 18105, "peer": 18106}
+PEER = ROOT / ".venv-peer" / "bin" / "python"
 DELTA = b"event: thread.message.delta"
 ROUNDS = 3
 
@@ -32,6 +33,11 @@ class Process:
         os.sched_setaffinity(self.process.pid, {core})
         assert self.process.stdout is not None
         self.process.stdout.readline()
+
+    def stop(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        self.process.wait()
 
     def cpu(self) -> float:
         """Seconds of CPU of all its threads so far."""
@@ -69,14 +75,19 @@ class Bench:
             "threadmill": Process("threadmill", serve, server, env),
         }
         self.assistant = ""
+        self._server_core = server
+
+    def start_peer(self) -> Process:
+        """llamphouse, on the servers' core."""
+        command = [str(PEER), "-m", "bench.peer", str(PORTS["peer"]), str(PORTS["upstream"])]
+        return Process("peer", command, self._server_core)
 
     def stop(self) -> None:
         for process in self.processes.values():
-            process.process.kill()
-            process.process.wait()
+            process.stop()
 
     async def prepare(self) -> None:
-        await asyncio.gather(*(ready(port) for port in PORTS.values()))
+        await asyncio.gather(*(ready(port) for name, port in PORTS.items() if name != "peer"))
         async with Rest(PORTS["threadmill"]) as api:
             self.assistant = (await api.json("POST", "/v1/assistants", {"model": "burst-1", "instructions": "x"}))["id"]
 
@@ -99,6 +110,10 @@ class Bench:
         before, began = cpu.cpu() if cpu else 0.0, time.perf_counter()
         seen = await asyncio.gather(*(load.stream(port, path, body, mark, stamped) for path, body, mark in targets))
         return list(seen), time.perf_counter() - began, (cpu.cpu() if cpu else 0.0) - before
+
+
+Row = tuple[str, str, str, bool]
+Rounds = Callable[..., Coroutine[Any, Any, list[dict[str, float]]]]
 
 
 def median_of(samples: list[dict[str, float]]) -> dict[str, float]:
@@ -130,19 +145,32 @@ async def first_token(bench: Bench, stack: str) -> dict[str, float]:
     return {"first_ms": p50(firsts)}
 
 
-async def whole_runs(bench: Bench, clients: int) -> dict[str, float]:
+async def whole_runs(bench: Bench, clients: int, stack: str = "threadmill") -> dict[str, float]:
     """Streamed runs of 20 chunks a second, each client on its own thread."""
-    total = 40 if clients == 1 else 20 * clients
-    threads = await bench.threads(clients)
-    body = {"assistant_id": bench.assistant, "model": "burst-20", "stream": True}
+    total = 40 if clients == 1 else 10 * clients
+    if stack == "peer":
+        # It fails after 1,000 runs: a new process for each measure.
+        process = bench.start_peer()
+        await ready(PORTS["peer"])
+        async with Rest(PORTS["peer"]) as api:
+            threads = [(await api.json("POST", "/threads", {}))["id"] for _ in range(clients)]
+        path, body = "/threads/{}/runs", {"assistant_id": "bench", "stream": True}
+    else:
+        process, threads, path = None, await bench.threads(clients), "/v1/threads/{}/runs"
+        body = {"assistant_id": bench.assistant, "model": "burst-20", "stream": True}
 
     async def client(thread: str) -> None:
         for _ in range(total // clients):
-            await load.stream(PORTS["threadmill"], f"/v1/threads/{thread}/runs", body, DELTA)
+            seen = await load.stream(PORTS[stack], path.format(thread), body, b"event: done")
+            assert seen.events == 1, f"{stack} gave a stream without its end"
 
+    await client(threads[0])
     began = time.perf_counter()
     await asyncio.gather(*(client(thread) for thread in threads))
-    return {"runs_s": total / (time.perf_counter() - began)}
+    took = time.perf_counter() - began
+    if process is not None:
+        process.stop()
+    return {"runs_s": total / took}
 
 
 async def create(bench: Bench) -> dict[str, float]:
@@ -201,7 +229,7 @@ async def cpu_of(bench: Bench, stack: str, path: str) -> float:
     return (process.cpu() - before) / (8 * count) * 1e6
 
 
-async def measure(bench: Bench) -> list[tuple[str, str, str, bool]]:
+async def measure(bench: Bench) -> list[Row]:
     """All rows: measure, result, demand, met."""
     await bench.prepare()
 
@@ -238,16 +266,7 @@ async def measure(bench: Bench) -> list[tuple[str, str, str, bool]]:
     ]
     ours, direct = await rounds(*(lambda s=s: first_token(bench, s) for s in ("threadmill", "direct")))
     rows.append(row("added time to the first token, durable, p50", ours["first_ms"] - direct["first_ms"], "ms", 8))
-    one, eight, many = await rounds(*(lambda n=n: whole_runs(bench, n) for n in (1, 8, 32)))
-    speeds = (one["runs_s"], eight["runs_s"], many["runs_s"])
-    rows.append(
-        (
-            "whole streamed runs/s, 20 chunks, durable, 1 / 8 / 32 clients",
-            " / ".join(f"{s:.0f}" for s in speeds),
-            "flat from 8 to 32 (>= 0.8)",
-            speeds[2] / speeds[1] >= 0.8,
-        )
-    )
+    rows += await run_rows(bench, rounds)
     (made,) = await rounds(lambda: create(bench))
     rows.append(
         row(
@@ -272,9 +291,24 @@ async def measure(bench: Bench) -> list[tuple[str, str, str, bool]]:
     return rows
 
 
-def row(
-    name: str, value: float, unit: str, demand: float, *, least: bool = False, note: str = ""
-) -> tuple[str, str, str, bool]:
+async def run_rows(bench: Bench, rounds: Rounds) -> list[Row]:
+    """Whole runs, ours and, where it is installed, the peer's."""
+    counts = (1, 8, 32)
+    stacks = ("threadmill", "peer") if PEER.exists() else ("threadmill",)
+    found = await rounds(*(lambda n=n, s=s: whole_runs(bench, n, s) for n in counts for s in stacks))
+    speeds = [one["runs_s"] for one in found]
+    ours, peers = speeds[:: len(stacks)], speeds[1::2] if len(stacks) == 2 else []
+    flat = ours[2] / ours[1] >= 0.8
+    name = "whole streamed runs/s, 20 chunks, durable, 1 / 8 / 32 clients"
+    rows: list[Row] = [(name, " / ".join(f"{speed:.0f}" for speed in ours), "flat from 8 to 32 (>= 0.8)", flat)]
+    if not peers:
+        return [*rows, ("the same against llamphouse 1.3.0 in memory", "not measured (make peer)", ">= 5 x", False)]
+    ratios = [our / peer for our, peer in zip(ours, peers, strict=True)]
+    shown = " / ".join(f"{ratio:.1f} x" for ratio in ratios) + f" ({' / '.join(f'{peer:.0f}' for peer in peers)})"
+    return [*rows, ("the same against llamphouse 1.3.0 in memory", shown, ">= 5 x", min(ratios) >= 5)]
+
+
+def row(name: str, value: float, unit: str, demand: float, *, least: bool = False, note: str = "") -> Row:
     """A row of the table."""
     shown = f"{value:.2f} {unit}" + (f" ({note})" if note else "")
     return name, shown, f"{'>=' if least else '<='} {demand:.3g} {unit}", value >= demand if least else value <= demand
