@@ -1,5 +1,8 @@
 """llamphouse 1.3.0 with its in-memory store, over the same fake upstream. Runs in an environment of its own (`make peer`)."""
 
+# Its packages are in the peer's environment only.
+# pyright: basic, reportMissingImports=false
+
 import os
 import sys
 from typing import Any
@@ -9,15 +12,15 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("OTEL_SDK_DISABLED", "true")
 
 import uvicorn
-from llamphouse.core import Agent, LLAMPHouse  # pyright: ignore
-from llamphouse.core.adapters.assistant_api import AssistantAPIAdapter  # pyright: ignore
-from llamphouse.core.data_stores.in_memory_store import InMemoryDataStore  # pyright: ignore
+from llamphouse.core import Agent, LLAMPHouse
+from llamphouse.core.adapters.assistant_api import AssistantAPIAdapter
+from llamphouse.core.data_stores.in_memory_store import InMemoryDataStore
 from openai import AsyncOpenAI
 
 client = AsyncOpenAI(base_url=f"http://127.0.0.1:{sys.argv[2]}/v1", api_key="x")
 
 
-class Bench(Agent):  # pyright: ignore
+class Bench(Agent):
     """Streams 20 chunks of the upstream."""
 
     async def run(self, context: Any) -> None:
