@@ -64,7 +64,10 @@ class Connection:
             # No limit: the engine bounds the runs. A queue here would look like a slow upstream.
             connector = aiohttp.TCPConnector(limit=0, ssl=self._trust())
             timeout = aiohttp.ClientTimeout(total=None, connect=self._settings.patience.connect)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._headers())
+            # No cookies: an upstream's session must not tie one user's runs to another's.
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=timeout, headers=self._headers(), cookie_jar=aiohttp.DummyCookieJar()
+            )
             self._proxy = _proxy_for(self._base)
         return self._session
 

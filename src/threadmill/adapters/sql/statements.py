@@ -67,6 +67,12 @@ def insert_into(table: Table) -> ClauseElement:
     return insert(table).values({name: bindparam(name) for name in names})
 
 
+def add_events(count: int) -> ClauseElement:
+    """`count` events; parameters are run_id, seq, name, data of each in turn."""
+    names = [column.name for column in RUN_EVENTS.columns]
+    return insert(RUN_EVENTS).values([{name: bindparam(f"{name}_{row}") for name in names} for row in range(count)])
+
+
 def update_of(table: Table) -> ClauseElement:
     """One row if it still has version `expected`."""
     fixed = {"ord", "id", "project", "created_at", "thread_id", "run_id"}
@@ -150,7 +156,6 @@ EVENTS = (
     .order_by(RUN_EVENTS.c.seq)
 )
 LAST_SEQ = select(func.max(RUN_EVENTS.c.seq)).where(RUN_EVENTS.c.run_id == bindparam("run_id"))
-ADD_EVENT = insert_into(RUN_EVENTS)
 EPOCH = select(RUNS.c.epoch).where(RUNS.c.id == bindparam("row_id"))
 THREAD_EXISTS = select(THREADS.c.id).where(THREADS.c.id == bindparam("row_id"))
 WAITING = _data(RUNS).where(ACTIVE, RUNS.c.status == "queued").order_by(RUNS.c.ord).limit(bindparam("rows"))

@@ -114,8 +114,9 @@ class Database:
         try:
             cursor.execute("BEGIN IMMEDIATE")
             for job in group:
-                _apply(cursor, job)
-            cursor.execute("COMMIT")
+                _apply(cursor, job, alone=len(group) == 1)
+            if self._writer.in_transaction:
+                cursor.execute("COMMIT")
         except sqlite3.Error as error:
             for job in group:
                 job.error = job.error or _unavailable(error)
@@ -123,8 +124,9 @@ class Database:
                 self._writer.rollback()
 
 
-def _apply(cursor: sqlite3.Cursor, job: _Job[Any]) -> None:
-    cursor.execute("SAVEPOINT job")
+def _apply(cursor: sqlite3.Cursor, job: _Job[Any], *, alone: bool) -> None:
+    if not alone:
+        cursor.execute("SAVEPOINT job")
     try:
         job.result = job.work(cursor)
     except sqlite3.IntegrityError as error:
@@ -133,6 +135,10 @@ def _apply(cursor: sqlite3.Cursor, job: _Job[Any]) -> None:
         raise
     except Exception as error:  # noqa: BLE001 - a job's own error is its caller's to see, not the group's
         job.error = error
+    if alone:
+        if job.error is not None:
+            cursor.execute("ROLLBACK")
+        return
     if job.error is not None:
         cursor.execute("ROLLBACK TO job")
     cursor.execute("RELEASE job")

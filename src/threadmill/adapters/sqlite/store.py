@@ -1,7 +1,6 @@
 """The Store and RunQueue ports on one SQLite file."""
 
 import sqlite3
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -15,6 +14,8 @@ from threadmill.adapters.sql import statements as s
 from threadmill.adapters.sql.codec import decode, encode
 from threadmill.adapters.sql.migrate import migrate
 from threadmill.adapters.sqlite.database import Database, connect, lock
+from threadmill.adapters.sqlite.hot import HotHistories, HotRows
+from threadmill.domain.assistant import Assistant
 from threadmill.domain.error import Invalid, LostRace
 from threadmill.domain.event import Event, EventName
 from threadmill.domain.ids import Instant, ProjectId, RunId, ThreadId
@@ -22,6 +23,7 @@ from threadmill.domain.message import Message
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
+from threadmill.domain.thread import Thread
 from threadmill.engine.ports.store import (
     Delete,
     Fence,
@@ -36,9 +38,6 @@ from threadmill.engine.ports.store import (
     Write,
     WriteSet,
 )
-
-HOT_RUNS = 4_096
-"""Runs kept decoded, so that pollers cost no thread hop."""
 
 
 class _Statement:
@@ -84,12 +83,18 @@ def _page(shape: s.PageShape) -> _Statement:
     return _Statement(s.page(shape))
 
 
+@cache
+def _add_events(count: int) -> str:
+    """One statement for all events of a transaction; parameters are rows of (run_id, seq, name, data)."""
+    statement = s.add_events(count)
+    return str(statement.compile(dialect=sqlite.dialect(paramstyle="qmark")))
+
+
 _HISTORY = _Statement(s.HISTORY)
 _STEPS = _Statement(s.STEPS)
 _ACTIVE_RUN = _Statement(s.ACTIVE_RUN)
 _EVENTS = _Statement(s.EVENTS)
 _LAST_SEQ = _Statement(s.LAST_SEQ)
-_ADD_EVENT = _Statement(s.ADD_EVENT)
 _EPOCH = _Statement(s.EPOCH)
 _THREAD_EXISTS = _Statement(s.THREAD_EXISTS)
 _WAITING = _Statement(s.WAITING)
@@ -103,7 +108,8 @@ class SqliteStore:
 
     def __init__(self, database: Database) -> None:
         self._database: Database = database
-        self._hot: OrderedDict[RunId, Run] = OrderedDict()
+        self._hot: HotRows = HotRows()
+        self._histories: HotHistories = HotHistories()
 
     @classmethod
     async def open(cls, path: Path) -> "SqliteStore":
@@ -123,30 +129,25 @@ class SqliteStore:
     async def apply(self, write_set: WriteSet) -> int:
         """See the port."""
         first = await self._database.write(lambda cursor: _apply(cursor, write_set))
-        self._remember(write_set.writes)
+        for one in write_set.writes:
+            self._hot.remember(one)
+            self._histories.remember(one)
         return first
-
-    def _remember(self, writes: Sequence[Write]) -> None:
-        for write in writes:
-            if isinstance(write, Delete):
-                self._hot.clear()  # rare, and a cascade may have taken any of them
-            elif isinstance(write.row, Run):
-                held = self._hot.get(write.row.id)
-                if held is None or held.version < write.row.version:
-                    self._hot[write.row.id] = write.row
-                if len(self._hot) > HOT_RUNS:
-                    self._hot.popitem(last=False)
 
     async def get(self, kind: type[R], project: ProjectId, object_id: str) -> R | None:
         """See the port."""
-        if kind is Run and (hot := self._hot.get(RunId(object_id))) is not None:
-            return cast("R", hot) if hot.project == project else None
+        if (hot := self._hot.get(kind, object_id)) is not None:
+            return hot if hot.project == project else None
 
         def read(cursor: sqlite3.Cursor) -> R | None:
             found = _get(kind).run(cursor, row_id=object_id, project=project).fetchone()
             return None if found is None else _row(kind, found)
 
-        return await self._database.read(read)
+        generation = self._hot.generation
+        row = await self._database.read(read)
+        if row is not None and isinstance(row, Run | Thread | Assistant) and generation == self._hot.generation:
+            self._hot.keep(row)
+        return row
 
     async def page(self, kind: type[R], scope: Scope, query: PageQuery) -> Page[R]:
         """See the port."""
@@ -154,9 +155,19 @@ class SqliteStore:
 
     async def history(self, thread_id: ThreadId, newest: int | None = None) -> Sequence[Message]:
         """See the port."""
+        if (hot := self._histories.get(thread_id)) is not None:
+            return hot if newest is None or len(hot) <= newest else hot[len(hot) - newest :]
         rows = -1 if newest is None else newest
-        found = await self._all(_HISTORY, thread_id=thread_id, rows=rows)
-        return [decode(Message, data) for (data,) in reversed(found)]
+        reading = self._histories.begin(thread_id)
+
+        def read(cursor: sqlite3.Cursor) -> list[Message]:
+            found = _HISTORY.run(cursor, thread_id=thread_id, rows=rows).fetchall()
+            return [decode(Message, data) for (data,) in reversed(found)]
+
+        messages = await self._database.read(read)
+        if newest is None or len(messages) < newest:
+            self._histories.fill(thread_id, reading, messages)
+        return messages
 
     async def steps(self, run_id: RunId) -> Sequence[RunStep]:
         """See the port."""
@@ -191,8 +202,8 @@ class SqliteStore:
             return _EXTEND.run(cursor, row_id=run_id, held=epoch, until=until).rowcount == 1
 
         held = await self._database.write(write)
-        if held and (hot := self._hot.get(run_id)) is not None and hot.epoch == epoch:
-            self._hot[run_id] = replace(hot, lease_until=until)
+        if held and (hot := self._hot.get(Run, run_id)) is not None and hot.epoch == epoch:
+            self._hot.replace(replace(hot, lease_until=until))
         return held
 
     async def _all(self, statement: _Statement, **parameters: object) -> list[tuple[Any, ...]]:
@@ -201,17 +212,34 @@ class SqliteStore:
 
 def _apply(cursor: sqlite3.Cursor, write_set: WriteSet) -> int:
     """One write set inside its savepoint: guards, rows, events."""
+    encoded = _Encoded()
     for guard in write_set.guards:
         _check(cursor, guard)
     for write in write_set.writes:
-        _write(cursor, write)
+        _write(cursor, write, encoded)
     if not write_set.events or write_set.run_id is None:
         return 0
     first: int = (_LAST_SEQ.run(cursor, run_id=write_set.run_id).fetchone()[0] or 0) + 1
-    for seq, event in enumerate(write_set.events, first):
-        data = encode(event.subject)
-        _ADD_EVENT.run(cursor, run_id=write_set.run_id, seq=seq, name=event.name.value, data=data)
+    rows = [
+        (write_set.run_id, seq, event.name.value, encoded.of(event.subject))
+        for seq, event in enumerate(write_set.events, first)
+    ]
+    cursor.execute(_add_events(len(rows)), [value for row in rows for value in row])
     return first
+
+
+class _Encoded:
+    """Each value of a transaction is encoded once: a row and its events often show the same one."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, bytes] = {}
+
+    def of(self, value: Row) -> bytes:
+        """Its JSON."""
+        data = self._known.get(id(value))
+        if data is None:
+            data = self._known[id(value)] = encode(value)
+        return data
 
 
 def _check(cursor: sqlite3.Cursor, guard: Guard) -> None:
@@ -227,13 +255,13 @@ def _check(cursor: sqlite3.Cursor, guard: Guard) -> None:
                 raise LostRace(f"{thread_id} has an active run")
 
 
-def _write(cursor: sqlite3.Cursor, write: Write) -> None:
+def _write(cursor: sqlite3.Cursor, write: Write, encoded: _Encoded) -> None:
     match write:
         case Insert(row):
-            _insert(type(row)).run(cursor, data=encode(row), **s.columns_of(row))
+            _insert(type(row)).run(cursor, data=encoded.of(row), **s.columns_of(row))
         case Update(row, expected):
             columns = s.columns_of(row)
-            done = _update(type(row)).run(cursor, row_id=row.id, expected=expected, data=encode(row), **columns)
+            done = _update(type(row)).run(cursor, row_id=row.id, expected=expected, data=encoded.of(row), **columns)
             if done.rowcount != 1:
                 raise LostRace(f"{row.id} is not version {expected} any more")
         case Delete(kind, object_id):
