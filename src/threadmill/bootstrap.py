@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from threadmill.adapters.memory.event_log import LocalEventLog
 from threadmill.adapters.models.configured import open_models
@@ -31,7 +31,7 @@ LOG = logging.getLogger("threadmill")
 class Assembly:
     """A running engine with its app."""
 
-    app: FastAPI
+    app: Starlette
     engine: Engine
 
     async def drain(self, seconds: float) -> None:

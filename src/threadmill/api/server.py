@@ -4,7 +4,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 BACKSTOP = 5
 """Seconds open connections get after the drain."""
@@ -29,7 +29,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def config(app: FastAPI) -> uvicorn.Config:
+def config(app: Starlette) -> uvicorn.Config:
     """How we serve: uvloop and httptools, no access log (nothing per request that need not be)."""
     return uvicorn.Config(
         app,
@@ -38,6 +38,7 @@ def config(app: FastAPI) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # nothing here looks at the client's address
         timeout_graceful_shutdown=BACKSTOP,
         timeout_keep_alive=75,
     )

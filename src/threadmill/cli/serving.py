@@ -1,6 +1,7 @@
 """`threadmill serve` and `threadmill migrate`."""
 
 import asyncio
+import gc
 import json
 import logging
 import socket
@@ -16,6 +17,9 @@ from threadmill.adapters.sqlite.database import lock
 from threadmill.api.server import Server, config
 from threadmill.bootstrap import assemble, check, database_path
 from threadmill.settings import ServerSettings, Settings, SettingsError, load
+
+GC_THRESHOLDS = (10_000, 20, 20)
+"""Objects before a young collection, and how many of those before an older one; Python's own are for small scripts."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -78,6 +82,10 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         seconds = settings.config.limits.drain_seconds
 
         def ready() -> None:
+            # What is alive now stays alive: the collector need not look at it again and again.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
             _greet(settings, listener.getsockname()[1])
 
         await Server(config(assembly.app), lambda: assembly.drain(seconds), ready).serve([listener])

@@ -1,8 +1,8 @@
 """/v1/assistants."""
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Router
 
 from threadmill.api.exchange import Edge, answer, body_of, project_of
 from threadmill.domain.ids import AssistantId
@@ -18,7 +18,7 @@ class AssistantRoutes:
     def __init__(self, edge: Edge) -> None:
         self._edge: Edge = edge
 
-    def add_to(self, router: APIRouter) -> None:
+    def add_to(self, router: Router) -> None:
         """Register all of them."""
         one = "/v1/assistants/{assistant_id}"
         router.add_route("/v1/assistants", self.create, methods=["POST"])

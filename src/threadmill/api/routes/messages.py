@@ -1,8 +1,8 @@
 """/v1/threads/{id}/messages."""
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Router
 
 from threadmill.api.exchange import Edge, answer, body_of, project_of, thread_id_of
 from threadmill.domain.ids import MessageId
@@ -18,7 +18,7 @@ class MessageRoutes:
     def __init__(self, edge: Edge) -> None:
         self._edge: Edge = edge
 
-    def add_to(self, router: APIRouter) -> None:
+    def add_to(self, router: Router) -> None:
         """Register all of them."""
         every = "/v1/threads/{thread_id}/messages"
         one = f"{every}/{{message_id}}"

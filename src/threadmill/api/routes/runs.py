@@ -1,8 +1,8 @@
 """Step 1 of a run: /v1/threads/{id}/runs, /v1/threads/runs, and the runs' steps."""
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Router
 
 from threadmill.api.exchange import POLL_AFTER, Edge, answer, body_of, project_of, thread_id_of
 from threadmill.api.sse import EventStream
@@ -32,7 +32,7 @@ class RunRoutes:
     def __init__(self, edge: Edge) -> None:
         self._edge: Edge = edge
 
-    def add_to(self, router: APIRouter) -> None:
+    def add_to(self, router: Router) -> None:
         """Register all of them; `/threads/runs` before `/threads/{id}`."""
         router.add_route("/v1/threads/runs", self.create_with_thread, methods=["POST"])
         router.add_route(_ONE, self.retrieve, methods=["GET"])

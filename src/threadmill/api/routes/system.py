@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Router
 
 from threadmill.api.exchange import Edge, answer
 from threadmill.domain.error import NotFound, ThreadmillError
@@ -22,7 +22,7 @@ class SystemRoutes:
         self._edge: Edge = edge
         self._metrics: Callable[[], bytes] = metrics
 
-    def add_to(self, router: APIRouter) -> None:
+    def add_to(self, router: Router) -> None:
         """Register all of them."""
         router.add_route("/v1/models", self.models, methods=["GET"])
         router.add_route("/v1/models/{model:path}", self.model, methods=["GET"])

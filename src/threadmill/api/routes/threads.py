@@ -1,8 +1,8 @@
 """/v1/threads, and our list of them."""
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Router
 
 from threadmill.api.exchange import Edge, answer, body_of, project_of, thread_id_of
 from threadmill.engine import threads
@@ -17,7 +17,7 @@ class ThreadRoutes:
     def __init__(self, edge: Edge) -> None:
         self._edge: Edge = edge
 
-    def add_to(self, router: APIRouter) -> None:
+    def add_to(self, router: Router) -> None:
         """Register all of them."""
         one = "/v1/threads/{thread_id}"
         router.add_route("/v1/threads", self.create, methods=["POST"])
