@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from threadmill.adapters.memory.event_log import LocalEventLog
 from threadmill.adapters.models.configured import open_models
@@ -31,7 +31,7 @@ LOG = logging.getLogger("threadmill")
 class Assembly:
     """A running engine with its app."""
 
-    app: Starlette
+    app: ASGIApp
     engine: Engine
 
     async def drain(self, seconds: float) -> None:

@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from threadmill.api.auth import Keys
 from threadmill.api.exchange import BodyTooLarge, Edge
@@ -24,7 +25,7 @@ LOG = logging.getLogger("threadmill.api")
 NOT_FOUND, WRONG_METHOD, TOO_LARGE = 404, 405, 413
 
 
-def build_app(edge: Edge, keys: Keys, metrics: Callable[[], bytes]) -> Starlette:
+def build_app(edge: Edge, keys: Keys, metrics: Callable[[], bytes]) -> ASGIApp:
     """The whole API. `metrics` gives Prometheus' text."""
     app = Starlette()
     for routes in (
@@ -38,8 +39,8 @@ def build_app(edge: Edge, keys: Keys, metrics: Callable[[], bytes]) -> Starlette
     app.add_exception_handler(ThreadmillError, _known)
     app.add_exception_handler(HTTPException, _unroutable)
     app.add_exception_handler(Exception, _unforeseen)
-    app.add_middleware(Gate, keys=keys)
-    return app
+    # Outermost, so that even an unforeseen error's answer carries its request id, and a stream's deltas pass no layer.
+    return Gate(app, keys)
 
 
 def _json(status: int, body: bytes) -> Response:

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 BACKSTOP = 5
 """Seconds open connections get after the drain."""
@@ -29,7 +29,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def config(app: Starlette) -> uvicorn.Config:
+def config(app: ASGIApp) -> uvicorn.Config:
     """How we serve: uvloop and httptools, no access log (nothing per request that need not be)."""
     return uvicorn.Config(
         app,
