@@ -26,13 +26,17 @@ WEATHER = {
     },
 }
 
-SCRIPT = """What is the weather in Oslo?
-say: Let me look that up.
+QUESTION = "What is the weather in Oslo?"
+
+INSTRUCTIONS = """You are a weatherman.
+rehearsal:
 slow: 30ms
+say: Let me look that up.
 call: get_weather {"city": "Oslo"}
 ---
-say: In Oslo it is {{output}} right now. Take a coat.
-slow: 30ms"""
+slow: 30ms
+say: In Oslo it is {{output}} right now. Take a coat."""
+"""What the built-in model plays (docs/reference/rehearsal.md)."""
 
 
 def run_demo() -> int:
@@ -68,9 +72,14 @@ def _server() -> Generator[str, None, None]:
 
 
 def _drive(console: Console, client: "OpenAI") -> int:
-    assistant = client.beta.assistants.create(model="rehearsal", name="Weatherman", tools=[WEATHER])  # pyright: ignore[reportArgumentType] - a plain dict, as users write it
-    thread = client.beta.threads.create(messages=[{"role": "user", "content": SCRIPT}])
-    console.print("[dim]user[/]      What is the weather in Oslo?")
+    assistant = client.beta.assistants.create(
+        model="rehearsal",
+        name="Weatherman",
+        instructions=INSTRUCTIONS,
+        tools=[WEATHER],  # pyright: ignore[reportArgumentType] - a plain dict, as users write it
+    )
+    thread = client.beta.threads.create(messages=[{"role": "user", "content": QUESTION}])
+    console.print(f"[dim]user[/]      {QUESTION}")
     with client.beta.threads.runs.stream(thread_id=thread.id, assistant_id=assistant.id) as stream:
         for event in stream:
             _show(console, event)
