@@ -86,6 +86,8 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
     ports = Ports(store, store, LocalEventLog(store), models, clock, ids, tokens, metrics)
     engine = _engine(ports, settings.config)
     await engine.rescue_orphans()
+    if settings.config.upstreams:  # a long prompt must not make every other stream wait for a vocabulary
+        asyncio.get_running_loop().run_in_executor(None, tokens.load)
     tending = asyncio.create_task(engine.tend())
     try:
         edge = Edge(engine, settings.config.limits.max_body_bytes)

@@ -11,6 +11,7 @@ waits for an event, a `Stall` for the client to leave.
 
 import asyncio
 import json
+import ssl
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,9 +129,10 @@ class _Status:
 
 
 class ScriptedUpstream:
-    """Serves `url` on a free loopback port while its context is open."""
+    """Serves `url` on a free loopback port while its context is open; with `tls`, over https."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls: ssl.SSLContext | None = tls
         self.requests: list[Received] = []
         self.model_requests: list[Received] = []
         self.url: str = ""
@@ -148,10 +150,10 @@ class ScriptedUpstream:
         # With this a handler is cancelled when its client leaves: that is how `disconnected` knows.
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
         host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}/v1"
+        self.url = f"http{'s' if self._tls else ''}://{host}:{port}/v1"
         return self
 
     async def __aexit__(
