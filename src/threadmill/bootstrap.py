@@ -10,6 +10,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from threadmill.adapters.blobs.disk import DiskBlobs
 from threadmill.adapters.memory.event_log import LocalEventLog
 from threadmill.adapters.models.configured import open_models
 from threadmill.adapters.models.tokens import BpeTokens
@@ -83,11 +84,13 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
     tokens, metrics = BpeTokens(), PrometheusMetrics()
     models = open_models(settings.config, tokens)
     clock, ids = SystemClock(), RandomIds()
-    ports = Ports(store, store, LocalEventLog(store), models, clock, ids, tokens, metrics)
+    blobs = DiskBlobs(settings.server.data_dir / "blobs")
+    ports = Ports(store, store, LocalEventLog(store), models, clock, ids, tokens, metrics, blobs)
     engine = _engine(ports, settings.config)
     await engine.rescue_orphans()
     if settings.config.upstreams:  # a long prompt must not make every other stream wait for a vocabulary
         asyncio.get_running_loop().run_in_executor(None, tokens.load)
+    await blobs.sweep(store.blobs_in_use)
     tending = asyncio.create_task(engine.tend())
     try:
         edge = Edge(engine, settings.config.limits.max_body_bytes)

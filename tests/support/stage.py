@@ -1,16 +1,20 @@
 """An engine on a stage: fake clock, counted ids, a model that says what the test hands it, a worker that can die."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from threadmill.adapters.blobs.disk import DiskBlobs
 from threadmill.adapters.memory.event_log import LocalEventLog
 from threadmill.adapters.system.metrics import PrometheusMetrics
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.ids import (
     AssistantId,
     CallId,
+    FileId,
     Instant,
     MessageId,
     ProjectId,
@@ -76,6 +80,9 @@ class CountedIds:
 
     def call(self) -> CallId:
         return CallId(self._next("call"))
+
+    def file(self) -> FileId:
+        return FileId(self._next("file"))
 
 
 class WordTokens:
@@ -173,6 +180,7 @@ class Stage:
     def __init__(self, store: Any, **settings: Any) -> None:
         self.store = store
         self.clock = FakeClock()
+        self.blobs = DiskBlobs(Path(tempfile.mkdtemp(prefix="threadmill-stage-")))
         self.ids = CountedIds()
         self.model = StageModel()
         self.settings = replace(EngineSettings(max_runs=8), **settings)
@@ -184,7 +192,7 @@ class Stage:
         self.mortal = Mortal(self.store)
         log, metrics = LocalEventLog(self.store), PrometheusMetrics()
         store: Any = self.mortal
-        self.ports = Ports(store, store, log, self.model, self.clock, self.ids, WordTokens(), metrics)
+        self.ports = Ports(store, store, log, self.model, self.clock, self.ids, WordTokens(), metrics, self.blobs)
         self.worker = Worker(self.ports, self.settings, self._note)
         self.engine = Engine(self.ports, self.settings, self.worker, self._note)
 

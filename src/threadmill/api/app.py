@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
@@ -13,6 +13,7 @@ from threadmill.api.auth import Keys
 from threadmill.api.exchange import BodyTooLarge, Edge
 from threadmill.api.gate import Gate
 from threadmill.api.routes.assistants import AssistantRoutes
+from threadmill.api.routes.files import FileRoutes
 from threadmill.api.routes.messages import MessageRoutes
 from threadmill.api.routes.runs import RunRoutes
 from threadmill.api.routes.system import SystemRoutes
@@ -22,7 +23,7 @@ from threadmill.wire.error import crash_response, error_response, unknown_url, w
 
 LOG = logging.getLogger("threadmill.api")
 
-NOT_FOUND, WRONG_METHOD, TOO_LARGE = 404, 405, 413
+NOT_FOUND, WRONG_METHOD, TOO_LARGE, CLIENT_GONE = 404, 405, 413, 499
 
 
 def build_app(edge: Edge, keys: Keys, metrics: Callable[[], bytes]) -> ASGIApp:
@@ -33,11 +34,13 @@ def build_app(edge: Edge, keys: Keys, metrics: Callable[[], bytes]) -> ASGIApp:
         MessageRoutes(edge),
         ThreadRoutes(edge),
         AssistantRoutes(edge),
+        FileRoutes(edge),
         SystemRoutes(edge, metrics),
     ):
         routes.add_to(app.router)
     app.add_exception_handler(ThreadmillError, _known)
     app.add_exception_handler(HTTPException, _unroutable)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unforeseen)
     # Outermost, so that even an unforeseen error's answer carries its request id, and a stream's deltas pass no layer.
     return Gate(app, keys)
@@ -57,6 +60,12 @@ async def _unroutable(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else NOT_FOUND
     tell = wrong_method if status == WRONG_METHOD else unknown_url
     return _json(*tell(request.method, request.url.path))
+
+
+async def _gone(_: Request, error: Exception) -> Response:
+    """The client left in the middle of its own request: nobody reads this."""
+    del error
+    return Response(status_code=CLIENT_GONE)
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:

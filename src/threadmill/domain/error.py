@@ -15,7 +15,7 @@ ThreadmillError
 └── LostRace                 internal: somebody else wrote first; decide again
 """
 
-from threadmill.domain.ids import AssistantId, MessageId, RunId, RunStepId, ThreadId
+from threadmill.domain.ids import AssistantId, FileId, MessageId, RunId, RunStepId, ThreadId
 
 
 class ThreadmillError(Exception):
@@ -102,6 +102,11 @@ def no_run(run_id: RunId) -> NotFound:
 def no_run_step(step_id: RunStepId) -> NotFound:
     """Text of behaviour.md 8.3."""
     return NotFound(f"No run step found with id '{step_id}'.")
+
+
+def no_file(file_id: FileId) -> NotFound:
+    """Text of behaviour.md 7.1."""
+    return NotFound(f"No such File object: {file_id}", param="id")
 
 
 def messages_locked(thread_id: ThreadId, run_id: RunId) -> ThreadLocked:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from threadmill.domain.error import ThreadmillError
+from threadmill.engine.discard import expire
 from threadmill.engine.ports.bundle import EngineSettings, Ports
 from threadmill.engine.reaper import FOREVER, sweep
 from threadmill.engine.worker import Report, Worker
@@ -46,5 +47,6 @@ class Engine:
                     await self.worker.beat()
                 now = self.ports.clock.now()
                 await sweep(self.ports, self.worker, now, leases_before=now)
+                await expire(self.ports, now)
             except ThreadmillError as error:
                 self.report("the sweep failed; it is tried again", error)

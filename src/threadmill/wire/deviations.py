@@ -44,7 +44,13 @@ class AddedOperation:
 
 
 _NULL_OR_TEXT = '{"type":["string","null"]}'
-_LISTS = ("ListAssistantsResponse", "ListMessagesResponse", "ListRunsResponse", "ListRunStepsResponse")
+_LISTS = (
+    "ListAssistantsResponse",
+    "ListMessagesResponse",
+    "ListRunsResponse",
+    "ListRunStepsResponse",
+    "ListFilesResponse",
+)
 _USAGES = ("RunCompletionUsage", "RunStepCompletionUsage")
 _MESSAGE_STATUS = ("status", "incomplete_details", "incomplete_at", "completed_at")
 _RESOURCES = (
@@ -125,6 +131,11 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "1.8",
         '{"type":"array","maxItems":128,"items":{"$ref":"#/components/schemas/AssistantObject/properties/tools/items"}}',
     ),
+    *(
+        Deviation("OpenAIFile", field, Kind.WIDER, "null when there is nothing to tell", "7.1", '{"type":"null"}')
+        for field in ("expires_at", "status_details")
+    ),
+    Deviation("OpenAIFile", "purpose", Kind.WIDER, "what may be uploaded", "7.1", '{"const":"evals"}'),
     Deviation(
         "ErrorEvent",
         "data",

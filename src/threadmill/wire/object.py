@@ -10,6 +10,7 @@ from typing import assert_never
 import msgspec
 
 from threadmill.domain.assistant import Assistant
+from threadmill.domain.file import File
 from threadmill.domain.ids import Instant
 from threadmill.domain.message import (
     Annotation,
@@ -246,6 +247,21 @@ def _details(value: RunStep, *, include_content: bool) -> Json:
         return {"type": "message_creation", "message_creation": {"message_id": value.message_id}}
     calls = [tool_call(call, include_content=include_content) for call in value.tool_calls]
     return {"type": "tool_calls", "tool_calls": calls}
+
+
+def file(value: File) -> Json:
+    """A file (behaviour.md 7.1)."""
+    return {
+        "object": "file",
+        "id": value.id,
+        "purpose": value.purpose,
+        "filename": value.filename,
+        "bytes": value.blob.size,
+        "created_at": value.created_at,
+        "expires_at": value.expires_at,
+        "status": "processed",
+        "status_details": None,
+    }
 
 
 def deleted(object_id: str, kind: str) -> Json:

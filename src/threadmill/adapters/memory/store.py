@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from threadmill.domain.assistant import Assistant
 from threadmill.domain.error import Invalid, LostRace
-from threadmill.domain.ids import Instant, ProjectId, RunId, ThreadId
+from threadmill.domain.file import File
+from threadmill.domain.ids import FileId, Instant, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message
 from threadmill.domain.page import Order, Page, PageQuery
 from threadmill.domain.run import ACTIVE, Run, RunStatus
@@ -93,6 +95,28 @@ class MemoryStore:
         """See the port."""
         return _active(self._state, thread_id)
 
+    async def files(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
+        """See the port."""
+        found = [self._state.rows.get(file_id) for file_id in file_ids]
+        return [row for row in found if isinstance(row, File) and row.project == project]
+
+    async def holders(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
+        """See the port."""
+        rows = [row for row in self._state.rows.values() if isinstance(row, Assistant | Thread)]
+        named = [row for row in rows if row.project == project and file_id in (row.tool_resources.file_ids or ())]
+        return sorted(named, key=lambda row: isinstance(row, Thread))
+
+    async def expired_files(self, at: Instant, limit: int) -> Sequence[File]:
+        """See the port."""
+        files = [row for row in self._state.rows.values() if isinstance(row, File)]
+        due = [(row.expires_at, row) for row in files if row.expires_at is not None and row.expires_at <= at]
+        return [row for _, row in sorted(due, key=lambda pair: pair[0])][:limit]
+
+    async def blobs_in_use(self, keys: Sequence[str]) -> frozenset[str]:
+        """See the port."""
+        used = {row.blob.key for row in self._state.rows.values() if isinstance(row, File)}
+        return frozenset(keys) & used
+
     async def events(self, run_id: RunId, after: int = 0) -> Sequence[StoredEvent]:
         """See the port."""
         return self._state.logs.get(run_id, [])[after:]
@@ -123,9 +147,8 @@ class MemoryStore:
 
 
 def _in(row: Row, scope: Scope) -> bool:
-    thread_id = getattr(row, "thread_id", None)
-    run_id = getattr(row, "run_id", None)
-    return row.project == scope.project and scope.thread_id in (None, thread_id) and scope.run_id in (None, run_id)
+    wanted = scope.filters().items()
+    return row.project == scope.project and all(getattr(row, name, value) == value for name, value in wanted)
 
 
 def _place(rows: Sequence[Row], cursor: str, param: str) -> int:

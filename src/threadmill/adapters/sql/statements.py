@@ -5,8 +5,20 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ClauseElement, Select, Table, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 
-from threadmill.adapters.sql.tables import ACTIVE, ASSISTANTS, MESSAGES, RUN_EVENTS, RUN_STEPS, RUNS, THREADS
+from threadmill.adapters.sql.tables import (
+    ACTIVE,
+    ASSISTANTS,
+    FILE_LINKS,
+    FILES,
+    MESSAGES,
+    RUN_EVENTS,
+    RUN_STEPS,
+    RUNS,
+    THREADS,
+)
 from threadmill.domain.assistant import Assistant
+from threadmill.domain.file import File
+from threadmill.domain.ids import FileId
 from threadmill.domain.message import Message
 from threadmill.domain.page import Order
 from threadmill.domain.run import Run
@@ -22,6 +34,7 @@ TABLE_OF: dict[type[Row], Table] = {
     Message: MESSAGES,
     Run: RUNS,
     RunStep: RUN_STEPS,
+    File: FILES,
 }
 
 _EXECUTING = or_(RUNS.c.status == "in_progress", RUNS.c.status == "cancelling")
@@ -29,11 +42,10 @@ _EXECUTING = or_(RUNS.c.status == "in_progress", RUNS.c.status == "cancelling")
 
 @dataclass(frozen=True, slots=True)
 class PageShape:
-    """Which list is asked for; its values come as parameters."""
+    """Which list is asked for: `filters` are columns; their values come as parameters of the same names."""
 
     kind: type[Row]
-    by_thread: bool
-    by_run: bool
+    filters: tuple[str, ...]
     order: Order
     after: bool
     before: bool
@@ -58,7 +70,14 @@ def columns_of(row: Row) -> dict[str, Any]:
             "lease_until": row.lease_until,
             "epoch": row.epoch,
         }
+    if isinstance(row, File):
+        columns |= {"purpose": row.purpose.value, "blob": row.blob.key, "expires_at": row.expires_at}
     return columns
+
+
+def files_of(row: Row) -> tuple[FileId, ...] | None:
+    """The files an assistant or a thread names; None for rows that name none by their kind."""
+    return row.tool_resources.file_ids or () if isinstance(row, Assistant | Thread) else None
 
 
 def insert_into(table: Table) -> ClauseElement:
@@ -99,20 +118,16 @@ def _data(table: Table) -> Rows:
     return select(table.c.data)
 
 
-def position(kind: type[Row], *, by_thread: bool, by_run: bool) -> Rows:
+def position(kind: type[Row], filters: tuple[str, ...]) -> Rows:
     """(created_at, ord) of a cursor's row within the scope."""
     table = TABLE_OF[kind]
-    matches = [table.c.id == bindparam("row_id"), *_scope(table, by_thread=by_thread, by_run=by_run)]
+    matches = [table.c.id == bindparam("row_id"), *_scope(table, filters)]
     return select(table.c.created_at, table.c.ord).where(*matches)
 
 
-def _scope(table: Table, *, by_thread: bool, by_run: bool) -> list[Any]:
-    matches = [table.c.project == bindparam("project")]
-    if by_thread and "thread_id" in table.c:
-        matches.append(table.c.thread_id == bindparam("thread_id"))
-    if by_run and "run_id" in table.c:
-        matches.append(table.c.run_id == bindparam("run_id"))
-    return matches
+def _scope(table: Table, filters: tuple[str, ...]) -> list[Any]:
+    mine = [table.c.project == bindparam("project")]
+    return mine + [table.c[name] == bindparam(name) for name in filters if name in table.c]
 
 
 def backwards(shape: PageShape) -> bool:
@@ -127,7 +142,7 @@ def page(shape: PageShape) -> Rows:
     up = shape.order is Order.ASC
     # Only `before`: the rows right in front of it are wanted, so they are read backwards; the caller turns them round.
     read_up = up != backwards(shape)
-    matches = _scope(table, by_thread=shape.by_thread, by_run=shape.by_run)
+    matches = _scope(table, shape.filters)
     if shape.after:
         cursor = tuple_(bindparam("after_at"), bindparam("after_ord"))
         matches.append(place > cursor if up else place < cursor)
@@ -155,6 +170,21 @@ EVENTS = (
     .where(RUN_EVENTS.c.run_id == bindparam("run_id"), RUN_EVENTS.c.seq > bindparam("after"))
     .order_by(RUN_EVENTS.c.seq)
 )
+EXPIRED_FILES = (
+    select(FILES.c.data)
+    .where(FILES.c.expires_at <= bindparam("at"))
+    .order_by(FILES.c.expires_at)
+    .limit(bindparam("rows"))
+)
+BLOB_USED = select(FILES.c.id).where(FILES.c.blob == bindparam("key")).limit(1)
+UNLINK = delete(FILE_LINKS).where(FILE_LINKS.c.object_id == bindparam("object_id"))
+LINK = insert_into(FILE_LINKS)
+HOLDERS = {
+    kind: select(TABLE_OF[kind].c.data)
+    .join(FILE_LINKS, FILE_LINKS.c.object_id == TABLE_OF[kind].c.id)
+    .where(FILE_LINKS.c.file_id == bindparam("file_id"), TABLE_OF[kind].c.project == bindparam("project"))
+    for kind in (Assistant, Thread)
+}
 LAST_SEQ = select(func.max(RUN_EVENTS.c.seq)).where(RUN_EVENTS.c.run_id == bindparam("run_id"))
 EPOCH = select(RUNS.c.epoch).where(RUNS.c.id == bindparam("row_id"))
 THREAD_EXISTS = select(THREADS.c.id).where(THREADS.c.id == bindparam("row_id"))

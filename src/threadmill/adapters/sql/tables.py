@@ -74,6 +74,32 @@ RUN_STEPS = Table(
     Index("run_steps_page", "run_id", "created_at", "ord"),
     Index("run_steps_thread", "thread_id"),
 )
+FILES = Table(
+    "files",
+    METADATA,
+    *_object_columns(),
+    Column("purpose", String, nullable=False),
+    Column("blob", String, nullable=False),
+    Column("expires_at", BigInteger),
+    Index("files_page", "project", "created_at", "ord"),
+    Index("files_blob", "blob"),
+    Index(
+        "files_expire",
+        "expires_at",
+        sqlite_where=text("expires_at IS NOT NULL"),
+        postgresql_where=text("expires_at IS NOT NULL"),
+    ),
+)
+FILE_LINKS = Table(
+    "file_links",
+    METADATA,
+    Column("file_id", String, primary_key=True),
+    Column("object_id", String, primary_key=True),
+    Index("file_links_object", "object_id"),
+    sqlite_with_rowid=False,
+)
+"""Which assistants and threads name a file in their tool resources: what a deleted file must be taken from."""
+
 RUN_EVENTS = Table(
     "run_events",
     METADATA,

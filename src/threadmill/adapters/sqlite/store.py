@@ -18,7 +18,8 @@ from threadmill.adapters.sqlite.hot import HotHistories, HotRows
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.error import Invalid, LostRace
 from threadmill.domain.event import Event, EventName
-from threadmill.domain.ids import Instant, ProjectId, RunId, ThreadId
+from threadmill.domain.file import File
+from threadmill.domain.ids import FileId, Instant, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.run import Run
@@ -74,8 +75,8 @@ def _get(kind: type[Row]) -> _Statement:
 
 
 @cache
-def _position(kind: type[Row], by_thread: bool, by_run: bool) -> _Statement:  # noqa: FBT001 - a cache key
-    return _Statement(s.position(kind, by_thread=by_thread, by_run=by_run))
+def _position(kind: type[Row], filters: tuple[str, ...]) -> _Statement:
+    return _Statement(s.position(kind, filters))
 
 
 @cache
@@ -97,6 +98,11 @@ _EVENTS = _Statement(s.EVENTS)
 _LAST_SEQ = _Statement(s.LAST_SEQ)
 _EPOCH = _Statement(s.EPOCH)
 _THREAD_EXISTS = _Statement(s.THREAD_EXISTS)
+_UNLINK = _Statement(s.UNLINK)
+_LINK = _Statement(s.LINK)
+_HOLDERS = {kind: _Statement(statement) for kind, statement in s.HOLDERS.items()}
+_EXPIRED_FILES = _Statement(s.EXPIRED_FILES)
+_BLOB_USED = _Statement(s.BLOB_USED)
 _WAITING = _Statement(s.WAITING)
 _LAPSED = _Statement(s.LAPSED)
 _OVERDUE = _Statement(s.OVERDUE)
@@ -177,6 +183,33 @@ class SqliteStore:
         """See the port."""
         found = await self._all(_ACTIVE_RUN, thread_id=thread_id)
         return _row(Run, found[0]) if found else None
+
+    async def files(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
+        """See the port."""
+
+        def read(cursor: sqlite3.Cursor) -> list[File]:
+            found = [_get(File).run(cursor, row_id=one, project=project).fetchone() for one in file_ids]
+            return [decode(File, row[0]) for row in found if row is not None]
+
+        return await self._database.read(read) if file_ids else []
+
+    async def holders(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
+        """See the port."""
+        threads = await self._all(_HOLDERS[Thread], project=project, file_id=file_id)
+        found = await self._all(_HOLDERS[Assistant], project=project, file_id=file_id)
+        return [*(decode(Assistant, data) for (data,) in found), *(decode(Thread, data) for (data,) in threads)]
+
+    async def expired_files(self, at: Instant, limit: int) -> Sequence[File]:
+        """See the port."""
+        return [decode(File, data) for (data,) in await self._all(_EXPIRED_FILES, at=at, rows=limit)]
+
+    async def blobs_in_use(self, keys: Sequence[str]) -> frozenset[str]:
+        """See the port."""
+
+        def read(cursor: sqlite3.Cursor) -> frozenset[str]:
+            return frozenset(key for key in keys if _BLOB_USED.run(cursor, key=key).fetchone() is not None)
+
+        return await self._database.read(read)
 
     async def events(self, run_id: RunId, after: int = 0) -> Sequence[StoredEvent]:
         """See the port."""
@@ -259,14 +292,28 @@ def _write(cursor: sqlite3.Cursor, write: Write, encoded: _Encoded) -> None:
     match write:
         case Insert(row):
             _insert(type(row)).run(cursor, data=encoded.of(row), **s.columns_of(row))
+            _link(cursor, row, fresh=True)
         case Update(row, expected):
             columns = s.columns_of(row)
             done = _update(type(row)).run(cursor, row_id=row.id, expected=expected, data=encoded.of(row), **columns)
             if done.rowcount != 1:
                 raise LostRace(f"{row.id} is not version {expected} any more")
+            _link(cursor, row, fresh=False)
         case Delete(kind, object_id):
             if _delete(kind).run(cursor, row_id=object_id).rowcount != 1:
                 raise LostRace(f"{object_id} is gone")
+            _UNLINK.run(cursor, object_id=object_id)
+
+
+def _link(cursor: sqlite3.Cursor, row: Row, *, fresh: bool) -> None:
+    """Note which files an assistant or a thread names."""
+    files = s.files_of(row)
+    if files is None:
+        return
+    if not fresh:
+        _UNLINK.run(cursor, object_id=row.id)
+    for file_id in dict.fromkeys(files):
+        _LINK.run(cursor, file_id=file_id, object_id=row.id)
 
 
 def _row(kind: type[R], found: tuple[Any, ...]) -> R:
@@ -282,17 +329,17 @@ def _event(name: str, data: bytes) -> Event:
 
 
 def _read_page(cursor: sqlite3.Cursor, kind: type[R], scope: Scope, query: PageQuery) -> Page[R]:
-    by_thread, by_run = scope.thread_id is not None, scope.run_id is not None
-    values = {"project": scope.project, "thread_id": scope.thread_id, "run_id": scope.run_id}
+    given = scope.filters()
+    filters, values = tuple(given), {"project": scope.project, **given}
     place: dict[str, int] = {}
     for param, cursor_id in (("after", query.after), ("before", query.before)):
         if cursor_id is None:
             continue
-        at = _position(kind, by_thread, by_run).run(cursor, row_id=cursor_id, **values).fetchone()
+        at = _position(kind, filters).run(cursor, row_id=cursor_id, **values).fetchone()
         if at is None:
             raise Invalid(f"No object found with id '{cursor_id}' in this list.", param=param, code="invalid_value")
         place |= {f"{param}_at": at[0], f"{param}_ord": at[1]}
-    shape = s.PageShape(kind, by_thread, by_run, query.order, query.after is not None, query.before is not None)
+    shape = s.PageShape(kind, filters, query.order, query.after is not None, query.before is not None)
     found = _page(shape).run(cursor, rows=query.limit + 1, **values, **place).fetchall()
     items = [_row(kind, row) for row in found[: query.limit]]
     if s.backwards(shape):

@@ -11,6 +11,7 @@ from threadmill.domain.ids import (
     PREFIXES,
     AssistantId,
     CallId,
+    FileId,
     Instant,
     MessageId,
     RunId,
@@ -84,3 +85,7 @@ class RandomIds:
     def call(self) -> CallId:
         """call_…."""
         return CallId(PREFIXES["tool call"] + self._body())
+
+    def file(self) -> FileId:
+        """file-…."""
+        return FileId(PREFIXES["file"] + self._body())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from threadmill.engine.ports.blobs import Blobs
 from threadmill.engine.ports.clock import Clock, Ids
 from threadmill.engine.ports.event_log import EventLog
 from threadmill.engine.ports.metrics import Metrics
@@ -23,6 +24,7 @@ class Ports:
     ids: Ids
     tokens: Tokens
     metrics: Metrics
+    blobs: Blobs
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from threadmill.domain.ids import AssistantId, CallId, Instant, MessageId, RunId, RunStepId, ThreadId
+from threadmill.domain.ids import AssistantId, CallId, FileId, Instant, MessageId, RunId, RunStepId, ThreadId
 
 
 class Clock(Protocol):
@@ -42,4 +42,8 @@ class Ids(Protocol):
 
     def call(self) -> CallId:
         """call_…."""
+        ...
+
+    def file(self) -> FileId:
+        """file-…."""
         ...

@@ -6,15 +6,16 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.event import Event
-from threadmill.domain.ids import AssistantId, MessageId, ProjectId, RunId, ThreadId
+from threadmill.domain.file import File, FilePurpose
+from threadmill.domain.ids import AssistantId, FileId, Instant, MessageId, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
 
-Row: TypeAlias = Assistant | Thread | Message | Run | RunStep
-R = TypeVar("R", Assistant, Thread, Message, Run, RunStep)
+Row: TypeAlias = Assistant | Thread | Message | Run | RunStep | File
+R = TypeVar("R", Assistant, Thread, Message, Run, RunStep, File)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Delete:
     """Remove the row and everything that belongs to it; LostRace if it is not there."""
 
     kind: type[Row]
-    id: AssistantId | ThreadId | MessageId
+    id: AssistantId | ThreadId | MessageId | FileId
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,17 @@ class WriteSet:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose rows: always one project's; of one thread and/or one run where given."""
+    """Whose rows: always one project's; of one thread, one run, one purpose where given."""
 
     project: ProjectId
     thread_id: ThreadId | None = None
     run_id: RunId | None = None
+    purpose: FilePurpose | None = None
+
+    def filters(self) -> dict[str, str]:
+        """Field of the row -> value it must have, besides the project; empty for all rows."""
+        given = {"thread_id": self.thread_id, "run_id": self.run_id, "purpose": self.purpose}
+        return {name: str(value) for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,22 @@ class Store(Protocol):
 
     async def active_run(self, thread_id: ThreadId) -> Run | None:
         """The run that locks the thread, if any."""
+        ...
+
+    async def files(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
+        """Those of the files that exist in the project, in the order asked."""
+        ...
+
+    async def holders(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
+        """The assistants and threads whose code interpreter is given the file."""
+        ...
+
+    async def expired_files(self, at: Instant, limit: int) -> Sequence[File]:
+        """Files whose `expires_at` is `at` or before."""
+        ...
+
+    async def blobs_in_use(self, keys: Sequence[str]) -> frozenset[str]:
+        """Those of the keys that some file of any project has."""
         ...
 
     async def events(self, run_id: RunId, after: int = 0) -> Sequence[StoredEvent]:

@@ -252,27 +252,29 @@ def includes_content(query: list[str]) -> bool:
     return bool(query)
 
 
-def page_query(query: Mapping[str, str]) -> PageQuery:
-    """Limit 1..100 (20), order asc or desc (desc), after, before (behaviour.md 8.4). Raises Invalid."""
+MAX_PAGE, USUAL_PAGE = 100, 20
+
+
+def page_query(query: Mapping[str, str], *, most: int = MAX_PAGE, usual: int = USUAL_PAGE) -> PageQuery:
+    """Limit 1..`most` (`usual`), order asc or desc (desc), after, before (behaviour.md 8.4). Raises Invalid."""
     order = query.get("order") or Order.DESC
     if order not in tuple(Order):
         raise problem.bad_value(order, tuple(Order), "order")
-    limit = _limit(query.get("limit") or "20")
+    limit = _limit(query.get("limit") or str(usual), most)
     return PageQuery(limit, Order(order), query.get("after") or None, query.get("before") or None)
 
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
-MAX_PAGE = 100
 
 
-def _limit(text: str) -> int:
+def _limit(text: str, most: int) -> int:
     if not _WHOLE.fullmatch(text):
         raise problem.wrong_type("limit", "an integer", text)
     limit = int(text)
     if limit < 1:
         raise problem.out_of_range("limit", limit, 1, above=False)
-    if limit > MAX_PAGE:
-        raise problem.out_of_range("limit", limit, MAX_PAGE, above=True)
+    if limit > most:
+        raise problem.out_of_range("limit", limit, most, above=True)
     return limit
 
 

@@ -1,0 +1,200 @@
+"""The Blobs port on a directory: content-addressed, written aside and renamed, never through a symbolic link.
+
+`<root>/ab/<sha256>` holds the bytes; `<root>/incoming/` holds what is being written. Equal contents share one blob, so
+removing asks first, and one that is written again while it is being removed stays.
+"""
+
+import asyncio
+import errno
+import hashlib
+import os
+import secrets
+import threading
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from threadmill.domain.error import Unavailable
+from threadmill.domain.file import Blob
+from threadmill.engine.ports.blobs import InUse
+
+PIECE = 1024 * 1024
+"""Bytes held in memory of a blob being written or read."""
+
+SWEPT = 500
+"""Keys asked about at once."""
+
+
+class DiskBlobs:
+    """See the port. One process owns the directory."""
+
+    def __init__(self, root: Path) -> None:
+        self._root: Path = root
+        self._incoming: Path = root / "incoming"
+        self._lock: threading.Lock = threading.Lock()
+        self._pinned: Counter[str] = Counter()
+        self._doomed: set[str] = set()
+
+    @asynccontextmanager
+    async def writer(self) -> AsyncGenerator["DiskWriter"]:
+        """See the port."""
+        writer = await asyncio.to_thread(DiskWriter, self)
+        try:
+            yield writer
+        finally:
+            await asyncio.to_thread(writer.close)
+
+    def open_incoming(self) -> tuple[int, Path]:
+        """A new file to write to, for this process's user only. Raises Unavailable."""
+        path = self._incoming / secrets.token_hex(16)
+        try:
+            self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            return os.open(path, flags, 0o600), path
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    def adopt(self, path: Path, key: str) -> None:
+        """A finished file becomes the blob `key`, pinned until `unpin`."""
+        place = self._place(key)
+        with self._lock:
+            self._doomed.discard(key)
+            self._pinned[key] += 1
+        try:
+            place.parent.mkdir(exist_ok=True, mode=0o700)
+            path.replace(place)
+            _sync_directory(place.parent)
+        except OSError as error:
+            self.unpin(key)
+            raise _unavailable(error) from error
+
+    def unpin(self, key: str) -> None:
+        """Its file's row stands, or never will."""
+        with self._lock:
+            self._pinned[key] -= 1
+            if not self._pinned[key]:
+                del self._pinned[key]
+
+    def _place(self, key: str) -> Path:
+        return self._root / key[:2] / key
+
+    async def read(self, key: str) -> AsyncIterator[bytes]:
+        """See the port."""
+        try:
+            descriptor = await asyncio.to_thread(os.open, self._place(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise Unavailable(f"The content of this file is lost: {error.strerror}.") from error
+        try:
+            while data := await asyncio.to_thread(os.read, descriptor, PIECE):
+                yield data
+        finally:
+            os.close(descriptor)
+
+    async def remove(self, key: str, in_use: InUse) -> None:
+        """See the port."""
+        await self._remove((key,), in_use)
+
+    async def _remove(self, keys: tuple[str, ...], in_use: InUse) -> int:
+        with self._lock:
+            self._doomed.update(keys)
+        unused = set(keys) - await in_use(keys)
+        return await asyncio.to_thread(self._unlink, keys, unused)
+
+    def _unlink(self, keys: tuple[str, ...], unused: set[str]) -> int:
+        removed = 0
+        with self._lock:
+            for key in keys:
+                # Not doomed any more: the same bytes were written again after `in_use` was asked.
+                if key in unused and key in self._doomed and key not in self._pinned:
+                    with suppress(FileNotFoundError):
+                        self._place(key).unlink()
+                        removed += 1
+                self._doomed.discard(key)
+        return removed
+
+    async def sweep(self, in_use: InUse) -> int:
+        """See the port."""
+        removed = await asyncio.to_thread(self._sweep_incoming)
+        keys = await asyncio.to_thread(lambda: list(self._keys()))
+        for at in range(0, len(keys), SWEPT):
+            removed += await self._remove(tuple(keys[at : at + SWEPT]), in_use)
+        return removed
+
+    def _sweep_incoming(self) -> int:
+        left = list(self._incoming.iterdir()) if self._incoming.is_dir() else []
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
+    def _keys(self) -> Iterator[str]:
+        if self._root.is_dir():
+            for shelf in self._root.iterdir():
+                if len(shelf.name) == 2 and shelf.is_dir():
+                    yield from (path.name for path in shelf.iterdir())
+
+
+class DiskWriter:
+    """See the port `BlobWriter`. Bytes gather to PIECE before a thread hashes and writes them."""
+
+    def __init__(self, blobs: DiskBlobs) -> None:
+        self._blobs: DiskBlobs = blobs
+        self._descriptor, self._path = blobs.open_incoming()
+        self._hash = hashlib.sha256()
+        self._size: int = 0
+        self._waiting: bytearray = bytearray()
+        self._key: str | None = None
+
+    async def write(self, data: bytes) -> None:
+        """See the port."""
+        self._waiting += data
+        if len(self._waiting) >= PIECE:
+            await asyncio.to_thread(self._flush)
+
+    def _flush(self) -> None:
+        view = memoryview(bytes(self._waiting))
+        self._waiting.clear()
+        self._hash.update(view)
+        self._size += len(view)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    async def commit(self) -> Blob:
+        """See the port."""
+        return await asyncio.to_thread(self._commit)
+
+    def _commit(self) -> Blob:
+        self._flush()
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise _unavailable(error) from error
+        key = self._hash.hexdigest()
+        self._blobs.adopt(self._path, key)
+        self._key = key
+        return Blob(key, self._size)
+
+    def close(self) -> None:
+        """Leave nothing behind that was not committed."""
+        os.close(self._descriptor)
+        if self._key is None:
+            self._path.unlink(missing_ok=True)
+        else:
+            self._blobs.unpin(self._key)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unavailable(error: OSError) -> Unavailable:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Unavailable("The server's disk is full; the file was not stored.")
+    return Unavailable(f"The server cannot store files right now: {error.strerror}.")

@@ -1,0 +1,62 @@
+"""/v1/files: uploads stream in, contents stream out."""
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Router
+
+from threadmill.api.exchange import Edge, answer, project_of
+from threadmill.api.upload import read_upload
+from threadmill.domain.ids import FileId
+from threadmill.engine import files
+from threadmill.wire import object as o
+from threadmill.wire.request.files import files_query, new_file
+
+
+class FileRoutes:
+    """Files: create, list, retrieve, delete, content."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge: Edge = edge
+
+    def add_to(self, router: Router) -> None:
+        """Register all of them."""
+        one = "/v1/files/{file_id}"
+        router.add_route("/v1/files", self.create, methods=["POST"])
+        router.add_route("/v1/files", self.page, methods=["GET"])
+        router.add_route(one, self.retrieve, methods=["GET"])
+        router.add_route(one, self.delete, methods=["DELETE"])
+        router.add_route(f"{one}/content", self.content, methods=["GET"])
+
+    async def create(self, request: Request) -> Response:
+        """POST /files."""
+        async with self._edge.engine.ports.blobs.writer() as writer:
+            upload = await read_upload(request, writer)
+            new = new_file(upload.filename, upload.fields)
+            made = await files.create(self._edge.engine, project_of(request), new, writer)
+        return answer(o.rest(o.file(made)))
+
+    async def page(self, request: Request) -> Response:
+        """GET /files."""
+        query, purpose = files_query(request.query_params)
+        page = await files.page(self._edge.engine, project_of(request), query, purpose)
+        return answer(o.rest(o.listing(map(o.file, page.items), has_more=page.has_more)))
+
+    async def retrieve(self, request: Request) -> Response:
+        """GET /files/{id}."""
+        return answer(o.rest(o.file(await files.retrieve(self._edge.engine, project_of(request), _file_id(request)))))
+
+    async def delete(self, request: Request) -> Response:
+        """DELETE /files/{id}."""
+        file_id = _file_id(request)
+        await files.delete(self._edge.engine, project_of(request), file_id)
+        return answer(o.rest({"object": "file", "deleted": True, "id": file_id}))
+
+    async def content(self, request: Request) -> Response:
+        """GET /files/{id}/content."""
+        file, content = await files.read(self._edge.engine, project_of(request), _file_id(request))
+        headers = {"content-length": str(file.blob.size), "content-disposition": "attachment"}
+        return StreamingResponse(content, media_type="application/octet-stream", headers=headers)
+
+
+def _file_id(request: Request) -> FileId:
+    return FileId(request.path_params["file_id"])

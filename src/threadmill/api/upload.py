@@ -1,0 +1,110 @@
+"""A multipart upload, streamed: the file's bytes go to a blob as they come, whatever the order of the form's fields."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import cast
+
+from multipart import (  # pyright: ignore[reportMissingTypeStubs] - annotated, without stubs
+    MultipartError,
+    MultipartSegment,
+    PushMultipartParser,
+    parse_options_header,  # pyright: ignore[reportUnknownVariableType]
+)
+from starlette.requests import Request
+
+from threadmill.api.exchange import BodyTooLarge
+from threadmill.domain.error import Invalid
+from threadmill.domain.file import MAX_FILE_BYTES
+from threadmill.engine.ports.blobs import BlobWriter
+
+MAX_FIELD_BYTES = 64 * 1024
+MAX_FIELDS = 32
+FRAME_BYTES = 1024 * 1024
+"""What an upload may be larger than its file: fields, headers, boundaries."""
+
+
+@dataclass(slots=True)
+class Upload:
+    """The form so far. `filename` is None until a part named `file` with a file name came."""
+
+    filename: str | None = None
+    fields: dict[str, str] = field(default_factory=dict[str, str])
+
+
+async def read_upload(request: Request, writer: BlobWriter) -> Upload:
+    """Read the form of the request; the bytes of its `file` go to `writer`. Raises Invalid, BodyTooLarge, Unavailable."""
+    reader = _Reader(writer)
+    try:
+        with _parser(request) as parser:
+            async for chunk in _bounded(request):
+                for event in parser.parse(chunk):
+                    await reader.take(event)
+    except MultipartError as error:
+        raise Invalid(f"We could not parse the multipart body of your request: {error}.") from None
+    return reader.upload
+
+
+def _parser(request: Request) -> PushMultipartParser:
+    header = request.headers.get("content-type", "")
+    kind, options = cast("tuple[str, dict[str, str]]", parse_options_header(header))
+    if kind != "multipart/form-data" or not options.get("boundary"):
+        text = "This endpoint takes an upload: send the file as multipart/form-data, with its boundary in Content-Type."
+        raise Invalid(text)
+    return PushMultipartParser(options["boundary"], max_segment_count=MAX_FIELDS)
+
+
+async def _bounded(request: Request) -> AsyncIterator[bytes]:
+    left = MAX_FILE_BYTES + FRAME_BYTES
+    async for chunk in request.stream():
+        left -= len(chunk)
+        if left < 0:
+            raise _too_large()
+        if chunk:  # an empty one would end the parser
+            yield chunk
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge(f"The file is too large. The maximum is {MAX_FILE_BYTES // 2**20} MB.", code="file_too_large")
+
+
+class _Reader:
+    """Takes the parser's events: a part's head, its bytes, its end (None)."""
+
+    def __init__(self, writer: BlobWriter) -> None:
+        self.upload: Upload = Upload()
+        self._writer: BlobWriter = writer
+        self._field: str | None = None
+        self._text: bytearray = bytearray()
+        self._size: int = 0
+
+    async def take(self, event: "MultipartSegment | bytes | bytearray | None") -> None:
+        """One event."""
+        if isinstance(event, MultipartSegment):
+            self._begin(event)
+        elif event is None:
+            self._end()
+        elif self._field is None:
+            self._size += len(event)
+            if self._size > MAX_FILE_BYTES:
+                raise _too_large()
+            await self._writer.write(bytes(event))
+        else:
+            self._text += event
+            if len(self._text) > MAX_FIELD_BYTES:
+                raise Invalid(f"The form field '{self._field}' is too long.", param=self._field)
+
+    def _begin(self, part: MultipartSegment) -> None:
+        if part.name != "file" or part.filename is None:
+            self._field, self._text = part.name, bytearray()
+            return
+        if self.upload.filename is not None:
+            raise Invalid("Send one file in a request.", param="file")
+        self._field, self.upload.filename = None, part.filename
+
+    def _end(self) -> None:
+        if self._field is None:
+            return
+        try:
+            self.upload.fields[self._field] = self._text.decode()
+        except UnicodeDecodeError:
+            raise Invalid(f"The form field '{self._field}' is not UTF-8.", param=self._field) from None

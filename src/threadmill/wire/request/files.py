@@ -1,0 +1,79 @@
+"""An upload's form fields and a file list's query (behaviour.md 7.1). Forms carry strings only, so they are read by hand."""
+
+import re
+from collections.abc import Mapping
+
+from threadmill.domain.error import Invalid
+from threadmill.domain.file import UPLOAD_PURPOSES, FilePurpose, NewFile
+from threadmill.domain.page import PageQuery
+from threadmill.wire.request import problem
+from threadmill.wire.request.objects import page_query
+
+MIN_EXPIRY, MAX_EXPIRY = 3_600, 2_592_000
+"""Seconds of `expires_after`: an hour to 30 days."""
+
+MAX_FILES_PAGE = 10_000
+MAX_NAME = 512
+
+_FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
+
+
+def new_file(filename: str | None, fields: Mapping[str, str]) -> NewFile:
+    """The file an upload asks for. Raises Invalid."""
+    if filename is None:
+        raise problem.missing("file")
+    for name in fields:
+        if name not in _FIELDS:
+            raise problem.unknown(name)
+    if "purpose" not in fields:
+        raise problem.missing("purpose")
+    return NewFile(base_name(filename), _purpose(fields["purpose"]), _expiry(fields))
+
+
+def base_name(filename: str) -> str:
+    """The last part of what the client called the file: a name, never a way to anywhere. Raises Invalid."""
+    name = re.split(r"[/\\]", filename)[-1]
+    name = "".join(character for character in name if character.isprintable()).strip()
+    if len(name) > MAX_NAME:
+        raise problem.too_long("file.filename", MAX_NAME, len(name))
+    return name if name.strip(".") else "upload"
+
+
+def _purpose(text: str) -> FilePurpose:
+    if text not in UPLOAD_PURPOSES:
+        names = ", ".join(f"'{purpose}'" for purpose in UPLOAD_PURPOSES)
+        raise Invalid(f"'{text}' is not one of [{names}] - 'purpose'", param="purpose")
+    return FilePurpose(text)
+
+
+def _expiry(fields: Mapping[str, str]) -> int | None:
+    anchor, seconds = fields.get("expires_after[anchor]"), fields.get("expires_after[seconds]")
+    if anchor is None and seconds is None:
+        return None
+    if anchor is None:
+        raise problem.missing("expires_after[anchor]")
+    if anchor != "created_at":
+        raise problem.bad_value(anchor, ["created_at"], "expires_after[anchor]")
+    if seconds is None:
+        raise problem.missing("expires_after[seconds]")
+    return _within(seconds)
+
+
+def _within(text: str) -> int:
+    param = "expires_after[seconds]"
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise problem.wrong_type(param, "an integer", text)
+    seconds = int(text)
+    if seconds < MIN_EXPIRY:
+        raise problem.out_of_range(param, seconds, MIN_EXPIRY, above=False)
+    if seconds > MAX_EXPIRY:
+        raise problem.out_of_range(param, seconds, MAX_EXPIRY, above=True)
+    return seconds
+
+
+def files_query(query: Mapping[str, str]) -> tuple[PageQuery, FilePurpose | None]:
+    """Limit 1..10,000 (10,000), order, after, and the purpose asked for. Raises Invalid."""
+    purpose = query.get("purpose")
+    if purpose and purpose not in tuple(FilePurpose):
+        raise problem.bad_value(purpose, tuple(FilePurpose), "purpose")
+    return page_query(query, most=MAX_FILES_PAGE, usual=MAX_FILES_PAGE), FilePurpose(purpose) if purpose else None
