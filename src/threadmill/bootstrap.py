@@ -85,12 +85,12 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
     models = open_models(settings.config, tokens)
     clock, ids = SystemClock(), RandomIds()
     blobs = DiskBlobs(settings.server.data_dir / "blobs")
-    ports = Ports(store, store, LocalEventLog(store), models, clock, ids, tokens, metrics, blobs)
+    ports = Ports(store, store, LocalEventLog(store), models, clock, ids, tokens, metrics, blobs, store.files)
     engine = _engine(ports, settings.config)
     await engine.rescue_orphans()
     if settings.config.upstreams:  # a long prompt must not make every other stream wait for a vocabulary
         asyncio.get_running_loop().run_in_executor(None, tokens.load)
-    await blobs.sweep(store.blobs_in_use)
+    await blobs.sweep(store.files.blobs_in_use)
     tending = asyncio.create_task(engine.tend())
     try:
         edge = Edge(engine, settings.config.limits.max_body_bytes)

@@ -78,7 +78,7 @@ async def test_every_answer_carries_the_services_headers(live: Live) -> None:
 
 
 async def test_unknown_routes_and_methods_answer_in_the_apis_shape(live: Live) -> None:
-    for method, path, status in (("GET", "/nothing", 404), ("DELETE", "/assistants", 405), ("GET", "/files", 404)):
+    for method, path, status in (("GET", "/nothing", 404), ("DELETE", "/assistants", 405), ("GET", "/batches", 404)):
         async with live.api.session.request(method, f"{live.url}{path}") as response:
             body = await response.json()
             assert response.status == status

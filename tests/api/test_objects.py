@@ -66,11 +66,14 @@ async def test_a_thread_is_made_from_nothing_and_from_messages(live: Live) -> No
 async def test_a_message_lives_changes_and_dies(live: Live) -> None:
     thread = await live.api.thread()
     parts = [{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": "https://x.test/a.png"}}]
-    attachments = [{"file_id": "file-1", "tools": [{"type": "code_interpreter"}]}]
+    file = await live.api.file("a.csv")
+    attachments = [{"file_id": file, "tools": [{"type": "code_interpreter"}]}]
     body = {"role": "user", "content": parts, "attachments": attachments, "metadata": {"k": "v"}}
     made = await live.api.ok("POST", f"/threads/{thread}/messages", body)
     assert made["content"][1] == {"type": "image_url", "image_url": {"url": "https://x.test/a.png", "detail": "auto"}}
     assert made["attachments"] == attachments
+    resources = (await live.api.ok("GET", f"/threads/{thread}"))["tool_resources"]
+    assert resources == {"code_interpreter": {"file_ids": [file]}}
     path = f"/threads/{thread}/messages/{made['id']}"
     changed = await live.api.ok("POST", path, {"metadata": {"k": "w"}})
     assert (changed["file_ids"], changed["metadata"]) == ([], {"k": "w"})

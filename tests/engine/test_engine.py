@@ -443,14 +443,19 @@ async def test_instructions_alone_over_the_prompt_budget_end_incomplete(stage: S
 
 async def test_pictures_attachments_and_assistants_words_are_laid_out(stage: Stage) -> None:
     assistant, thread = await stage.assistant(), await stage.thread()
-    picture = (TextPart("look"), ImageUrlPart("https://x.test/a.png"), ImageFilePart("file-1"))  # pyright: ignore[reportArgumentType] - an id in a test
-    attached = (Attachment("file-2", ("file_search",)), Attachment(None, None))  # pyright: ignore[reportArgumentType] - an id in a test
+    shown, book = await stage.file("a.PNG", b"png"), await stage.file("book.pdf")
+    picture = (TextPart("look"), ImageUrlPart("https://x.test/a.png"), ImageFilePart(shown, "low"))
+    attached = (Attachment(book, ("file_search",)), Attachment(None, None))
     await messages.create(stage.engine, PROJECT, thread.id, NewMessage(MessageRole.USER, picture, attached))
     await messages.create(stage.engine, PROJECT, thread.id, NewMessage(MessageRole.ASSISTANT, (TextPart("ok"),)))
     await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
     await stage.settle()
     first, second = stage.model.turns[0].request.messages
-    assert first.parts == (*picture, TextPart("Attached files: file-2 (for file_search)"))
+    assert first.parts == (
+        *picture[:2],
+        ImageUrlPart("data:image/png;base64,cG5n", "low"),
+        TextPart(f"Attached files: {book} ('book.pdf', for file_search)"),
+    )
     assert second.role is PromptRole.ASSISTANT
 
 
@@ -648,10 +653,11 @@ async def test_unknown_things_are_not_found(stage: Stage) -> None:
 
 async def test_the_resources_of_a_thread_and_run_reach_the_thread(stage: Stage) -> None:
     assistant = await stage.assistant(instructions="x")
-    new = NewRun(assistant.id, tool_resources=ToolResources(("file-1",)))  # pyright: ignore[reportArgumentType] - an id in a test
+    file = await stage.file("a.csv")
+    new = NewRun(assistant.id, tool_resources=ToolResources((file,)))
     accepted = await runs.create_with_thread(stage.engine, PROJECT, NewThread(), new)
     thread = await threads.retrieve(stage.engine, PROJECT, accepted.run.thread_id)
-    assert thread.tool_resources.file_ids == ("file-1",)
+    assert thread.tool_resources.file_ids == (file,)
     page = await threads.page(stage.engine, PROJECT, PageQuery())
     assert page.items == [thread]
     await stage.settle()

@@ -91,6 +91,15 @@ class Api:
         messages = [{"role": "user", "content": text} for text in said]
         return (await self.ok("POST", "/threads", {"messages": messages}))["id"]
 
+    async def file(self, name: str, content: bytes = b"x", purpose: str = "assistants") -> str:
+        """An uploaded file's id."""
+        form = aiohttp.FormData({"purpose": purpose})
+        form.add_field("file", content, filename=name)
+        async with self.session.post(f"{self.base}/v1/files", data=form, headers=self.headers) as response:
+            found: Json = json.loads(await response.read())
+            CHECKER.check_response("POST", "/files", response.status, found)
+            return found["id"]
+
     async def finished(self, thread: str, run: str) -> Json:
         """The run once it is terminal or waits, heard from its log rather than polled."""
         while True:

@@ -11,6 +11,7 @@ from threadmill.adapters.blobs.disk import DiskBlobs
 from threadmill.adapters.memory.event_log import LocalEventLog
 from threadmill.adapters.system.metrics import PrometheusMetrics
 from threadmill.domain.assistant import Assistant
+from threadmill.domain.file import FilePurpose, NewFile
 from threadmill.domain.ids import (
     AssistantId,
     CallId,
@@ -26,7 +27,7 @@ from threadmill.domain.message import MessageRole, NewMessage, TextPart
 from threadmill.domain.patch import NewAssistant, NewThread
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import FunctionTool
-from threadmill.engine import assistants, threads
+from threadmill.engine import assistants, files, threads
 from threadmill.engine.engine import Engine
 from threadmill.engine.ports.bundle import EngineSettings, Ports
 from threadmill.engine.ports.model import ModelInfo, ModelRequest, Piece
@@ -192,7 +193,18 @@ class Stage:
         self.mortal = Mortal(self.store)
         log, metrics = LocalEventLog(self.store), PrometheusMetrics()
         store: Any = self.mortal
-        self.ports = Ports(store, store, log, self.model, self.clock, self.ids, WordTokens(), metrics, self.blobs)
+        self.ports = Ports(
+            store,
+            store,
+            log,
+            self.model,
+            self.clock,
+            self.ids,
+            WordTokens(),
+            metrics,
+            self.blobs,
+            getattr(self.store, "files", self.store),
+        )
         self.worker = Worker(self.ports, self.settings, self._note)
         self.engine = Engine(self.ports, self.settings, self.worker, self._note)
 
@@ -206,6 +218,12 @@ class Stage:
     async def thread(self, *said: str) -> Thread:
         messages = tuple(NewMessage(MessageRole.USER, (TextPart(text),)) for text in said)
         return await threads.create(self.engine, PROJECT, NewThread(messages))
+
+    async def file(self, name: str, content: bytes = b"x", purpose: FilePurpose = FilePurpose.ASSISTANTS) -> FileId:
+        """An uploaded file's id."""
+        async with self.blobs.writer() as writer:
+            await writer.write(content)
+            return (await files.create(self.engine, PROJECT, NewFile(name, purpose), writer)).id
 
     async def settle(self) -> None:
         """Let the worker go on until each of its runs waits for the model, or is done. Reads pass the time."""

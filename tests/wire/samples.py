@@ -13,6 +13,7 @@ from threadmill.domain.event import (
     RefusalDelta,
     TextDelta,
 )
+from threadmill.domain.file import Blob, File, FilePurpose
 from threadmill.domain.ids import (
     AssistantId,
     CallId,
@@ -198,3 +199,10 @@ def deltas() -> Iterator[Delta]:
     yield RefusalDelta(message, 1, ("I ", "won't"))
     yield CallOpened(step, 0, "call_1", "add")
     yield ArgumentsDelta(step, 0, ('{"a":', "1}"))
+
+
+def files() -> Iterator[File]:
+    """With and without an end, of an unusual purpose."""
+    usual = File(FileId("file-1"), PROJECT, 1, "ä.txt", FilePurpose.EVALS, Blob("k", 3))
+    yield usual
+    yield replace(usual, expires_at=2, purpose=FilePurpose.ASSISTANTS_OUTPUT)

@@ -58,6 +58,9 @@ def _say_lists(checker: SchemaChecker) -> None:
     for path, items in lists.items():
         checker.check_response("GET", path, 200, o.rest(o.listing(items, has_more=True)))
         checker.check_response("GET", path, 200, o.rest(o.listing([], has_more=False)))
+    for file in samples.files():
+        checker.check_response("GET", "/v1/files/file-1", 200, o.rest(o.file(file)))
+    checker.check_response("GET", "/v1/files", 200, o.rest(o.listing([], has_more=False)))
     model = o.model("gpt-4o", 1, "somebody")
     checker.check_response("GET", "/v1/models/gpt-4o", 200, o.rest(model))
     checker.check_response("GET", "/v1/models", 200, o.rest(o.models([model])))

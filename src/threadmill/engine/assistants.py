@@ -7,13 +7,15 @@ from threadmill.domain.error import LostRace, no_assistant
 from threadmill.domain.ids import AssistantId, ProjectId
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.patch import AssistantPatch, NewAssistant
+from threadmill.engine.attachments import check_resources
 from threadmill.engine.attempt import until_won
 from threadmill.engine.engine import Engine
 from threadmill.engine.ports.store import Delete, Insert, Scope, Update, WriteSet
 
 
 async def create(engine: Engine, project: ProjectId, new: NewAssistant) -> Assistant:
-    """Store a new assistant."""
+    """Store a new assistant. Raises Invalid for files that do not exist."""
+    await check_resources(engine.ports, project, new.tool_resources)
     values = {field.name: getattr(new, field.name) for field in fields(new)}
     now = engine.ports.clock.now()
     assistant = Assistant(id=engine.ports.ids.assistant(), project=project, created_at=now, **values)
@@ -35,7 +37,9 @@ async def page(engine: Engine, project: ProjectId, query: PageQuery) -> Page[Ass
 
 
 async def modify(engine: Engine, project: ProjectId, assistant_id: AssistantId, patch: AssistantPatch) -> Assistant:
-    """Change what the patch speaks of, metadata and tools as a whole. Raises NotFound."""
+    """Change what the patch speaks of, metadata and tools as a whole. Raises NotFound, Invalid for files that do not exist."""
+    await retrieve(engine, project, assistant_id)
+    await check_resources(engine.ports, project, patch.values.tool_resources)
     values = {name: getattr(patch.values, name) for name in patch.fields}
 
     async def attempt() -> Assistant:

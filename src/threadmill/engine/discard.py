@@ -19,7 +19,7 @@ async def discard(ports: Ports, file: File) -> None:
     """Remove the file's row, its id wherever a code interpreter was given it, then its bytes. Raises NotFound."""
 
     async def attempt() -> None:
-        holders = await ports.store.holders(file.project, file.id)
+        holders = await ports.files.holders(file.project, file.id)
         updates = [Update(_without(holder, file.id), holder.version) for holder in holders]
         try:
             await ports.store.apply(WriteSet((*updates, Delete(File, file.id))))
@@ -29,7 +29,7 @@ async def discard(ports: Ports, file: File) -> None:
             raise
 
     await until_won(attempt)
-    await ports.blobs.remove(file.blob.key, ports.store.blobs_in_use)
+    await ports.blobs.remove(file.blob.key, ports.files.blobs_in_use)
 
 
 def _without(holder: Assistant | Thread, file_id: FileId) -> Assistant | Thread:
@@ -40,7 +40,7 @@ def _without(holder: Assistant | Thread, file_id: FileId) -> Assistant | Thread:
 
 async def expire(ports: Ports, at: Instant) -> None:
     """Delete files whose time has come."""
-    for file in await ports.store.expired_files(at, BATCH):
+    for file in await ports.files.expired(at, BATCH):
         try:
             await discard(ports, file)
         except NotFound:

@@ -56,7 +56,7 @@ async def delete(engine: Engine, project: ProjectId, file_id: FileId) -> None:
 async def require(ports: Ports, project: ProjectId, file_ids: Sequence[FileId], param: str) -> Sequence[File]:
     """The files, all of which must exist in the project. Raises Invalid naming those that do not (behaviour.md 4)."""
     wanted = tuple(dict.fromkeys(file_ids))
-    found = await ports.store.files(project, wanted)
+    found = await ports.files.existing(project, wanted)
     missing = [one for one in wanted if one not in {file.id for file in found}]
     if missing:
         names = ", ".join(missing)

@@ -9,6 +9,7 @@ from threadmill.domain.ids import MessageId, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message, MessageStatus, NewMessage
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.thread import Thread
+from threadmill.engine.attachments import check_messages, with_attached
 from threadmill.engine.attempt import until_won
 from threadmill.engine.engine import Engine
 from threadmill.engine.ports.store import Delete, Insert, Scope, ThreadIsFree, Update, WriteSet
@@ -36,13 +37,16 @@ def new_messages(
 
 
 async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: NewMessage) -> Message:
-    """Add a message to a thread without an active run (behaviour.md 1.4). Raises NotFound, ThreadLocked."""
+    """Add a message to a thread without an active run (behaviour.md 1.4). Raises NotFound, ThreadLocked, Invalid."""
     await _require_thread(engine, project, thread_id)
+    await check_messages(engine.ports, project, [new])
 
     async def attempt() -> Message:
+        thread = await _require_thread(engine, project, thread_id)
         (message,) = new_messages(engine, project, thread_id, [new])
+        writes = (*attach(thread, [new]), Insert(message))
         try:
-            await engine.ports.store.apply(WriteSet((Insert(message),), (ThreadIsFree(thread_id),)))
+            await engine.ports.store.apply(WriteSet(writes, (ThreadIsFree(thread_id),)))
         except LostRace:
             await _require_thread(engine, project, thread_id)
             active = await engine.ports.store.active_run(thread_id)
@@ -54,9 +58,19 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
     return await until_won(attempt)
 
 
-async def _require_thread(engine: Engine, project: ProjectId, thread_id: ThreadId) -> None:
-    if await engine.ports.store.get(Thread, project, thread_id) is None:
+def attach(thread: Thread, said: Sequence[NewMessage]) -> tuple[Update, ...]:
+    """The thread with the files the messages hand its code interpreter, if there are any new. Raises Invalid."""
+    resources = with_attached(thread.tool_resources, said)
+    if resources is thread.tool_resources:
+        return ()
+    return (Update(replace(thread, tool_resources=resources, version=thread.version + 1), thread.version),)
+
+
+async def _require_thread(engine: Engine, project: ProjectId, thread_id: ThreadId) -> Thread:
+    thread = await engine.ports.store.get(Thread, project, thread_id)
+    if thread is None:
         raise no_thread(thread_id)
+    return thread
 
 
 async def retrieve(engine: Engine, project: ProjectId, thread_id: ThreadId, message_id: MessageId) -> Message:

@@ -1,11 +1,10 @@
 """Thread + instructions + this run's steps -> a model request. Pure: values in, values out, nothing awaited."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from threadmill.domain.ids import MessageId
+from threadmill.domain.ids import FileId, MessageId
 from threadmill.domain.message import (
-    Attachment,
     ContentPart,
     ImageFilePart,
     ImageUrlPart,
@@ -36,10 +35,14 @@ class Conversation:
     tail: tuple[PromptMessage, ...]
 
 
-def converse(run: Run, history: Sequence[Message], steps: Sequence[RunStep]) -> Conversation:
-    """Lay out the conversation. `history` is the thread oldest first, `steps` are this run's, oldest first."""
+def converse(
+    run: Run, history: Sequence[Message], steps: Sequence[RunStep], names: Mapping[FileId, str]
+) -> Conversation:
+    """Lay out the conversation. `history` is the thread oldest first, `steps` are this run's, oldest first; `names`
+    are those of the attached files that still exist.
+    """
     head = (_text(PromptRole.SYSTEM, run.instructions),) if run.instructions else ()
-    before = tuple(_said(message) for message in history if message.run_id != run.id and _belongs(message))
+    before = tuple(_said(message, names) for message in history if message.run_id != run.id and _belongs(message))
     if run.truncation.last_messages is not None:
         before = before[-run.truncation.last_messages :]
     own = {message.id: message for message in history if message.run_id == run.id}
@@ -48,7 +51,7 @@ def converse(run: Run, history: Sequence[Message], steps: Sequence[RunStep]) -> 
         if step.type is RunStepType.TOOL_CALLS:
             _add_calls(tail, step)
         elif (message := own.get(step.message_id or MessageId(""))) is not None and _belongs(message):
-            tail.append(_said(message))
+            tail.append(_said(message, names))
     return Conversation(head, before, tuple(tail))
 
 
@@ -146,18 +149,19 @@ def _belongs(message: Message) -> bool:
     return bool(message.content) and not torn
 
 
-def _said(message: Message) -> PromptMessage:
+def _said(message: Message, names: Mapping[FileId, str]) -> PromptMessage:
     role = PromptRole.USER if message.role is MessageRole.USER else PromptRole.ASSISTANT
     parts: tuple[ContentPart, ...] = message.content
-    named = [_name(attachment) for attachment in message.attachments if attachment.file_id]
+    named = [_name(one.file_id, one.tools, names) for one in message.attachments if one.file_id]
     if named:
         parts = (*parts, TextPart("Attached files: " + ", ".join(named)))
     return PromptMessage(role, parts)
 
 
-def _name(attachment: Attachment) -> str:
-    tools = ", ".join(attachment.tools or ()) or "no tool"
-    return f"{attachment.file_id} (for {tools})"
+def _name(file_id: FileId, tools: Sequence[str] | None, names: Mapping[FileId, str]) -> str:
+    if file_id not in names:
+        return f"{file_id} (deleted)"
+    return f"{file_id} ('{names[file_id]}', for {', '.join(tools or ()) or 'no tool'})"
 
 
 def _add_calls(tail: list[PromptMessage], step: RunStep) -> None:

@@ -1,7 +1,10 @@
 """Fetches what a prompt is made of and fits it into the token budget; the making itself is `prompt.py`, pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from threadmill.domain.ids import FileId
+from threadmill.domain.message import Message
 from threadmill.domain.run import Run
 from threadmill.engine.execution import Execution
 from threadmill.engine.ports.model import ModelRequest
@@ -30,12 +33,21 @@ async def prepare(execution: Execution) -> Prompt | None:
     newest = NEWEST_MESSAGES if last is None else min(NEWEST_MESSAGES, last + run.turns)
     history = await ports.store.history(run.thread_id, newest)
     steps = await ports.store.steps(run.id) if run.turns else ()
-    conversation = converse(run, history, steps)
+    conversation = converse(run, history, steps, await _names(execution, history))
     messages = fit(conversation, _budget(execution, run), lambda text: ports.tokens.count(text, run.model))
     if messages is None and run.max_prompt_tokens is None:
         # Our idea of the model's window may be wrong: the upstream has the last word on its own limits.
         messages = (*conversation.head, *conversation.history[-1:], *conversation.tail)
     return None if messages is None else Prompt(request_for(run, messages), conversation)
+
+
+async def _names(execution: Execution, history: Sequence[Message]) -> dict[FileId, str]:
+    """What the attached files are called, so that the model may speak of them by name."""
+    attached = [one.file_id for message in history for one in message.attachments if one.file_id]
+    if not attached:
+        return {}
+    files = await execution.ports.files.existing(execution.run.project, tuple(dict.fromkeys(attached)))
+    return {file.id: file.filename for file in files}
 
 
 def shorter(execution: Execution, prompt: Prompt) -> Prompt | None:

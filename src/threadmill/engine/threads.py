@@ -7,6 +7,7 @@ from threadmill.domain.ids import ProjectId, ThreadId
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.patch import NewThread, ThreadPatch
 from threadmill.domain.thread import Thread
+from threadmill.engine.attachments import check_messages, check_resources, with_attached
 from threadmill.engine.attempt import until_won
 from threadmill.engine.engine import Engine
 from threadmill.engine.messages import new_messages
@@ -14,13 +15,16 @@ from threadmill.engine.ports.store import Delete, Insert, Scope, Update, WriteSe
 
 
 def new_thread(engine: Engine, project: ProjectId, new: NewThread) -> Thread:
-    """The thread a request asks for, not stored yet."""
+    """The thread a request asks for, not stored yet. Raises Invalid."""
     now = engine.ports.clock.now()
-    return Thread(engine.ports.ids.thread(), project, now, new.metadata, new.tool_resources)
+    resources = with_attached(new.tool_resources, new.messages)
+    return Thread(engine.ports.ids.thread(), project, now, new.metadata, resources)
 
 
 async def create(engine: Engine, project: ProjectId, new: NewThread) -> Thread:
-    """Store a new thread with its first messages."""
+    """Store a new thread with its first messages. Raises Invalid for files that do not exist."""
+    await check_resources(engine.ports, project, new.tool_resources)
+    await check_messages(engine.ports, project, new.messages)
     thread = new_thread(engine, project, new)
     messages = new_messages(engine, project, thread.id, new.messages)
     await engine.ports.store.apply(WriteSet((Insert(thread), *(Insert(message) for message in messages))))
@@ -41,7 +45,9 @@ async def page(engine: Engine, project: ProjectId, query: PageQuery) -> Page[Thr
 
 
 async def modify(engine: Engine, project: ProjectId, thread_id: ThreadId, patch: ThreadPatch) -> Thread:
-    """Change metadata and tool resources, each as a whole. Raises NotFound."""
+    """Change metadata and tool resources, each as a whole. Raises NotFound, Invalid for files that do not exist."""
+    await retrieve(engine, project, thread_id)
+    await check_resources(engine.ports, project, patch.tool_resources)
 
     async def attempt() -> Thread:
         before = await retrieve(engine, project, thread_id)

@@ -15,6 +15,7 @@ from threadmill.domain.outcome import Usage
 from threadmill.domain.run_step import RunStepType
 from threadmill.engine.draft import CallDraft
 from threadmill.engine.execution import Execution
+from threadmill.engine.pictures import with_pictures
 from threadmill.engine.ports.model import (
     CallPiece,
     ContextTooLong,
@@ -55,6 +56,7 @@ async def take_turn(execution: Execution, prompt: Prompt) -> Turn:
 
 
 async def _stream(execution: Execution, request: ModelRequest) -> Turn:
+    request = await with_pictures(execution.ports, execution.run.project, request)
     listener = _Listener(execution)
     clock = execution.ports.clock
     asked: float | None = clock.monotonic()

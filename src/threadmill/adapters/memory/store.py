@@ -42,7 +42,7 @@ class _State:
 
 
 class MemoryStore:
-    """See the ports `Store` and `RunQueue`."""
+    """See the ports `Store`, `RunQueue` and `FileIndex`."""
 
     def __init__(self) -> None:
         self._state: _State = _State()
@@ -95,7 +95,7 @@ class MemoryStore:
         """See the port."""
         return _active(self._state, thread_id)
 
-    async def files(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
+    async def existing(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
         """See the port."""
         found = [self._state.rows.get(file_id) for file_id in file_ids]
         return [row for row in found if isinstance(row, File) and row.project == project]
@@ -106,7 +106,7 @@ class MemoryStore:
         named = [row for row in rows if row.project == project and file_id in (row.tool_resources.file_ids or ())]
         return sorted(named, key=lambda row: isinstance(row, Thread))
 
-    async def expired_files(self, at: Instant, limit: int) -> Sequence[File]:
+    async def expired(self, at: Instant, limit: int) -> Sequence[File]:
         """See the port."""
         files = [row for row in self._state.rows.values() if isinstance(row, File)]
         due = [(row.expires_at, row) for row in files if row.expires_at is not None and row.expires_at <= at]

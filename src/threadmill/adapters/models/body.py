@@ -145,7 +145,7 @@ def _words(part: ContentPart) -> str:
         case ImageUrlPart():
             return f"[Image: {part.url}]"
         case ImageFilePart():
-            return f"[Image file {part.file_id}: this server cannot show it to the model.]"
+            return f"[Image file {part.file_id}]"
 
 
 def _call(call: FunctionCall) -> _Call:

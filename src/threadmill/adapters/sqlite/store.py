@@ -7,19 +7,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import sqlite
 
 from threadmill.adapters.sql import statements as s
 from threadmill.adapters.sql.codec import decode, encode
 from threadmill.adapters.sql.migrate import migrate
 from threadmill.adapters.sqlite.database import Database, connect, lock
+from threadmill.adapters.sqlite.file_index import SqliteFileIndex
 from threadmill.adapters.sqlite.hot import HotHistories, HotRows
+from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.error import Invalid, LostRace
 from threadmill.domain.event import Event, EventName
-from threadmill.domain.file import File
-from threadmill.domain.ids import FileId, Instant, ProjectId, RunId, ThreadId
+from threadmill.domain.ids import Instant, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.run import Run
@@ -41,47 +41,34 @@ from threadmill.engine.ports.store import (
 )
 
 
-class _Statement:
-    """SQL text and parameter order, compiled once from a Core statement."""
-
-    def __init__(self, statement: ClauseElement) -> None:
-        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="named"))
-        self.sql: str = str(compiled)
-        self.constants: dict[str, Any] = {n: value for n, value in (compiled.params or {}).items() if value is not None}
-
-    def run(self, cursor: sqlite3.Cursor, **parameters: object) -> sqlite3.Cursor:
-        """Execute with the parameters by name."""
-        return cursor.execute(self.sql, {**self.constants, **parameters})
+@cache
+def _insert(kind: type[Row]) -> Statement:
+    return Statement(s.insert_into(s.TABLE_OF[kind]))
 
 
 @cache
-def _insert(kind: type[Row]) -> _Statement:
-    return _Statement(s.insert_into(s.TABLE_OF[kind]))
+def _update(kind: type[Row]) -> Statement:
+    return Statement(s.update_of(s.TABLE_OF[kind]))
 
 
 @cache
-def _update(kind: type[Row]) -> _Statement:
-    return _Statement(s.update_of(s.TABLE_OF[kind]))
+def _delete(kind: type[Row]) -> Statement:
+    return Statement(s.delete_from(s.TABLE_OF[kind]))
 
 
 @cache
-def _delete(kind: type[Row]) -> _Statement:
-    return _Statement(s.delete_from(s.TABLE_OF[kind]))
+def _get(kind: type[Row]) -> Statement:
+    return Statement(s.row_by_id(kind))
 
 
 @cache
-def _get(kind: type[Row]) -> _Statement:
-    return _Statement(s.row_by_id(kind))
+def _position(kind: type[Row], filters: tuple[str, ...]) -> Statement:
+    return Statement(s.position(kind, filters))
 
 
 @cache
-def _position(kind: type[Row], filters: tuple[str, ...]) -> _Statement:
-    return _Statement(s.position(kind, filters))
-
-
-@cache
-def _page(shape: s.PageShape) -> _Statement:
-    return _Statement(s.page(shape))
+def _page(shape: s.PageShape) -> Statement:
+    return Statement(s.page(shape))
 
 
 @cache
@@ -91,22 +78,19 @@ def _add_events(count: int) -> str:
     return str(statement.compile(dialect=sqlite.dialect(paramstyle="qmark")))
 
 
-_HISTORY = _Statement(s.HISTORY)
-_STEPS = _Statement(s.STEPS)
-_ACTIVE_RUN = _Statement(s.ACTIVE_RUN)
-_EVENTS = _Statement(s.EVENTS)
-_LAST_SEQ = _Statement(s.LAST_SEQ)
-_EPOCH = _Statement(s.EPOCH)
-_THREAD_EXISTS = _Statement(s.THREAD_EXISTS)
-_UNLINK = _Statement(s.UNLINK)
-_LINK = _Statement(s.LINK)
-_HOLDERS = {kind: _Statement(statement) for kind, statement in s.HOLDERS.items()}
-_EXPIRED_FILES = _Statement(s.EXPIRED_FILES)
-_BLOB_USED = _Statement(s.BLOB_USED)
-_WAITING = _Statement(s.WAITING)
-_LAPSED = _Statement(s.LAPSED)
-_OVERDUE = _Statement(s.OVERDUE)
-_EXTEND = _Statement(s.EXTEND)
+_HISTORY = Statement(s.HISTORY)
+_STEPS = Statement(s.STEPS)
+_ACTIVE_RUN = Statement(s.ACTIVE_RUN)
+_EVENTS = Statement(s.EVENTS)
+_LAST_SEQ = Statement(s.LAST_SEQ)
+_EPOCH = Statement(s.EPOCH)
+_THREAD_EXISTS = Statement(s.THREAD_EXISTS)
+_UNLINK = Statement(s.UNLINK)
+_LINK = Statement(s.LINK)
+_WAITING = Statement(s.WAITING)
+_LAPSED = Statement(s.LAPSED)
+_OVERDUE = Statement(s.OVERDUE)
+_EXTEND = Statement(s.EXTEND)
 
 
 class SqliteStore:
@@ -114,6 +98,7 @@ class SqliteStore:
 
     def __init__(self, database: Database) -> None:
         self._database: Database = database
+        self.files: SqliteFileIndex = SqliteFileIndex(database)
         self._hot: HotRows = HotRows()
         self._histories: HotHistories = HotHistories()
 
@@ -184,33 +169,6 @@ class SqliteStore:
         found = await self._all(_ACTIVE_RUN, thread_id=thread_id)
         return _row(Run, found[0]) if found else None
 
-    async def files(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
-        """See the port."""
-
-        def read(cursor: sqlite3.Cursor) -> list[File]:
-            found = [_get(File).run(cursor, row_id=one, project=project).fetchone() for one in file_ids]
-            return [decode(File, row[0]) for row in found if row is not None]
-
-        return await self._database.read(read) if file_ids else []
-
-    async def holders(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
-        """See the port."""
-        threads = await self._all(_HOLDERS[Thread], project=project, file_id=file_id)
-        found = await self._all(_HOLDERS[Assistant], project=project, file_id=file_id)
-        return [*(decode(Assistant, data) for (data,) in found), *(decode(Thread, data) for (data,) in threads)]
-
-    async def expired_files(self, at: Instant, limit: int) -> Sequence[File]:
-        """See the port."""
-        return [decode(File, data) for (data,) in await self._all(_EXPIRED_FILES, at=at, rows=limit)]
-
-    async def blobs_in_use(self, keys: Sequence[str]) -> frozenset[str]:
-        """See the port."""
-
-        def read(cursor: sqlite3.Cursor) -> frozenset[str]:
-            return frozenset(key for key in keys if _BLOB_USED.run(cursor, key=key).fetchone() is not None)
-
-        return await self._database.read(read)
-
     async def events(self, run_id: RunId, after: int = 0) -> Sequence[StoredEvent]:
         """See the port."""
         found = await self._all(_EVENTS, run_id=run_id, after=after)
@@ -239,7 +197,7 @@ class SqliteStore:
             self._hot.replace(replace(hot, lease_until=until))
         return held
 
-    async def _all(self, statement: _Statement, **parameters: object) -> list[tuple[Any, ...]]:
+    async def _all(self, statement: Statement, **parameters: object) -> list[tuple[Any, ...]]:
         return await self._database.read(lambda cursor: statement.run(cursor, **parameters).fetchall())
 
 

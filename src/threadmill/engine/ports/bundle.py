@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from threadmill.engine.ports.blobs import Blobs
 from threadmill.engine.ports.clock import Clock, Ids
 from threadmill.engine.ports.event_log import EventLog
+from threadmill.engine.ports.file_index import FileIndex
 from threadmill.engine.ports.metrics import Metrics
 from threadmill.engine.ports.model import Model
 from threadmill.engine.ports.run_queue import RunQueue
@@ -25,6 +26,7 @@ class Ports:
     tokens: Tokens
     metrics: Metrics
     blobs: Blobs
+    files: FileIndex
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias, TypeVar
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.event import Event
 from threadmill.domain.file import File, FilePurpose
-from threadmill.domain.ids import AssistantId, FileId, Instant, MessageId, ProjectId, RunId, ThreadId
+from threadmill.domain.ids import AssistantId, FileId, MessageId, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.run import Run
@@ -125,22 +125,6 @@ class Store(Protocol):
 
     async def active_run(self, thread_id: ThreadId) -> Run | None:
         """The run that locks the thread, if any."""
-        ...
-
-    async def files(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
-        """Those of the files that exist in the project, in the order asked."""
-        ...
-
-    async def holders(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
-        """The assistants and threads whose code interpreter is given the file."""
-        ...
-
-    async def expired_files(self, at: Instant, limit: int) -> Sequence[File]:
-        """Files whose `expires_at` is `at` or before."""
-        ...
-
-    async def blobs_in_use(self, keys: Sequence[str]) -> frozenset[str]:
-        """Those of the keys that some file of any project has."""
         ...
 
     async def events(self, run_id: RunId, after: int = 0) -> Sequence[StoredEvent]:

@@ -1,0 +1,56 @@
+"""The FileIndex port on the SQLite file."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from threadmill.adapters.sql import statements as s
+from threadmill.adapters.sql.codec import decode
+from threadmill.adapters.sqlite.database import Database
+from threadmill.adapters.sqlite.statement import Statement
+from threadmill.domain.assistant import Assistant
+from threadmill.domain.file import File
+from threadmill.domain.ids import FileId, Instant, ProjectId
+from threadmill.domain.thread import Thread
+
+_FILE = Statement(s.row_by_id(File))
+_HOLDERS = {kind: Statement(statement) for kind, statement in s.HOLDERS.items()}
+_EXPIRED_FILES = Statement(s.EXPIRED_FILES)
+_BLOB_USED = Statement(s.BLOB_USED)
+
+
+class SqliteFileIndex:
+    """See the port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database: Database = database
+
+    async def _all(self, statement: Statement, **parameters: object) -> list[tuple[Any, ...]]:
+        return await self._database.read(lambda cursor: statement.run(cursor, **parameters).fetchall())
+
+    async def existing(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
+        """See the port."""
+
+        def read(cursor: sqlite3.Cursor) -> list[File]:
+            found = [_FILE.run(cursor, row_id=one, project=project).fetchone() for one in file_ids]
+            return [decode(File, row[0]) for row in found if row is not None]
+
+        return await self._database.read(read) if file_ids else []
+
+    async def holders(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
+        """See the port."""
+        threads = await self._all(_HOLDERS[Thread], project=project, file_id=file_id)
+        found = await self._all(_HOLDERS[Assistant], project=project, file_id=file_id)
+        return [*(decode(Assistant, data) for (data,) in found), *(decode(Thread, data) for (data,) in threads)]
+
+    async def expired(self, at: Instant, limit: int) -> Sequence[File]:
+        """See the port."""
+        return [decode(File, data) for (data,) in await self._all(_EXPIRED_FILES, at=at, rows=limit)]
+
+    async def blobs_in_use(self, keys: Sequence[str]) -> frozenset[str]:
+        """See the port."""
+
+        def read(cursor: sqlite3.Cursor) -> frozenset[str]:
+            return frozenset(key for key in keys if _BLOB_USED.run(cursor, key=key).fetchone() is not None)
+
+        return await self._database.read(read)

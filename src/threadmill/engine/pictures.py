@@ -1,0 +1,47 @@
+"""`image_file` parts reach the upstream as data: it cannot fetch from us, and file ids mean nothing to it."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
+
+from threadmill.domain.file import File
+from threadmill.domain.ids import FileId, ProjectId
+from threadmill.domain.message import ContentPart, ImageFilePart, ImageUrlPart, TextPart
+from threadmill.engine.ports.bundle import Ports
+from threadmill.engine.ports.model import ModelRequest, PromptMessage
+
+MAX_PICTURE_BYTES = 20 * 1024 * 1024
+"""Bytes of a picture sent to a model; a larger one is told instead."""
+
+_KINDS = {"png": "image/png", "gif": "image/gif", "webp": "image/webp"}
+
+
+async def with_pictures(ports: Ports, project: ProjectId, request: ModelRequest) -> ModelRequest:
+    """The request with every picture file as a data URL; one that is gone is told in words. Raises Unavailable."""
+    wanted = {part.file_id for message in request.messages for part in message.parts if isinstance(part, ImageFilePart)}
+    if not wanted:
+        return request
+    files = await ports.files.existing(project, sorted(wanted))
+    urls = {file.id: await _data_url(ports, file) for file in files if file.blob.size <= MAX_PICTURE_BYTES}
+    return replace(request, messages=tuple(_illustrated(message, urls) for message in request.messages))
+
+
+async def _data_url(ports: Ports, file: File) -> str:
+    data = b"".join([piece async for piece in ports.blobs.read(file.blob.key)])
+    kind = _KINDS.get(file.filename.lower().rsplit(".", 1)[-1], "image/jpeg")
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _illustrated(message: PromptMessage, urls: Mapping[FileId, str]) -> PromptMessage:
+    if not any(isinstance(part, ImageFilePart) for part in message.parts):
+        return message
+    return replace(message, parts=tuple(_shown(part, urls) for part in message.parts))
+
+
+def _shown(part: ContentPart, urls: Mapping[FileId, str]) -> ContentPart:
+    if not isinstance(part, ImageFilePart):
+        return part
+    url = urls.get(part.file_id)
+    if url is None:
+        return TextPart(f"[The picture {part.file_id} is deleted or too large to be shown.]")
+    return ImageUrlPart(url, part.detail)

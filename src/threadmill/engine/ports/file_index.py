@@ -1,0 +1,29 @@
+"""Questions about files that no list answers: who names one, whose time has come, which bytes are in use."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from threadmill.domain.assistant import Assistant
+from threadmill.domain.file import File
+from threadmill.domain.ids import FileId, Instant, ProjectId
+from threadmill.domain.thread import Thread
+
+
+class FileIndex(Protocol):
+    """Reads beside the Store's; they see every write that was acknowledged before them."""
+
+    async def existing(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
+        """Those of the files that exist in the project, in the order asked."""
+        ...
+
+    async def holders(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
+        """The assistants and threads whose code interpreter is given the file."""
+        ...
+
+    async def expired(self, at: Instant, limit: int) -> Sequence[File]:
+        """Files whose `expires_at` is `at` or before."""
+        ...
+
+    async def blobs_in_use(self, keys: Sequence[str]) -> frozenset[str]:
+        """Those of the keys that some file of any project has."""
+        ...
