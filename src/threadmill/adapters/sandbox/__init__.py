@@ -1,0 +1,1 @@
+"""Back ends of the sandbox port: bwrap (default), remote (a Jupyter Kernel Gateway), off."""

@@ -1,0 +1,35 @@
+"""Sessions out of one zygote, which is started when first needed and again when it died."""
+
+import asyncio
+
+from threadmill.adapters.sandbox.bwrap.command import Places
+from threadmill.adapters.sandbox.bwrap.session import BwrapSession
+from threadmill.adapters.sandbox.bwrap.zygote import Zygote
+from threadmill.adapters.sandbox.session import SessionLimits
+
+
+class BwrapBackend:
+    """See Backend."""
+
+    def __init__(self, bwrap: str, places: Places, limits: SessionLimits) -> None:
+        self._bwrap, self._places, self._limits = bwrap, places, limits
+        self._starting = asyncio.Lock()
+        self._zygote: Zygote | None = None
+
+    async def open(self) -> BwrapSession:
+        """See the protocol."""
+        return await BwrapSession.open(await self.zygote(), self._limits)
+
+    async def zygote(self) -> Zygote:
+        """The living zygote, started if need be. Raises SandboxRefused."""
+        async with self._starting:
+            if self._zygote is None or self._zygote.gone:
+                await self.close()
+                self._zygote = await Zygote.start(self._bwrap, self._places)
+            return self._zygote
+
+    async def close(self) -> None:
+        """See the protocol."""
+        if self._zygote is not None:
+            await self._zygote.close()
+            self._zygote = None

@@ -1,0 +1,1 @@
+"""What runs inside the sandbox: standard library only, copied in as plain source, nothing of the server beside it."""

@@ -1,0 +1,243 @@
+"""One execution, watched: what is printed goes out in order and bounded, and the code ends when its time or memory does."""
+
+import os
+import selectors
+import signal
+import socket
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import frames
+from .frames import Kind
+from .isolation import Limits
+
+TICK = 0.1
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """The process that runs the model's code: orders and answers on `channel`, what it prints on `output`."""
+
+    pid: int
+    channel: socket.socket
+    output: int
+
+    def close(self) -> None:
+        """Close our ends."""
+        self.channel.close()
+        os.close(self.output)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How it ended. `calm`: nothing happened that leaves stray processes behind."""
+
+    how: str
+    message: str | None = None
+    state_kept: bool = True
+
+    @property
+    def calm(self) -> bool:
+        """Whether the session needs no cleaning."""
+        return self.how in {"completed", "exception"}
+
+
+class Log:
+    """What was printed: the first half of the allowance goes out at once, then only the last half is kept."""
+
+    def __init__(self, host: socket.socket, most: int) -> None:
+        self.host = host
+        self.room = most // 2
+        self.tail_room = most - self.room
+        self.tail: deque[bytes] = deque()
+        self.held = 0
+        self.dropped = 0
+
+    def add(self, text: bytes) -> None:
+        """More output."""
+        if self.room:
+            now, text = text[: self.room], text[self.room :]
+            self.room -= len(now)
+            self.host.sendall(frames.pack(Kind.LOG, now))
+        if text:
+            self._hold(text)
+
+    def _hold(self, text: bytes) -> None:
+        self.tail.append(text)
+        self.held += len(text)
+        while self.held - len(self.tail[0]) >= self.tail_room:
+            gone = len(self.tail.popleft())
+            self.held -= gone
+            self.dropped += gone
+
+    def end(self) -> None:
+        """Send what was held back, with the size of the gap before it."""
+        kept = b"".join(self.tail)
+        cut = max(0, len(kept) - self.tail_room)
+        if self.dropped + cut:
+            self.host.sendall(frames.pack_fields(Kind.CUT, size=self.dropped + cut))
+        if kept:
+            self.host.sendall(frames.pack(Kind.LOG, kept[cut:]))
+
+
+class Execution:
+    """From the order to the verdict."""
+
+    def __init__(self, host: socket.socket, interpreter: Interpreter, limits: Limits) -> None:
+        self.host, self.interpreter, self.limits = host, interpreter, limits
+        self.log = Log(host, limits.log)
+        self.verdict: Verdict | None = None
+        self.stopping: Verdict | None = None
+        self.wall = self.deadline = 0.0
+
+    def run(self, code: bytes, wall: float) -> Verdict:
+        """Until the interpreter is done, dead or out of time."""
+        self.wall, self.deadline = wall, time.monotonic() + wall
+        self._order(code)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.host, selectors.EVENT_READ, self._from_host)
+            selector.register(self.interpreter.channel, selectors.EVENT_READ, self._from_interpreter)
+            selector.register(self.interpreter.output, selectors.EVENT_READ, self._from_output)
+            next_look = time.monotonic() + TICK
+            while self.verdict is None:
+                for key, _ in selector.select(max(0.0, next_look - time.monotonic())):
+                    key.data()
+                if time.monotonic() >= next_look:
+                    self._look()
+                    next_look = time.monotonic() + TICK
+        self._drain()
+        self.log.end()
+        return self.verdict
+
+    def _order(self, code: bytes) -> None:
+        try:
+            for piece in frames.pieces(code):
+                self.interpreter.channel.sendall(piece)
+        except OSError:
+            self._dead()
+
+    def _from_host(self) -> None:
+        frame = frames.read(self.host)
+        if frame is None:
+            os._exit(0)
+        if frame[0] == Kind.INTERRUPT:
+            self._stop(Verdict("interrupted", "The code was interrupted."))
+
+    def _from_output(self) -> None:
+        try:
+            text = os.read(self.interpreter.output, 1 << 16)
+        except BlockingIOError:
+            return
+        if text:
+            self.log.add(text)
+
+    def _drain(self) -> None:
+        """All that is in the pipe now; background processes may go on writing, so at most what a pipe holds."""
+        for _ in range(32):
+            try:
+                text = os.read(self.interpreter.output, 1 << 16)
+            except BlockingIOError:
+                return
+            if not text:
+                return
+            self.log.add(text)
+
+    def _from_interpreter(self) -> None:
+        try:
+            frame = frames.read(self.interpreter.channel)
+        except (OSError, frames.BrokenFrame):
+            frame = None
+        if frame is None:
+            self._dead()
+        elif frame[0] == Kind.DONE:
+            fields = frames.fields_of(frame[1])
+            said = Verdict(str(fields["how"]), None if fields["message"] is None else str(fields["message"]))
+            self.verdict = self.stopping if self.stopping and said.how != "completed" else said
+        elif frame[0] in {Kind.IMAGE, Kind.DATA, Kind.END}:
+            self._drain()
+            self.host.sendall(frames.pack(*frame))
+
+    def _dead(self) -> None:
+        """The interpreter is gone. Whoever ended it is named."""
+        gone = self.stopping or Verdict("killed", self._cause())
+        self.verdict = Verdict(gone.how, f"{gone.message} All variables are lost.", state_kept=False)
+
+    def _cause(self) -> str:
+        kill_all(signal.SIGKILL)
+        status = os.waitstatus_to_exitcode(bury(self.interpreter.pid))
+        if status < 0:
+            return f"The Python process was ended by signal {-status} ({signal.strsignal(-status)})."
+        return f"The Python process ended itself with exit code {status}."
+
+    def _stop(self, why: Verdict) -> None:
+        """Ask once, then insist: `_look` kills what does not listen."""
+        if self.stopping is None:
+            self.stopping = why
+            self.deadline = time.monotonic() + self.limits.grace
+            kill(self.interpreter.pid, signal.SIGINT)
+
+    def _look(self) -> None:
+        """Every tick: time and memory."""
+        if time.monotonic() >= self.deadline:
+            if self.stopping is None:
+                seconds = f"{self.wall:g} seconds"
+                self._stop(Verdict("timed_out", f"The code ran longer than {seconds} and was stopped."))
+            else:
+                self._kill(self.stopping)
+        elif memory_in_use(self.limits.memory) > self.limits.memory:
+            most = self.limits.memory >> 20
+            self._kill(Verdict("out_of_memory", f"The code used more than {most} MB of memory and was stopped."))
+
+    def _kill(self, why: Verdict) -> None:
+        self.stopping = why
+        self._dead()
+
+
+def kill(pid: int, number: signal.Signals) -> None:
+    """Signal one process that may be gone already."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def kill_all(number: signal.Signals) -> None:
+    """Signal every process of the session but this one: for process 1 of a namespace, -1 means that."""
+    kill(-1, number)
+
+
+def bury(pid: int = 0) -> int:
+    """Collect the dead; with a pid, wait for that one and give its status."""
+    while True:
+        try:
+            found, status = os.waitpid(pid or -1, 0 if pid else os.WNOHANG)
+        except ChildProcessError:
+            return 0
+        if pid or found == 0:
+            return status
+
+
+def memory_in_use(enough: int) -> int:
+    """Bytes of all processes of the session. Shared pages are counted once, but only if that could matter."""
+    pids = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+    total = sum(_resident(pid) for pid in pids)
+    return total if total <= enough else sum(_proportional(pid) for pid in pids)
+
+
+def _resident(pid: str) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def _proportional(pid: str) -> int:
+    """A process that hides from us counts in full."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+    except (OSError, StopIteration):
+        return _resident(pid)

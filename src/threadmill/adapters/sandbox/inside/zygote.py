@@ -1,0 +1,152 @@
+"""Process 1 of the bubblewrap: loads the big libraries once, then forks one session per request. Runs no model code.
+
+Requests come as one datagram each over the inherited control socket, a session's own socket with it. Answers name the
+session by the server's number for it. When the server goes, the socket ends, this ends, and the kernel ends the rest.
+"""
+
+import gc
+import importlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from .isolation import Limits, build_walls, own_namespaces
+from .session import Session
+
+FIRST = ("numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin")
+LATER = ("openpyxl", "scipy.stats", "scipy.optimize", "sympy")
+"""Loaded when nobody asks for a session: a fork is then already warm for them too."""
+
+
+class Zygote:
+    """The fork server."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.numbers: dict[int, int] = {}
+        self.later = list(LATER)
+
+    def serve(self) -> None:
+        """Answer until the server is gone."""
+        wake_out, wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._say(ready=True)
+        while True:
+            wait = 0.2 if self.later else None
+            readable, _, _ = select.select([self.control, wake_out], [], [], wait)
+            if wake_out in readable:
+                os.read(wake_out, 4096)
+                self._bury()
+            if self.control in readable and not self._answer():
+                return
+            if not readable:
+                self._warm()
+
+    def _warm(self) -> None:
+        """One more library, while there is nothing to do."""
+        load((self.later.pop(0),))
+        gc.freeze()
+
+    def _answer(self) -> bool:
+        """Take one request; False at the end."""
+        raw, handles, _, _ = socket.recv_fds(self.control, 4096, 1)
+        if not raw:
+            return False
+        order = json.loads(raw)
+        if "kill" in order:
+            self._kill(order["kill"])
+        else:
+            self._start(order["start"], Limits(**order["limits"]), handles[0])
+        return True
+
+    def _say(self, **fields: str | int | bool) -> None:
+        self.control.send(json.dumps(fields).encode())
+
+    def _kill(self, number: int) -> None:
+        """Killing process 1 of its namespace ends a session with all it ever started."""
+        for pid, known in self.numbers.items():
+            if known == number:
+                os.kill(pid, signal.SIGKILL)
+
+    def _bury(self) -> None:
+        """Children that ended: sessions, and the short-lived parents that made them."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in self.numbers:
+                self._say(ended=self.numbers.pop(pid), status=os.waitstatus_to_exitcode(status))
+
+    def _start(self, number: int, limits: Limits, handle: int) -> None:
+        """Fork a session and learn its pid from the child between, which only the new pid namespace needs."""
+        report_out, report_in = os.pipe()
+        if os.fork() == 0:
+            os.close(report_out)
+            self.control.close()
+            be_parent(report_in, handle, limits)
+        os.close(report_in)
+        os.close(handle)
+        with os.fdopen(report_out) as report:
+            pid, _, problem = report.read().partition(" ")
+        if problem:
+            self._say(failed=number, why=problem)
+        else:
+            self.numbers[int(pid)] = number
+            self._say(started=number)
+
+
+def be_parent(report: int, handle: int, limits: Limits) -> None:
+    """The child between: enters the namespaces and forks process 1 of them. Never returns."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        own_namespaces()
+        pid = os.fork()
+        if pid == 0:
+            be_session(report, handle, limits)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the server hears of it
+        os.write(report, f"0 {error}".encode())
+        os._exit(1)
+    os.write(report, str(pid).encode())
+    os._exit(0)
+
+
+def be_session(report: int, handle: int, limits: Limits) -> None:
+    """Process 1 of a session. Never returns; problems show on the socket."""
+    os.setsid()
+    os.close(report)
+    connection = socket.socket(fileno=handle)
+    try:
+        build_walls(limits)
+        Session(connection, limits).serve()
+    except BaseException as error:  # noqa: BLE001 - as above
+        Session.refuse(connection, f"{type(error).__name__}: {error}")
+    os._exit(0)
+
+
+def load(names: tuple[str, ...]) -> None:
+    """Import what is installed; what is not, the model's code will be told when it asks."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
+
+
+def main() -> None:
+    """`python -c 'from inside.zygote import main; main()' FD`."""
+    gc.disable()
+    if Path("/opt/python/matplotlib").is_dir():
+        shutil.copytree("/opt/python/matplotlib", "/tmp/matplotlib")  # noqa: S108 - inside
+    load(FIRST)
+    gc.freeze()
+    Zygote(socket.socket(fileno=int(sys.argv[-1]))).serve()

@@ -1,0 +1,74 @@
+"""What a back end gives: sessions without names or clocks. `sessions.py` keeps them by thread."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from threadmill.engine.ports.sandbox import FileRefused, Output
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """Bounds of one session. Bytes, counts (threads are processes too), seconds of wall clock per execution.
+
+    `memory` bounds each process's address space and what all of them use together; `disk` everything the session can
+    write, which is memory of the machine too; `grace` is what interrupted code has to end by itself.
+    """
+
+    wall: float = 120.0
+    memory: int = 2 << 30
+    processes: int = 64
+    disk: int = 1 << 30
+    files: int = 20_000
+    log: int = 100_000
+    grace: float = 2.0
+
+
+class LiveSession(Protocol):
+    """One interpreter with its directory. Used by one caller at a time, except `interrupt` and `close`."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be used."""
+        ...
+
+    def execute(self, code: str) -> AsyncGenerator[Output, None]:
+        """See the port; must be read to its end."""
+        ...
+
+    async def put(self, path: str, content: AsyncIterator[bytes]) -> None:
+        """See the port."""
+        ...
+
+    def get(self, path: str) -> AsyncGenerator[bytes, None]:
+        """See the port; must be read to its end."""
+        ...
+
+    async def interrupt(self) -> None:
+        """See the port."""
+        ...
+
+    async def close(self) -> None:
+        """End it with all its processes. Idempotent."""
+        ...
+
+
+class Backend(Protocol):
+    """Makes sessions."""
+
+    async def open(self) -> LiveSession:
+        """A new, empty session. Raises SandboxRefused."""
+        ...
+
+    async def close(self) -> None:
+        """End everything. Idempotent."""
+        ...
+
+
+def checked_path(path: str) -> str:
+    """A relative path that stays inside the data directory. Raises FileRefused."""
+    pure = PurePosixPath(path)
+    if not path or "\0" in path or pure.is_absolute() or ".." in pure.parts or not pure.name:
+        raise FileRefused(f"'{path}' is not a name inside /mnt/data.")
+    return str(pure)

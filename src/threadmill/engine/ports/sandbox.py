@@ -1,0 +1,135 @@
+"""The sandbox: where code_interpreter code runs (behaviour.md 2.3, design 3.9). Sessions by thread, outputs as a stream.
+
+A session is a Python interpreter with a working directory, `/mnt/data`, that no other session sees. Variables live as
+long as the session; files live as long as the session too, so the engine fetches what it wants to keep.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from threadmill.domain.error import ThreadmillError, Unavailable
+from threadmill.domain.ids import ThreadId
+
+DATA_DIR = "/mnt/data"
+"""Where the code finds and leaves files. Names given to this port are relative to it, with `/` between parts."""
+
+
+class SandboxRefused(Unavailable):
+    """No session can be had: the tool is off, or its start failed. `message` says why in one line."""
+
+
+class FileRefused(ThreadmillError):
+    """A file cannot be put or fetched: not there, not a regular file, a name that leaves the directory, disk full."""
+
+
+class Ending(StrEnum):
+    """How an execution ended. Everything but COMPLETED comes with one clear line for the model."""
+
+    COMPLETED = "completed"
+    EXCEPTION = "exception"
+    TIMED_OUT = "timed_out"
+    INTERRUPTED = "interrupted"
+    OUT_OF_MEMORY = "out_of_memory"
+    TOO_MANY_PROCESSES = "too_many_processes"
+    DISK_FULL = "disk_full"
+    KILLED = "killed"
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """Text the code printed, its last expression's value, or a traceback: append it to what came before."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture. `path` if the code saved it in the data directory, None for a figure that was only shown.
+
+    `name` always has a suffix; `data` is at most 20 MB.
+    """
+
+    name: str
+    data: bytes
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file, not an image, that the execution made or changed in the data directory; fetch it with `get`."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Always the last output. `message` is one line for the model, None when completed.
+
+    `state_kept` is False when the variables are lost; files survive if the next `start` says so.
+    """
+
+    how: Ending
+    message: str | None = None
+    state_kept: bool = True
+
+
+Output: TypeAlias = Logs | Image | Written | Ended
+
+
+class Loss(StrEnum):
+    """Why a session began empty although the thread had one before."""
+
+    IDLE = "idle"
+    AGE = "age"
+    KILLED = "killed"
+    EVICTED = "evicted"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """`fresh`: the session is new and its data directory empty, so put the files again.
+
+    `lost` says why the earlier session of the same thread is gone, if this process knew one.
+    """
+
+    fresh: bool
+    lost: Loss | None = None
+
+
+class Sandbox(Protocol):
+    """Sessions keyed by thread. Calls for one thread wait for each other, except `interrupt` and `close`."""
+
+    @property
+    def refusal(self) -> str | None:
+        """None if the tool can be offered, else why not, in one line."""
+        ...
+
+    async def start(self, thread: ThreadId) -> Started:
+        """Make sure the thread has a living session; cheap if it has. Raises SandboxRefused."""
+        ...
+
+    def execute(self, thread: ThreadId, code: str) -> AsyncGenerator[Output, None]:
+        """Run code; outputs as they come, Ended last. Never raises for what the code does. Starts a session if none lives.
+
+        Closing the generator interrupts the code and leaves the session usable. Raises SandboxRefused.
+        """
+        ...
+
+    async def put(self, thread: ThreadId, path: str, content: AsyncIterator[bytes]) -> None:
+        """Write a file into the data directory, replacing one of the same name. Raises FileRefused, SandboxRefused."""
+        ...
+
+    def get(self, thread: ThreadId, path: str) -> AsyncGenerator[bytes, None]:
+        """A regular file's bytes, in pieces of at most 1 MiB. Raises FileRefused; the content is untrusted."""
+        ...
+
+    async def interrupt(self, thread: ThreadId) -> None:
+        """Stop what runs in the thread's session, if anything; its execution ends INTERRUPTED."""
+        ...
+
+    async def close(self, thread: ThreadId | None = None) -> None:
+        """End the thread's session, or with None all of them and the sandbox itself. Idempotent."""
+        ...
