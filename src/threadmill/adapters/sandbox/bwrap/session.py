@@ -1,6 +1,7 @@
 """A session in the bubblewrap, from the server's side. Everything that comes out of it is untrusted."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from threadmill.adapters.sandbox.bwrap.zygote import Spawned, Zygote
@@ -124,9 +125,13 @@ class BwrapSession:
         """See the protocol."""
         await self._send(frames.pack_fields(Kind.GET, path=checked_path(path)))
         frame = await self._next()
-        while frame is not None and frame[0] == Kind.DATA:
-            yield frame[1]
-            frame = await self._next()
+        try:
+            while frame is not None and frame[0] == Kind.DATA:
+                yield frame[1]
+                frame = await self._next()
+        except GeneratorExit:
+            await self._content(sys.maxsize)  # the wire stays in step
+            raise
         if frame is None or frame[0] != Kind.END:
             raise FileRefused(f"'{path}' could not be read from the sandbox: {reason(frame)}.")
 

@@ -155,10 +155,20 @@ class Execution:
         elif frame[0] == Kind.DONE:
             fields = frames.fields_of(frame[1])
             said = Verdict(str(fields["how"]), None if fields["message"] is None else str(fields["message"]))
-            self.verdict = self.stopping if self.stopping and said.how != "completed" else said
+            explained = Verdict(said.how, self._explain(said))
+            self.verdict = self.stopping if self.stopping and said.how != "completed" else explained
         elif frame[0] in {Kind.IMAGE, Kind.DATA, Kind.END}:
             self._drain()
             self.host.sendall(frames.pack(*frame))
+
+    def _explain(self, said: Verdict) -> str | None:
+        """One clear line for limits the code ran into by itself."""
+        most = {
+            "out_of_memory": f"The code needed more than the {self.limits.memory >> 20} MB of memory it may use",
+            "too_many_processes": f"The code needed more than the {self.limits.processes} processes it may start",
+            "disk_full": f"The code wrote more than the {self.limits.disk >> 20} MB of disk it may use",
+        }
+        return f"{most[said.how]} ({said.message})." if said.how in most else said.message
 
     def _dead(self) -> None:
         """The interpreter is gone. Whoever ended it is named."""

@@ -1,0 +1,1 @@
+"""The remote back end: kernels of a Jupyter Kernel Gateway."""
