@@ -6,14 +6,16 @@ BIN := .venv/bin
 READY := .venv/.ready
 # Every branch of the rules and the engine is walked by some test.
 GATE := --cov=threadmill.domain --cov=threadmill.engine --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
+SANDBOX_READY := .threadmill/sandbox/python/stamp
+GATEWAY_READY := .venv-gateway/.ready
 NODE_READY := tests/sdk/node/node_modules/.ready
 
-.PHONY: help setup fix check test cover serve demo bench peer docs clean
+.PHONY: help setup bubblewrap fix check test cover serve demo bench peer docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-setup: $(READY) ## Create .venv and install what uv.lock says (needs Python 3.11+ only)
+setup: $(READY) bubblewrap $(SANDBOX_READY) ## Create .venv and install what uv.lock says (needs Python 3.11+ only)
 
 .venv/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Threadmill needs Python 3.11 or newer: make setup PYTHON=python3.11"; exit 1; }
@@ -23,6 +25,22 @@ setup: $(READY) ## Create .venv and install what uv.lock says (needs Python 3.11
 $(READY): pyproject.toml uv.lock | .venv/bin/uv
 	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --inexact --quiet
 	@if [ -z "$$CI" ] && [ -d .git ]; then $(BIN)/pre-commit install >/dev/null 2>&1 || true; fi
+	@touch $@
+
+# code_interpreter's sandbox: a Python of its own, and bubblewrap where we may install it.
+$(SANDBOX_READY): src/threadmill/adapters/sandbox/packages.lock | $(READY)
+	@if [ "$$(uname)" != Linux ]; then echo "code_interpreter needs Linux, or a Jupyter Kernel Gateway (docs/explanation/sandbox.md)"; \
+	else $(BIN)/threadmill sandbox install && touch $@ || echo "code_interpreter is off"; fi
+
+bubblewrap:
+	@if [ "$$(uname)" = Linux ] && ! command -v bwrap >/dev/null; then \
+	{ [ "$$(id -u)" = 0 ] && { apt-get install -y bubblewrap || { apt-get update && apt-get install -y bubblewrap; }; } >/dev/null 2>&1; } \
+	|| echo "bubblewrap is not installed, so code_interpreter is off: install it with your system's packages (apt-get install bubblewrap)"; fi
+
+# A real Jupyter Kernel Gateway, for the tests of the remote back end; never part of the server.
+$(GATEWAY_READY): tests/sandbox/gateway.lock | $(READY)
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-gateway
+	@VIRTUAL_ENV=.venv-gateway $(BIN)/uv pip install --quiet --require-hashes -r $<
 	@touch $@
 
 $(NODE_READY): tests/sdk/node/package-lock.json
@@ -41,10 +59,10 @@ check: setup ## Format, lint, types, rooms, own rules, budgets, drawings
 	@$(BIN)/python tools/budgets.py
 	@$(BIN)/python tools/draw_states.py --check
 
-test: setup $(NODE_READY) ## All tests; one floor alone: make test FLOOR=domain
+test: setup $(NODE_READY) $(GATEWAY_READY) ## All tests; one floor alone: make test FLOOR=domain
 	@$(BIN)/pytest -q tests/$(FLOOR) $(if $(FLOOR),,$(GATE))
 
-cover: setup $(NODE_READY) ## Branch coverage of everything (make test asks 100 % of domain and engine)
+cover: setup $(NODE_READY) $(GATEWAY_READY) ## Branch coverage of everything (make test asks 100 % of domain and engine)
 	@$(BIN)/pytest -q tests --cov=threadmill --cov-branch --cov-report=term-missing:skip-covered
 
 serve: setup ## Serve on 127.0.0.1:8000
@@ -64,4 +82,4 @@ docs: setup ## Redraw what is drawn from code
 	@$(BIN)/python tools/draw_states.py
 
 clean: ## Remove what setup and tests made
-	@rm -rf .venv .venv-peer .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/sdk/node/node_modules
+	@rm -rf .venv .venv-peer .venv-gateway .threadmill/sandbox .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/sdk/node/node_modules

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from threadmill.cli.sandbox import app as sandbox
 from threadmill.domain.error import ThreadmillError
 from threadmill.settings import SettingsError
 
@@ -15,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A self-hosted Assistants API server.",
 )
+app.add_typer(sandbox, name="sandbox")
 
 
 @app.command()
