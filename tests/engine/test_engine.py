@@ -20,7 +20,7 @@ from threadmill.domain.error import (
     Unavailable,
     messages_locked,
 )
-from threadmill.domain.event import ArgumentsDelta, CallOpened, RefusalDelta, TextDelta
+from threadmill.domain.delta import ArgumentsDelta, CallOpened, RefusalDelta, TextDelta
 from threadmill.domain.ids import AssistantId, CallId, MessageId, RunId, RunStepId, ThreadId
 from threadmill.domain.message import (
     Attachment,

@@ -8,14 +8,8 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from threadmill.domain.assistant import Assistant
-from threadmill.domain.event import (
-    ArgumentsDelta,
-    CallOpened,
-    Delta,
-    Event,
-    EventName,
-    TextDelta,
-)
+from threadmill.domain.delta import AnnotationDelta, ArgumentsDelta, CallOpened, Delta, InputDelta, TextDelta
+from threadmill.domain.event import Event, EventName
 from threadmill.domain.ids import (
     AssistantId,
     CallId,
@@ -267,8 +261,8 @@ def _result(said: Json) -> SearchResult:
     return SearchResult(FileId(said["file_id"]), said["file_name"], said["score"], texts, compact(said["attributes"]))
 
 
-def event(name: str, said: Json) -> Event | Delta | None:
-    """The event or delta; None for what the domain does not know yet: citations and file_search in deltas."""
+def event(name: str, said: Json) -> Event | Delta:
+    """The event or delta."""
     match said["object"]:
         case "thread":
             return Event(EventName(name), thread(said))
@@ -284,21 +278,24 @@ def event(name: str, said: Json) -> Event | Delta | None:
             return _call_delta(said)
 
 
-def _text_delta(said: Json) -> Delta | None:
+def _text_delta(said: Json) -> Delta:
     part = said["delta"]["content"][0]
-    if part["text"].get("annotations"):
-        return None
     open_message = bare_message(said["id"])
+    for one in part["text"].get("annotations", ()):
+        place = one["start_index"], one["end_index"]
+        annotation = Annotation(one["type"], one["text"], *place, FileId(one[one["type"]]["file_id"]))
+        return AnnotationDelta(open_message, part["index"], one["index"], annotation)
     return TextDelta(open_message, part["index"], (part["text"]["value"],), first="annotations" in part["text"])
 
 
-def _call_delta(said: Json) -> Delta | None:
+def _call_delta(said: Json) -> Delta:
     call = cast("Json", said["delta"]["step_details"]["tool_calls"][0])
-    if call["type"] != "function":
-        return None
+    open_step, index = bare_step(said["id"]), call["index"]
     if "id" in call:
-        return CallOpened(bare_step(said["id"]), call["index"], call["id"], call["function"]["name"])
-    return ArgumentsDelta(bare_step(said["id"]), call["index"], (call["function"]["arguments"],))
+        return CallOpened(open_step, index, _call(call))
+    if call["type"] == "function":
+        return ArgumentsDelta(open_step, index, (call["function"]["arguments"],))
+    return InputDelta(open_step, index, (call["code_interpreter"]["input"],))
 
 
 def bare_message(message_id: str) -> Message:

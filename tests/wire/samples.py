@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from threadmill.domain.assistant import Assistant
-from threadmill.domain.event import (
+from threadmill.domain.delta import (
+    AnnotationDelta,
     ArgumentsDelta,
     CallOpened,
     Delta,
-    Event,
-    EventName,
+    ImageDelta,
+    InputDelta,
+    OutputDelta,
     RefusalDelta,
     TextDelta,
 )
+from threadmill.domain.event import Event, EventName
 from threadmill.domain.file import Blob, File, FilePurpose
 from threadmill.domain.ids import (
     AssistantId,
@@ -197,8 +200,16 @@ def deltas() -> Iterator[Delta]:
     yield TextDelta(message, 0, ("Hel", "lo"), first=True)
     yield TextDelta(message, 0, (" you",))
     yield RefusalDelta(message, 1, ("I ", "won't"))
-    yield CallOpened(step, 0, "call_1", "add")
+    yield CallOpened(step, 0, FunctionCall(CallId("call_1"), "add", ""))
     yield ArgumentsDelta(step, 0, ('{"a":', "1}"))
+    yield CallOpened(step, 1, CodeInterpreterCall(CallId("call_2"), ""))
+    yield InputDelta(step, 1, ("1 +", " 1"))
+    yield OutputDelta(step, 1, 0, CodeOutput(logs="2"))
+    yield OutputDelta(step, 1, 1, CodeOutput(image=FILE))
+    yield CallOpened(step, 2, FileSearchCall(CallId("call_3"), RankingOptions()))
+    yield ImageDelta(message, 0, ImageFilePart(FILE))
+    yield AnnotationDelta(message, 1, 0, Annotation("file_path", "sandbox:/mnt/data/a", 0, 19, FILE))
+    yield AnnotationDelta(message, 1, 1, Annotation("file_citation", "【0:1†a】", 20, 27, FILE))
 
 
 def files() -> Iterator[File]:

@@ -8,6 +8,7 @@ from tests.wire import frames, samples
 from threadmill.domain.error import Invalid, NotFound
 from threadmill.domain.event import EventName
 from threadmill.wire import object as o
+from threadmill.wire.delta import delta_frame
 from threadmill.wire.deviations import DEVIATIONS, Kind
 from threadmill.wire.error import (
     crash_response,
@@ -15,7 +16,7 @@ from threadmill.wire.error import (
     unknown_url,
     wrong_method,
 )
-from threadmill.wire.stream import DONE_FRAME, delta_frame, error_frame, event_frame
+from threadmill.wire.stream import DONE_FRAME, error_frame, event_frame
 
 ONE_RUN = "/v1/threads/thread_1/runs/run_1"
 

@@ -26,17 +26,24 @@ from pydantic import BaseModel
 
 from tests.wire import frames, samples
 from tests.wire.recorded import bare_message, bare_step
-from threadmill.domain.error import Invalid
-from threadmill.domain.event import (
+from threadmill.domain.delta import (
+    AnnotationDelta,
     ArgumentsDelta,
     CallOpened,
     Delta,
-    Event,
-    EventName,
+    ImageDelta,
+    InputDelta,
+    OutputDelta,
     RefusalDelta,
     TextDelta,
 )
-from threadmill.wire.stream import DONE_FRAME, delta_frame, error_frame, event_frame
+from threadmill.domain.error import Invalid
+from threadmill.domain.event import Event, EventName
+from threadmill.domain.ids import CallId, FileId
+from threadmill.domain.message import Annotation, ImageFilePart
+from threadmill.domain.tool import CodeInterpreterCall, CodeOutput, FunctionCall
+from threadmill.wire.delta import delta_frame
+from threadmill.wire.stream import DONE_FRAME, error_frame, event_frame
 
 MESSAGE, STEP = bare_message("msg_1"), bare_step("step_1")
 ANY_TEXT = st.text() | st.sampled_from(
@@ -69,6 +76,24 @@ data: {"id":"step_1","object":"thread.run.step.delta","delta":{"step_details":{"
 event: thread.run.step.delta
 data: {"id":"step_1","object":"thread.run.step.delta","delta":{"step_details":{"type":"tool_calls","tool_calls":[{"index":0,"type":"function","function":{"arguments":"1}"}}]}}}
 
+event: thread.run.step.delta
+data: {"id":"step_1","object":"thread.run.step.delta","delta":{"step_details":{"type":"tool_calls","tool_calls":[{"index":1,"id":"call_2","type":"code_interpreter","code_interpreter":{"input":"","outputs":[]}}]}}}
+
+event: thread.run.step.delta
+data: {"id":"step_1","object":"thread.run.step.delta","delta":{"step_details":{"type":"tool_calls","tool_calls":[{"index":1,"type":"code_interpreter","code_interpreter":{"input":"1 +"}}]}}}
+
+event: thread.run.step.delta
+data: {"id":"step_1","object":"thread.run.step.delta","delta":{"step_details":{"type":"tool_calls","tool_calls":[{"index":1,"type":"code_interpreter","code_interpreter":{"outputs":[{"index":0,"type":"logs","logs":"2"}]}}]}}}
+
+event: thread.run.step.delta
+data: {"id":"step_1","object":"thread.run.step.delta","delta":{"step_details":{"type":"tool_calls","tool_calls":[{"index":1,"type":"code_interpreter","code_interpreter":{"outputs":[{"index":1,"type":"image","image":{"file_id":"file-1"}}]}}]}}}
+
+event: thread.message.delta
+data: {"id":"msg_1","object":"thread.message.delta","delta":{"content":[{"index":0,"type":"image_file","image_file":{"file_id":"file-1","detail":"auto"}}]}}
+
+event: thread.message.delta
+data: {"id":"msg_1","object":"thread.message.delta","delta":{"content":[{"index":1,"type":"text","text":{"value":"sandbox:/mnt/data/a","annotations":[{"index":0,"type":"file_path","text":"sandbox:/mnt/data/a","start_index":0,"end_index":19,"file_path":{"file_id":"file-1"}}]}}]}}
+
 event: error
 data: {"error":{"message":"no","type":"invalid_request_error","param":"p","code":"c"}}
 
@@ -83,8 +108,14 @@ def test_a_stream_reads_as_the_golden_transcript() -> None:
         TextDelta(MESSAGE, 0, ("Hél", "lo"), first=True),
         TextDelta(MESSAGE, 0, (' "you"\n',)),
         RefusalDelta(MESSAGE, 1, ("no",)),
-        CallOpened(STEP, 0, "call_1", "add"),
+        CallOpened(STEP, 0, FunctionCall(CallId("call_1"), "add", "")),
         ArgumentsDelta(STEP, 0, ('{"a":', "1}")),
+        CallOpened(STEP, 1, CodeInterpreterCall(CallId("call_2"), "")),
+        InputDelta(STEP, 1, ("1 +",)),
+        OutputDelta(STEP, 1, 0, CodeOutput(logs="2")),
+        OutputDelta(STEP, 1, 1, CodeOutput(image=FileId("file-1"))),
+        ImageDelta(MESSAGE, 0, ImageFilePart(FileId("file-1"))),
+        AnnotationDelta(MESSAGE, 1, 0, Annotation("file_path", "sandbox:/mnt/data/a", 0, 19, FileId("file-1"))),
     ]
     created = event_frame(1, Event(EventName.THREAD_CREATED, next(samples.threads())))
     failed = error_frame(Invalid("no", param="p", code="c"))
@@ -139,7 +170,9 @@ def test_call_frames_are_the_official_clients_models(call_id: str, name: str, pi
     grown = Function(arguments=piece)
     first = FunctionToolCallDelta(index=0, id=call_id, type="function", function=opened)
     later = FunctionToolCallDelta(index=0, type="function", function=grown)
-    stream = delta_frame(CallOpened(STEP, 0, call_id, name)) + delta_frame(ArgumentsDelta(STEP, 0, (piece,)))
+    stream = delta_frame(CallOpened(STEP, 0, FunctionCall(CallId(call_id), name, ""))) + delta_frame(
+        ArgumentsDelta(STEP, 0, (piece,))
+    )
     for frame, call in zip(frames.read(stream), (first, later), strict=True):
         delta = RunStepDelta(step_details=ToolCallDeltaObject(type="tool_calls", tool_calls=[call]))
         model = RunStepDeltaEvent(id="step_1", object="thread.run.step.delta", delta=delta)

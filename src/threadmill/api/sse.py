@@ -18,7 +18,8 @@ from threadmill.domain.run import Run
 from threadmill.engine.commit import STREAM_ENDS
 from threadmill.engine.ports.event_log import Entry, EventLog
 from threadmill.engine.ports.store import StoredEvent
-from threadmill.wire.stream import DONE_FRAME, delta_frame, error_frame, event_frame
+from threadmill.wire.delta import delta_frame
+from threadmill.wire.stream import DONE_FRAME, error_frame, event_frame
 
 IDLE_SECONDS = 15.0
 """After so long without a byte a comment is sent, so that proxies keep the connection."""

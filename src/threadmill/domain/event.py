@@ -1,12 +1,11 @@
 """Events: facts that happened to a run, named as on the wire (behaviour.md 3.2).
 
 An event carries the object as it stands after the fact, so a reader needs no other source. Deltas are not events of
-the log: they live while the run executes and are folded into the closing event (ADR-0005).
+the log (see `delta.py`): they live while the run executes and are folded into the closing event (ADR-0005).
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
 
 from threadmill.domain.message import Message
 from threadmill.domain.run import Run
@@ -46,44 +45,3 @@ class Event:
 
     name: EventName
     subject: Thread | Run | RunStep | Message
-
-
-@dataclass(frozen=True, slots=True)
-class TextDelta:
-    """Text pieces of one part of the open message, in order. `first`: the part begins with them."""
-
-    message: Message
-    index: int
-    pieces: tuple[str, ...]
-    first: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RefusalDelta:
-    """Pieces of a refusal part of the open message."""
-
-    message: Message
-    index: int
-    pieces: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CallOpened:
-    """A function call appears in the open step, its arguments still empty."""
-
-    step: RunStep
-    index: int
-    id: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class ArgumentsDelta:
-    """Pieces of one function call's arguments."""
-
-    step: RunStep
-    index: int
-    pieces: tuple[str, ...]
-
-
-Delta: TypeAlias = TextDelta | RefusalDelta | CallOpened | ArgumentsDelta

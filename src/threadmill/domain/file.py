@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from threadmill.domain.ids import FileId, Instant, ProjectId
+from threadmill.domain.ids import FileId, Instant, ProjectId, ThreadId
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
 """Bytes of one file (behaviour.md 7.1)."""
@@ -37,6 +37,14 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where code_interpreter made a file: the thread, and the path below `/mnt/data`."""
+
+    thread_id: ThreadId
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """A file as stored; its bytes lie in the blob store. `expires_at`: when it deletes itself."""
 
@@ -47,6 +55,7 @@ class File:
     purpose: FilePurpose
     blob: Blob
     expires_at: Instant | None = None
+    origin: Origin | None = None
     version: int = 1
 
     @property
@@ -62,3 +71,4 @@ class NewFile:
     filename: str
     purpose: FilePurpose
     expires_after: int | None = None
+    origin: Origin | None = None

@@ -105,11 +105,12 @@ class CodeOutput:
 
 @dataclass(frozen=True, slots=True)
 class CodeInterpreterCall:
-    """Code the model wrote and what it gave."""
+    """Code the model wrote and what it gave. `note` is what the model alone was told besides; the wire has no place."""
 
     id: CallId
     input: str
     outputs: tuple[CodeOutput, ...] = ()
+    note: str = ""
     type: Literal["code_interpreter"] = "code_interpreter"
 
 

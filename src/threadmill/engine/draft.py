@@ -1,17 +1,19 @@
-"""What the model has said in the present turn: text, refusal, calls. Pieces are collected, joined once at a commit."""
+"""What the model has said in the present turn: text, pictures, refusal, calls. Pieces are joined once, at a commit."""
 
 import json
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from threadmill.domain.decide import Progress
 from threadmill.domain.ids import CallId
-from threadmill.domain.message import ContentPart, RefusalPart, TextPart
+from threadmill.domain.message import Annotation, ContentPart, ImageFilePart, RefusalPart, TextPart
 from threadmill.domain.run_step import RunStepType
-from threadmill.domain.tool import FunctionCall
+from threadmill.domain.tool import CodeInterpreterCall, CodeOutput, FunctionCall, ToolCall
+from threadmill.engine.code_reader import CodeReader
 
 
 @dataclass(slots=True)
-class CallDraft:
+class FunctionDraft:
     """A function call while its arguments grow."""
 
     id: CallId
@@ -23,6 +25,15 @@ class CallDraft:
         """The arguments so far."""
         return "".join(self.pieces)
 
+    def call(self) -> FunctionCall:
+        """The call as it stands."""
+        return FunctionCall(self.id, self.name, self.arguments)
+
+    @property
+    def written(self) -> str:
+        """What the model wrote for it."""
+        return self.name + self.arguments
+
     def has_valid_arguments(self) -> bool:
         """Whether the arguments are a JSON object, as every client expects."""
         try:
@@ -32,34 +43,72 @@ class CallDraft:
 
 
 @dataclass(slots=True)
-class Draft:
-    """Text and refusal of the open message, calls of the open step; each empty when nothing of it was said."""
+class CodeDraft:
+    """A code_interpreter call while its code grows, then while it runs. `notes` are lines for the model alone."""
 
+    id: CallId
+    reader: CodeReader = field(default_factory=CodeReader)
+    outputs: list[CodeOutput] = field(default_factory=list[CodeOutput])
+    notes: list[str] = field(default_factory=list[str])
+
+    def call(self) -> CodeInterpreterCall:
+        """The call as it stands."""
+        return CodeInterpreterCall(self.id, self.reader.text, tuple(self.outputs), "\n".join(self.notes))
+
+    @property
+    def written(self) -> str:
+        """What the model wrote for it."""
+        return self.reader.text
+
+    def add(self, output: CodeOutput) -> int:
+        """Take one more output, logs behind logs as one; the number of the output it went to."""
+        last = self.outputs[-1] if self.outputs else None
+        if output.logs is not None and last is not None and last.logs is not None:
+            self.outputs[-1] = CodeOutput(logs=last.logs + output.logs)
+        else:
+            self.outputs.append(output)
+        return len(self.outputs) - 1
+
+
+CallDraft: TypeAlias = FunctionDraft | CodeDraft
+
+
+@dataclass(slots=True)
+class Draft:
+    """Parts of the open message, calls of the open step; each empty when nothing of it was said."""
+
+    images: list[ImageFilePart] = field(default_factory=list[ImageFilePart])
     text: list[str] = field(default_factory=list[str])
+    annotations: list[Annotation] = field(default_factory=list[Annotation])
     refusal: list[str] = field(default_factory=list[str])
     calls: list[CallDraft] = field(default_factory=list[CallDraft])
 
     def content(self) -> tuple[ContentPart, ...]:
-        """The message's parts: text first, then a refusal. A refusal that began first comes first on the wire too."""
-        parts: list[ContentPart] = []
+        """The message's parts: pictures first, then text, then a refusal."""
+        parts: list[ContentPart] = [*self.images]
         if self.text:
-            parts.append(TextPart("".join(self.text)))
+            parts.append(TextPart("".join(self.text), tuple(self.annotations)))
         if self.refusal:
             parts.append(RefusalPart("".join(self.refusal)))
         return tuple(parts)
 
-    def function_calls(self) -> tuple[FunctionCall, ...]:
+    def tool_calls(self) -> tuple[ToolCall, ...]:
         """The calls as they stand."""
-        return tuple(FunctionCall(call.id, call.name, call.arguments) for call in self.calls)
+        return tuple(call.call() for call in self.calls)
 
     def fold_into(self, progress: Progress) -> Progress:
         """What is open, with the draft's content: what a client would see if it ended now."""
-        if progress.message is not None and (self.text or self.refusal):
-            return replace(progress, message=replace(progress.message, content=self.content()))
+        if progress.message is not None and (content := self.content()):
+            return replace(progress, message=replace(progress.message, content=content))
         if progress.step is not None and progress.step.type is RunStepType.TOOL_CALLS and self.calls:
-            return replace(progress, step=replace(progress.step, tool_calls=self.function_calls()))
+            return replace(progress, step=replace(progress.step, tool_calls=self.tool_calls()))
         return progress
+
+    def clear_message(self) -> None:
+        """The message is closed; the calls behind it may still grow."""
+        self.images, self.text, self.annotations, self.refusal = [], [], [], []
 
     def clear(self) -> None:
         """Begin anew, at the start of a turn."""
-        self.text, self.refusal, self.calls = [], [], []
+        self.clear_message()
+        self.calls = []

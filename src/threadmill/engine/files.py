@@ -3,28 +3,20 @@
 from collections.abc import AsyncIterator, Sequence
 
 from threadmill.domain.error import Invalid, no_file
-from threadmill.domain.file import Blob, File, FilePurpose, NewFile
+from threadmill.domain.file import File, FilePurpose, NewFile
 from threadmill.domain.ids import FileId, ProjectId
 from threadmill.domain.page import Page, PageQuery
 from threadmill.engine.discard import discard
 from threadmill.engine.engine import Engine
 from threadmill.engine.ports.blobs import BlobWriter
 from threadmill.engine.ports.bundle import Ports
-from threadmill.engine.ports.store import Insert, Scope, WriteSet
+from threadmill.engine.ports.store import Scope
+from threadmill.engine.store_file import store_file
 
 
 async def create(engine: Engine, project: ProjectId, new: NewFile, writer: BlobWriter) -> File:
     """Store what `writer` was given as a file; call inside the writer's context. Raises Unavailable."""
-    return await store(engine.ports, project, new, await writer.commit())
-
-
-async def store(ports: Ports, project: ProjectId, new: NewFile, blob: Blob) -> File:
-    """Store the row of a file whose blob is committed and still held by its writer."""
-    now = ports.clock.now()
-    expires_at = None if new.expires_after is None else now + new.expires_after
-    file = File(ports.ids.file(), project, now, new.filename, new.purpose, blob, expires_at)
-    await ports.store.apply(WriteSet((Insert(file),)))
-    return file
+    return await store_file(engine.ports, project, new, await writer.commit())
 
 
 async def retrieve(engine: Engine, project: ProjectId, file_id: FileId) -> File:

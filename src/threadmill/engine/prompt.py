@@ -1,7 +1,9 @@
 """Thread + instructions + this run's steps -> a model request. Pure: values in, values out, nothing awaited."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from threadmill.domain.ids import FileId, MessageId
 from threadmill.domain.message import (
@@ -16,11 +18,15 @@ from threadmill.domain.message import (
 )
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep, RunStepStatus, RunStepType
-from threadmill.domain.tool import FunctionCall, FunctionTool, ToolChoice
+from threadmill.domain.tool import CodeInterpreterCall, FileSearchCall, FunctionCall, ToolCall, ToolChoice
+from threadmill.engine.offer import choice, name_of, offered
 from threadmill.engine.ports.model import ModelRequest, PromptMessage, PromptRole
 
 MESSAGE_OVERHEAD = 4
 """Tokens a chat template spends on a message besides its text."""
+
+MODEL_LOGS = 16_000
+"""Characters of one call's logs the model is shown; the middle of longer ones is left out."""
 
 IMAGE_TOKENS = 800
 """Tokens reckoned for a picture, whose true cost only the model knows."""
@@ -36,12 +42,14 @@ class Conversation:
 
 
 def converse(
-    run: Run, history: Sequence[Message], steps: Sequence[RunStep], names: Mapping[FileId, str]
+    run: Run, history: Sequence[Message], steps: Sequence[RunStep], names: Mapping[FileId, str], surroundings: str = ""
 ) -> Conversation:
     """Lay out the conversation. `history` is the thread oldest first, `steps` are this run's, oldest first; `names`
-    are those of the attached files that still exist.
+    are those of the attached files that still exist; `surroundings` is told ahead of the instructions.
     """
-    head = (_text(PromptRole.SYSTEM, run.instructions),) if run.instructions else ()
+    # One system message: the templates of many local models know no second one.
+    system = "\n\n".join(filter(None, (surroundings, run.instructions)))
+    head = (_text(PromptRole.SYSTEM, system),) if system else ()
     before = tuple(_said(message, names) for message in history if message.run_id != run.id and _belongs(message))
     if run.truncation.last_messages is not None:
         before = before[-run.truncation.last_messages :]
@@ -49,7 +57,7 @@ def converse(
     tail: list[PromptMessage] = []
     for step in steps:
         if step.type is RunStepType.TOOL_CALLS:
-            _add_calls(tail, step)
+            _add_calls(tail, run, step)
         elif (message := own.get(step.message_id or MessageId(""))) is not None and _belongs(message):
             tail.append(_said(message, names))
     return Conversation(head, before, tuple(tail))
@@ -61,9 +69,9 @@ def request_for(run: Run, messages: tuple[PromptMessage, ...]) -> ModelRequest:
     return ModelRequest(
         model=run.model,
         messages=messages,
-        tools=tuple(tool for tool in run.tools if isinstance(tool, FunctionTool)),
+        tools=offered(run),
         # A forced tool is forced on the first turn only, or the run could never end with a message.
-        tool_choice=run.tool_choice if run.turns == 0 or not _forces(run.tool_choice) else ToolChoice(),
+        tool_choice=choice(run) if run.turns == 0 or not _forces(run.tool_choice) else ToolChoice(),
         parallel_tool_calls=run.parallel_tool_calls,
         response_format=run.response_format,
         # 1.0 is what every upstream does by itself, and some reasoning models refuse to be told.
@@ -164,15 +172,40 @@ def _name(file_id: FileId, tools: Sequence[str] | None, names: Mapping[FileId, s
     return f"{file_id} ('{names[file_id]}', for {', '.join(tools or ()) or 'no tool'})"
 
 
-def _add_calls(tail: list[PromptMessage], step: RunStep) -> None:
+def _add_calls(tail: list[PromptMessage], run: Run, step: RunStep) -> None:
     """A step's calls and their outputs, in order; text of the same turn is joined, as upstreams demand."""
-    calls = tuple(call for call in step.tool_calls if isinstance(call, FunctionCall))
+    lost = "Error: the server stopped before this call was answered." if step.status is RunStepStatus.FAILED else ""
+    answered = [_as_function(call, run, lost) for call in step.tool_calls]
+    calls = tuple(replace(call, output=None) for call in answered)
     if not calls:
         return
     if tail and tail[-1].role is PromptRole.ASSISTANT and not tail[-1].tool_calls:
         tail[-1] = replace(tail[-1], tool_calls=calls)
     else:
         tail.append(PromptMessage(PromptRole.ASSISTANT, tool_calls=calls))
-    lost = "Error: the server stopped before this call was answered." if step.status is RunStepStatus.FAILED else ""
-    for call in calls:
-        tail.append(_text(PromptRole.TOOL, lost if call.output is None else call.output, call.id))
+    for call in answered:
+        tail.append(_text(PromptRole.TOOL, call.output or "", call.id))
+
+
+def _as_function(call: ToolCall, run: Run, lost: str) -> FunctionCall:
+    """A call as the model made it, with what it is told of the outcome."""
+    match call:
+        case FunctionCall():
+            return call if call.output is not None else replace(call, output=lost)
+        case CodeInterpreterCall():
+            arguments = json.dumps({"code": call.input}, ensure_ascii=False)
+            return FunctionCall(call.id, name_of(run, call.type), arguments, told(call) or lost or "(no output)")
+        case FileSearchCall():
+            return FunctionCall(call.id, name_of(run, call.type), "{}", lost)
+        case _:
+            assert_never(call)
+
+
+def told(call: CodeInterpreterCall) -> str:
+    """What the model learns of its code: the logs, then the notes."""
+    logs = "".join(output.logs for output in call.outputs if output.logs is not None)
+    if len(logs) > MODEL_LOGS:
+        half = MODEL_LOGS // 2
+        left_out = f"\n[… {len(logs) - MODEL_LOGS:,} characters left out …]\n"
+        logs = logs[:half] + left_out + logs[-half:]
+    return "\n".join(filter(None, (logs.rstrip("\n"), call.note)))

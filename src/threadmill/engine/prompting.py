@@ -1,7 +1,7 @@
 """Fetches what a prompt is made of and fits it into the token budget; the making itself is `prompt.py`, pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from threadmill.domain.ids import FileId
 from threadmill.domain.message import Message
@@ -9,6 +9,8 @@ from threadmill.domain.run import Run
 from threadmill.engine.execution import Execution
 from threadmill.engine.ports.model import ModelRequest
 from threadmill.engine.prompt import Conversation, converse, cost, fit, request_for
+from threadmill.engine.references import References, new_images
+from threadmill.engine.workspace import workspace
 
 NEWEST_MESSAGES = 2_000
 """Messages of a thread looked at for a prompt; no known context window holds more."""
@@ -19,10 +21,11 @@ SHRINK = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A request, and what it was fitted from, so that it can be fitted again."""
+    """A request, what it was fitted from, so that it can be fitted again, and what the answer may refer to."""
 
     request: ModelRequest
     conversation: Conversation
+    references: References
 
 
 async def prepare(execution: Execution) -> Prompt | None:
@@ -33,12 +36,15 @@ async def prepare(execution: Execution) -> Prompt | None:
     newest = NEWEST_MESSAGES if last is None else min(NEWEST_MESSAGES, last + run.turns)
     history = await ports.store.history(run.thread_id, newest)
     steps = await ports.store.steps(run.id) if run.turns else ()
-    conversation = converse(run, history, steps, await _names(execution, history))
+    work = await workspace(ports, run)
+    conversation = converse(run, history, steps, await _names(execution, history), work.described())
     messages = fit(conversation, _budget(execution, run), lambda text: ports.tokens.count(text, run.model))
     if messages is None and run.max_prompt_tokens is None:
         # Our idea of the model's window may be wrong: the upstream has the last word on its own limits.
         messages = (*conversation.head, *conversation.history[-1:], *conversation.tail)
-    return None if messages is None else Prompt(request_for(run, messages), conversation)
+    if messages is None:
+        return None
+    return Prompt(request_for(run, messages), conversation, References(work.links, new_images(steps)))
 
 
 async def _names(execution: Execution, history: Sequence[Message]) -> dict[FileId, str]:
@@ -63,7 +69,7 @@ def shorter(execution: Execution, prompt: Prompt) -> Prompt | None:
     messages = fit(prompt.conversation, int(counted * SHRINK), count)
     if messages is None or len(messages) >= len(prompt.request.messages):
         return None
-    return Prompt(request_for(run, messages), prompt.conversation)
+    return replace(prompt, request=request_for(run, messages))
 
 
 def _budget(execution: Execution, run: Run) -> int | None:

@@ -9,8 +9,9 @@ from typing import assert_never
 from threadmill.domain import command as c
 from threadmill.domain.message import IncompleteReason
 from threadmill.domain.outcome import ErrorCode, LastError, RunIncompleteReason
-from threadmill.domain.tool import CodeInterpreterTool, FileSearchTool, FunctionCall
-from threadmill.engine.draft import CallDraft
+from threadmill.domain.tool import CodeInterpreterTool, FileSearchTool, FunctionCall, ToolCall
+from threadmill.engine.code_call import CodeCall
+from threadmill.engine.draft import CallDraft, CodeDraft, FunctionDraft
 from threadmill.engine.execution import Execution
 from threadmill.engine.ports.model import FinishReason
 from threadmill.engine.prompting import prepare
@@ -43,15 +44,24 @@ async def drive(execution: Execution) -> None:
 def check_limits(execution: Execution) -> None:
     """Before each turn: tools this server has, the turn guard, the completion budget (behaviour.md 1.7)."""
     run = execution.run
-    for tool in run.tools:
-        if isinstance(tool, CodeInterpreterTool | FileSearchTool):
-            text = f"This server does not run the {tool.type} tool yet; remove it from the run's tools."
-            raise Ended(c.Fail(LastError(ErrorCode.SERVER_ERROR, text)))
+    refusal = _refusal(execution)
+    if refusal is not None:
+        raise Ended(c.Fail(LastError(ErrorCode.SERVER_ERROR, refusal)))
     if run.turns >= execution.settings.max_turns:
         text = f"The run was stopped after {run.turns} model turns without an end."
         raise Ended(c.Fail(LastError(ErrorCode.SERVER_ERROR, text)))
     if run.max_completion_tokens is not None and run.usage.completion_tokens >= run.max_completion_tokens:
         raise Ended(c.StopIncomplete(RunIncompleteReason.MAX_COMPLETION_TOKENS))
+
+
+def _refusal(execution: Execution) -> str | None:
+    """Why a tool of the run cannot be offered here."""
+    for tool in execution.run.tools:
+        if isinstance(tool, FileSearchTool):
+            return f"This server does not run the {tool.type} tool yet; remove it from the run's tools."
+        if isinstance(tool, CodeInterpreterTool) and (refusal := execution.ports.sandbox.refusal) is not None:
+            return refusal
+    return None
 
 
 def end_without_calls(execution: Execution, turn: Turn) -> None:
@@ -60,7 +70,7 @@ def end_without_calls(execution: Execution, turn: Turn) -> None:
     match turn.finish:
         case FinishReason.LENGTH if calls:
             error = LastError(ErrorCode.SERVER_ERROR, "The model ran out of tokens while writing this call.")
-            close = c.CloseToolCalls(execution.draft.function_calls(), turn.usage, error)
+            close = c.CloseToolCalls(execution.draft.tool_calls(), turn.usage, error)
             raise Ended(close, c.StopIncomplete(RunIncompleteReason.MAX_COMPLETION_TOKENS))
         case FinishReason.LENGTH:
             close = _close_message(execution, turn, IncompleteReason.MAX_TOKENS)
@@ -83,16 +93,27 @@ def _close_message(execution: Execution, turn: Turn, incomplete: IncompleteReaso
 
 
 async def answer_calls(execution: Execution, turn: Turn) -> None:
-    """Calls no client could execute are answered to the model; the rest end this drive with a required action."""
-    calls = tuple(_answer_if_impossible(execution, call) for call in execution.draft.calls)
-    if any(call.output is None for call in calls):
+    """This server's own tools run now, in order; functions end this drive with a required action."""
+    calls = tuple([await _answer(execution, call) for call in execution.draft.calls])
+    if any(isinstance(call, FunctionCall) and call.output is None for call in calls):
         raise Ended(c.RequireAction(calls, turn.usage))
     await execution.apply(c.CloseToolCalls(calls, turn.usage))
 
 
-def _answer_if_impossible(execution: Execution, call: CallDraft) -> FunctionCall:
+async def _answer(execution: Execution, call: CallDraft) -> ToolCall:
+    match call:
+        case FunctionDraft():
+            return _answer_if_impossible(execution, call)
+        case CodeDraft():
+            return await CodeCall(execution, call).answer()
+        case _:
+            assert_never(call)
+
+
+def _answer_if_impossible(execution: Execution, call: FunctionDraft) -> FunctionCall:
+    """Calls no client could execute are answered to the model."""
     offered = [tool.name for tool in execution.run.tools if tool.type == "function"]
-    made = FunctionCall(call.id, call.name, call.arguments)
+    made = call.call()
     if call.name not in offered:
         return replace(made, output=f"Error: there is no function named '{call.name}'. Functions: {offered}.")
     if not call.has_valid_arguments():

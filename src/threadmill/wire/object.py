@@ -124,7 +124,7 @@ def content_part(part: ContentPart) -> Json:
     """A content part."""
     match part:
         case TextPart():
-            annotations = [_annotation(one) for one in part.annotations]
+            annotations = [annotation(one) for one in part.annotations]
             return {"type": "text", "text": {"value": part.value, "annotations": annotations}}
         case ImageUrlPart():
             return {"type": "image_url", "image_url": {"url": part.url, "detail": part.detail}}
@@ -136,7 +136,8 @@ def content_part(part: ContentPart) -> Json:
             assert_never(part)
 
 
-def _annotation(value: Annotation) -> Json:
+def annotation(value: Annotation) -> Json:
+    """A citation or file path as it stands in a message."""
     return {
         "type": value.type,
         "text": value.text,

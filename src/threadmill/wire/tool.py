@@ -94,7 +94,7 @@ def tool_call(call: ToolCall, *, include_content: bool = False) -> Json:
             function = {"name": name, "arguments": arguments, "output": output}
             return {"id": call_id, "type": "function", "function": function}
         case CodeInterpreterCall(call_id, code, outputs):
-            ran = {"input": code, "outputs": [_code_output(one) for one in outputs]}
+            ran = {"input": code, "outputs": [code_output(one) for one in outputs]}
             return {"id": call_id, "type": "code_interpreter", "code_interpreter": ran}
         case FileSearchCall(call_id, ranking, results):
             shown = [_search_result(one, include_content=include_content) for one in results]
@@ -104,7 +104,8 @@ def tool_call(call: ToolCall, *, include_content: bool = False) -> Json:
             assert_never(call)
 
 
-def _code_output(value: CodeOutput) -> Json:
+def code_output(value: CodeOutput) -> Json:
+    """An output of a code_interpreter call."""
     if value.logs is None:
         return {"type": "image", "image": {"file_id": value.image}}
     return {"type": "logs", "logs": value.logs}

@@ -9,8 +9,9 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+from threadmill.domain.delta import Delta
 from threadmill.domain.error import Unavailable
-from threadmill.domain.event import Delta, Event
+from threadmill.domain.event import Event
 from threadmill.domain.ids import RunId
 from threadmill.domain.run import Run, RunStatus
 from threadmill.engine.ports.event_log import Entry

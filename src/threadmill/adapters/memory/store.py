@@ -100,6 +100,11 @@ class MemoryStore:
         found = [self._state.rows.get(file_id) for file_id in file_ids]
         return [row for row in found if isinstance(row, File) and row.project == project]
 
+    async def made_in(self, project: ProjectId, thread_id: ThreadId) -> Sequence[File]:
+        """See the port."""
+        files = [row for row in self._state.rows.values() if isinstance(row, File) and row.project == project]
+        return [row for row in files if row.origin is not None and row.origin.thread_id == thread_id]
+
     async def holders(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
         """See the port."""
         rows = [row for row in self._state.rows.values() if isinstance(row, Assistant | Thread)]

@@ -108,7 +108,7 @@ def _install_packages(building: Path, extra: Sequence[Path]) -> None:
 
 
 def _installer(building: Path) -> list[str]:
-    """uv where there is one, beside this Python or on the path; else this Python's pip."""
+    """Uv where there is one, beside this Python or on the path; else this Python's pip."""
     beside = Path(sys.executable).with_name("uv")
     uv = str(beside) if beside.exists() else shutil.which("uv")
     if uv:

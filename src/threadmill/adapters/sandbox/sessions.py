@@ -26,7 +26,8 @@ class Lifetimes:
 class Place:
     """A thread's place: its session, if it has one, and why it lost the last.
 
-    `users` hold or await the lock; `running` is the execution that holds it.
+    `users` hold or await the lock; `running` is the execution that holds it. `held` are the paths put into the session,
+    which `is_new` until a `start` has told of it.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -36,6 +37,8 @@ class Place:
     users: int = 0
     running: asyncio.Task[None] | None = None
     lost: Loss | None = None
+    held: set[str] = field(default_factory=set[str])
+    is_new: bool = False
 
 
 class ThreadSessions:
@@ -54,7 +57,10 @@ class ThreadSessions:
     async def start(self, thread: ThreadId) -> Started:
         """See the port."""
         async with _Use(self._place(thread), self) as place:
-            return await self._started(place)
+            await self._session(place)
+            started = Started(place.is_new, place.lost, frozenset(place.held))
+            place.is_new, place.lost = False, None
+            return started
 
     async def execute(self, thread: ThreadId, code: str) -> AsyncGenerator[Output, None]:
         """See the port. A task reads the session to its end, whatever becomes of who listens."""
@@ -93,6 +99,7 @@ class ThreadSessions:
         """See the port."""
         async with _Use(self._place(thread), self) as place:
             await (await self._session(place)).put(path, content)
+            place.held.add(path)
 
     async def get(self, thread: ThreadId, path: str) -> AsyncGenerator[bytes, None]:
         """See the port."""
@@ -130,7 +137,11 @@ class ThreadSessions:
     async def expire(self) -> int:
         """End now what is over its time and not in use; how many that were."""
         for thread, place in list(self._places.items()):
-            if place.session is None and not place.users and self._clock.monotonic() - place.used >= self._lifetimes.age:
+            if (
+                place.session is None
+                and not place.users
+                and self._clock.monotonic() - place.used >= self._lifetimes.age
+            ):
                 del self._places[thread]
         unused = [place for place in self._places.values() if not place.users]
         due = [(place, loss) for place in unused if (loss := self._over(place)) is not None]
@@ -150,32 +161,30 @@ class ThreadSessions:
         return Loss.AGE if now - place.born >= self._lifetimes.age else None
 
     async def _session(self, place: Place) -> LiveSession:
-        await self._started(place)
-        assert place.session is not None
-        return place.session
-
-    def _place(self, thread: ThreadId) -> Place:
-        return self._places.setdefault(thread, Place())
-
-    async def _started(self, place: Place) -> Started:
         """The place's session, made if need be; the caller has the place's lock."""
         if self._closed:
             raise SandboxRefused("The server is shutting down.")
         loss = self._over(place)
         if loss is not None:
             await self._end(place, loss)
-        if place.session is not None:
-            return Started(fresh=False)
+        if place.session is None:
+            place.session = await self._opened(place)
+        return place.session
+
+    def _place(self, thread: ThreadId) -> Place:
+        return self._places.setdefault(thread, Place())
+
+    async def _opened(self, place: Place) -> LiveSession:
         await self._make_room()
         try:
-            place.session = await self._backend.open()
+            session = await self._backend.open()
         finally:
             async with self._room:
                 self._opening -= 1
                 self._room.notify_all()
         place.born = place.used = self._clock.monotonic()
-        lost, place.lost = place.lost, None
-        return Started(fresh=True, lost=lost)
+        place.is_new = True
+        return session
 
     async def _make_room(self) -> None:
         """Wait until one more session may be opened, ending the longest idle if all places are taken."""
@@ -198,7 +207,10 @@ class ThreadSessions:
         return self._opening + sum(place.session is not None for place in self._places.values())
 
     async def _end(self, place: Place, loss: Loss | None) -> None:
-        session, place.session, place.lost = place.session, None, loss
+        # A session nobody was told of leaves the reason of the one before it standing.
+        session, place.session = place.session, None
+        place.lost = place.lost if place.is_new else loss
+        place.held.clear()
         if session is not None:
             await session.close()
 

@@ -72,6 +72,7 @@ def columns_of(row: Row) -> dict[str, Any]:
         }
     if isinstance(row, File):
         columns |= {"purpose": row.purpose.value, "blob": row.blob.key, "expires_at": row.expires_at}
+        columns["thread_id"] = None if row.origin is None else row.origin.thread_id
     return columns
 
 
@@ -175,6 +176,11 @@ EXPIRED_FILES = (
     .where(FILES.c.expires_at <= bindparam("at"))
     .order_by(FILES.c.expires_at)
     .limit(bindparam("rows"))
+)
+FILES_MADE_IN = (
+    select(FILES.c.data)
+    .where(FILES.c.thread_id == bindparam("thread_id"), FILES.c.project == bindparam("project"))
+    .order_by(FILES.c.ord)
 )
 BLOB_USED = select(FILES.c.id).where(FILES.c.blob == bindparam("key")).limit(1)
 UNLINK = delete(FILE_LINKS).where(FILE_LINKS.c.object_id == bindparam("object_id"))

@@ -81,6 +81,7 @@ FILES = Table(
     Column("purpose", String, nullable=False),
     Column("blob", String, nullable=False),
     Column("expires_at", BigInteger),
+    Column("thread_id", String),
     Index("files_page", "project", "created_at", "ord"),
     Index("files_blob", "blob"),
     Index(
@@ -88,6 +89,13 @@ FILES = Table(
         "expires_at",
         sqlite_where=text("expires_at IS NOT NULL"),
         postgresql_where=text("expires_at IS NOT NULL"),
+    ),
+    # Files code_interpreter made in a thread.
+    Index(
+        "files_thread",
+        "thread_id",
+        sqlite_where=text("thread_id IS NOT NULL"),
+        postgresql_where=text("thread_id IS NOT NULL"),
     ),
 )
 FILE_LINKS = Table(

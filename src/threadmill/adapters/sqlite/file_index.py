@@ -10,12 +10,13 @@ from threadmill.adapters.sqlite.database import Database
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.file import File
-from threadmill.domain.ids import FileId, Instant, ProjectId
+from threadmill.domain.ids import FileId, Instant, ProjectId, ThreadId
 from threadmill.domain.thread import Thread
 
 _FILE = Statement(s.row_by_id(File))
 _HOLDERS = {kind: Statement(statement) for kind, statement in s.HOLDERS.items()}
 _EXPIRED_FILES = Statement(s.EXPIRED_FILES)
+_FILES_MADE_IN = Statement(s.FILES_MADE_IN)
 _BLOB_USED = Statement(s.BLOB_USED)
 
 
@@ -36,6 +37,10 @@ class SqliteFileIndex:
             return [decode(File, row[0]) for row in found if row is not None]
 
         return await self._database.read(read) if file_ids else []
+
+    async def made_in(self, project: ProjectId, thread_id: ThreadId) -> Sequence[File]:
+        """See the port."""
+        return [decode(File, data) for (data,) in await self._all(_FILES_MADE_IN, project=project, thread_id=thread_id)]
 
     async def holders(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
         """See the port."""

@@ -9,6 +9,7 @@ from threadmill.engine.ports.file_index import FileIndex
 from threadmill.engine.ports.metrics import Metrics
 from threadmill.engine.ports.model import Model
 from threadmill.engine.ports.run_queue import RunQueue
+from threadmill.engine.ports.sandbox import Sandbox
 from threadmill.engine.ports.store import Store
 from threadmill.engine.ports.tokens import Tokens
 
@@ -27,6 +28,7 @@ class Ports:
     metrics: Metrics
     blobs: Blobs
     files: FileIndex
+    sandbox: Sandbox
 
 
 @dataclass(frozen=True, slots=True)

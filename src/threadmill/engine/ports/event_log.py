@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, TypeAlias
 
-from threadmill.domain.event import Delta
+from threadmill.domain.delta import Delta
 from threadmill.domain.ids import RunId
 from threadmill.engine.ports.store import StoredEvent
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.file import File
-from threadmill.domain.ids import FileId, Instant, ProjectId
+from threadmill.domain.ids import FileId, Instant, ProjectId, ThreadId
 from threadmill.domain.thread import Thread
 
 
@@ -14,6 +14,10 @@ class FileIndex(Protocol):
 
     async def existing(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
         """Those of the files that exist in the project, in the order asked."""
+        ...
+
+    async def made_in(self, project: ProjectId, thread_id: ThreadId) -> Sequence[File]:
+        """The files code made in the thread, oldest first."""
         ...
 
     async def holders(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:

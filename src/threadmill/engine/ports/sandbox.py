@@ -90,13 +90,15 @@ class Loss(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """`fresh`: the session is new and its data directory empty, so put the files again.
+    """`fresh`: no `start` told of this session before; its data directory began empty, so put the files again.
 
-    `lost` says why the earlier session of the same thread is gone, if this process knew one.
+    `lost` says why the earlier session of the same thread is gone, if this process knew one. `held` are the paths that
+    were put into this session.
     """
 
     fresh: bool
     lost: Loss | None = None
+    held: frozenset[str] = frozenset()
 
 
 class Sandbox(Protocol):

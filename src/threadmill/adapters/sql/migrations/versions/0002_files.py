@@ -8,6 +8,7 @@ down_revision = "0001"
 
 ORD = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 EXPIRES = sa.text("expires_at IS NOT NULL")
+MADE = sa.text("thread_id IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -23,10 +24,12 @@ def upgrade() -> None:
         sa.Column("purpose", sa.String, nullable=False),
         sa.Column("blob", sa.String, nullable=False),
         sa.Column("expires_at", sa.BigInteger),
+        sa.Column("thread_id", sa.String),
     )
     op.create_index("files_page", "files", ["project", "created_at", "ord"])
     op.create_index("files_blob", "files", ["blob"])
     op.create_index("files_expire", "files", ["expires_at"], sqlite_where=EXPIRES, postgresql_where=EXPIRES)
+    op.create_index("files_thread", "files", ["thread_id"], sqlite_where=MADE, postgresql_where=MADE)
     op.create_table(
         "file_links",
         sa.Column("file_id", sa.String, primary_key=True),

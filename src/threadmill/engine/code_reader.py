@@ -1,0 +1,93 @@
+"""The code inside a code_interpreter call, read from the JSON arguments while the model still writes them.
+
+Upstreams stream `{"code": "print(1)…` in any pieces, some of them cut inside an escape. What is sure is handed on
+at once; how the whole is to be understood is decided at the end.
+"""
+
+import json
+import re
+from typing import cast
+
+_OPENING = re.compile(r'\s*\{\s*"code"\s*:\s*"')
+_WHOLE = re.compile(r'(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
+_HIGH_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+class CodeReader:
+    """Reads one call's arguments. `text` is the code so far; `is_understood` says whether the whole made sense."""
+
+    def __init__(self) -> None:
+        self._arguments: list[str] = []
+        self._said: list[str] = []
+        self._raw: str = ""
+        self._inside: bool = False
+        self._over: bool = False
+        self.is_understood: bool = False
+
+    @property
+    def text(self) -> str:
+        """The code handed on so far."""
+        return "".join(self._said)
+
+    def feed(self, piece: str) -> str:
+        """The code that is sure after this piece of the arguments; may be nothing."""
+        self._arguments.append(piece)
+        if self._over:
+            return ""
+        self._raw += piece
+        if not self._inside:
+            opening = _OPENING.match(self._raw)
+            if opening is None:
+                return ""
+            self._inside, self._raw = True, self._raw[opening.end() :]
+        return self._say(self._take())
+
+    def close(self) -> str:
+        """What is still to be handed on when the arguments are whole; `text` is the code then."""
+        code, said = understood("".join(self._arguments)), self.text
+        self.is_understood = code is not None
+        if code is None or not code.startswith(said):
+            return ""
+        return self._say(code[len(said) :])
+
+    def _take(self) -> str:
+        """Decode the characters and whole escapes at hand; keep back half of one, and half of a surrogate pair."""
+        match = _WHOLE.match(self._raw)
+        end = match.end() if match else 0
+        if end < len(self._raw) and self._raw[end] == '"':
+            self._over = True
+        elif high := _HIGH_SURROGATE.search(self._raw[:end]):
+            end = high.start()
+        taken, self._raw = self._raw[:end], self._raw[end:]
+        return clean(json.loads(f'"{taken}"', strict=False))
+
+    def _say(self, text: str) -> str:
+        if text:
+            self._said.append(text)
+        return text
+
+
+def understood(arguments: str) -> str | None:
+    """The code that whole arguments hold: `code` or the only text of an object, a JSON string, or the bare code itself.
+
+    None if there is none to be found. Models that were trained on the original tool write bare code.
+    """
+    try:
+        value: object = json.loads(arguments, strict=False)
+    except (ValueError, RecursionError):
+        bare = arguments.strip()
+        return None if not bare or bare.startswith(("{", '"')) else clean(arguments)
+    if isinstance(value, str):
+        return clean(value)
+    if not isinstance(value, dict):
+        return clean(arguments)  # `1 + 1` is no JSON, but `42` is
+    texts = {key: one for key, one in cast("dict[str, object]", value).items() if isinstance(one, str)}
+    if "code" in texts:
+        return clean(texts["code"])
+    return clean(next(iter(texts.values()))) if len(texts) == 1 else None
+
+
+def clean(text: str) -> str:
+    """Half a surrogate pair is no character; nothing could store or send it."""
+    return _LONE.sub("\ufffd", text)

@@ -1,0 +1,55 @@
+"""The tools a model is offered: models know functions only, so the server's own tools come as functions."""
+
+from dataclasses import replace
+
+from threadmill.domain.run import Run
+from threadmill.domain.tool import CodeInterpreterTool, FunctionTool, NamedToolChoice, ToolChoice
+
+CODE_DESCRIPTION = (
+    "Runs Python code in a stateful sandbox and gives back what it printed, the value of its last expression, or the "
+    "error. Variables stay between calls. There is no internet. Files lie in /mnt/data; a file saved there is kept, and "
+    "the user can download it where you link it as [name](sandbox:/mnt/data/name). Figures drawn with matplotlib and "
+    "saved pictures are shown to the user by themselves. numpy, pandas, scipy, matplotlib, pillow and openpyxl are there."
+)
+CODE_PARAMETERS = (
+    '{"type":"object","properties":{"code":{"type":"string","description":"Python source code"}},'
+    '"required":["code"],"additionalProperties":false}'
+)
+
+
+def offered(run: Run) -> tuple[FunctionTool, ...]:
+    """What the model may call, in the order the run has its tools."""
+    tools: list[FunctionTool] = []
+    for tool in run.tools:
+        if isinstance(tool, FunctionTool):
+            tools.append(tool)
+        elif isinstance(tool, CodeInterpreterTool):
+            tools.append(FunctionTool(name_of(run, tool.type), CODE_DESCRIPTION, CODE_PARAMETERS))
+    return tuple(tools)
+
+
+def name_of(run: Run, tool_type: str) -> str:
+    """The function name a server tool is offered under: its type, unless the caller has a function of that name."""
+    taken = {tool.name for tool in run.tools if isinstance(tool, FunctionTool)}
+    name = tool_type
+    while name in taken:
+        name = f"{name}_tool"
+    return name
+
+
+def has_code(run: Run) -> bool:
+    """Whether the run may execute code."""
+    return any(isinstance(tool, CodeInterpreterTool) for tool in run.tools)
+
+
+def is_code(run: Run, name: str) -> bool:
+    """Whether a call of this name is code to be executed here."""
+    return has_code(run) and name == name_of(run, "code_interpreter")
+
+
+def choice(run: Run) -> ToolChoice:
+    """The tool choice in the model's terms: every named tool is a function."""
+    named = run.tool_choice.named
+    if named is None or named.function is not None:
+        return run.tool_choice
+    return replace(run.tool_choice, named=NamedToolChoice("function", name_of(run, named.type)))
