@@ -14,8 +14,12 @@ from threadmill.adapters.sandbox.opening import SandboxSettings, bwrap_backend
 app = typer.Typer(no_args_is_help=True, help="The sandbox code_interpreter runs in.")
 
 _Data = Annotated[Path, typer.Option(envvar="THREADMILL_DATA_DIR", help="Where data is kept.")]
-_Where = Annotated[Path | None, typer.Option("--path", help="Where the sandbox's Python lies. [DATA_DIR/sandbox/python]")]
-_With = Annotated[list[Path] | None, typer.Option("--with", help="A requirements file of further packages; repeatable.")]
+_Where = Annotated[
+    Path | None, typer.Option("--path", help="Where the sandbox's Python lies. [DATA_DIR/sandbox/python]")
+]
+_With = Annotated[
+    list[Path] | None, typer.Option("--with", help="A requirements file of further packages; repeatable.")
+]
 
 
 @app.command("install")

@@ -21,8 +21,22 @@ from threadmill.domain.error import Unavailable
 
 LOCK = Path(__file__).parent / "packages.lock"
 _STAMP = "stamp"
-_LEFT_OUT = ("site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib", "tkinter", "turtledemo")
-_LEFT_OUT += ("ensurepip", "lib2to3", "pydoc_data", "config-*", "*.a", "EXTERNALLY-MANAGED")
+_LEFT_OUT = (
+    "site-packages",
+    "dist-packages",
+    "__pycache__",
+    "test",
+    "tests",
+    "idlelib",
+    "tkinter",
+    "turtledemo",
+    "ensurepip",
+    "lib2to3",
+    "pydoc_data",
+    "config-*",
+    "*.a",
+    "EXTERNALLY-MANAGED",
+)
 
 
 class InstallFailed(Unavailable):
@@ -108,7 +122,7 @@ def _install_packages(building: Path, extra: Sequence[Path]) -> None:
 
 
 def _installer(building: Path) -> list[str]:
-    """uv where there is one, beside this Python or on the path; else this Python's pip."""
+    """Uv where there is one, beside this Python or on the path; else this Python's pip."""
     beside = Path(sys.executable).with_name("uv")
     uv = str(beside) if beside.exists() else shutil.which("uv")
     if uv:

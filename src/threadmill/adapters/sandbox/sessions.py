@@ -130,7 +130,11 @@ class ThreadSessions:
     async def expire(self) -> int:
         """End now what is over its time and not in use; how many that were."""
         for thread, place in list(self._places.items()):
-            if place.session is None and not place.users and self._clock.monotonic() - place.used >= self._lifetimes.age:
+            if (
+                place.session is None
+                and not place.users
+                and self._clock.monotonic() - place.used >= self._lifetimes.age
+            ):
                 del self._places[thread]
         unused = [place for place in self._places.values() if not place.users]
         due = [(place, loss) for place in unused if (loss := self._over(place)) is not None]

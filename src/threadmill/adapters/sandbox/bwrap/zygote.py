@@ -141,7 +141,7 @@ def _start_order(number: int, limits: SessionLimits) -> dict[str, int | dict[str
 
 
 async def _launch(bwrap: str, places: Places, control: int) -> asyncio.subprocess.Process:
-    """bubblewrap's own process must not have our environment: the code inside can read it (tools.md, hole 1)."""
+    """Bubblewrap's own process must not have our environment: the code inside can read it (tools.md, hole 1)."""
     order = {
         "user": SANDBOX_USER if os.getuid() == 0 else None,
         "places": {"environment": str(places.environment.resolve()), "inside": str(places.inside)},

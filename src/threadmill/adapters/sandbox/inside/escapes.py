@@ -19,14 +19,51 @@ from . import seccomp
 
 HERE = "/opt/runner/inside/escapes.py"
 LIBC = ctypes.CDLL(None, use_errno=True)
-VARIABLES = {"HOME", "LANG", "LD_LIBRARY_PATH", "LC_CTYPE", "MPLBACKEND", "MPLCONFIGDIR", "OMP_NUM_THREADS"}
-VARIABLES |= {"OPENBLAS_NUM_THREADS", "PATH", "PWD", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "TMPDIR"}
+VARIABLES = {
+    "HOME",
+    "LANG",
+    "LD_LIBRARY_PATH",
+    "LC_CTYPE",
+    "MPLBACKEND",
+    "MPLCONFIGDIR",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "PATH",
+    "PWD",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPATH",
+    "TMPDIR",
+}
 WRITABLE = {"/mnt/data", "/tmp", "/dev/shm", "/home/sandbox"}  # noqa: S108 - inside
 
-SECRETS = ("/etc/shadow", "/root", "/work", "/var", "/run", "/proc/1/environ", "/proc/1/mem", "/proc/1/root/etc")
-SECRETS += ("/proc/1/fd", "/proc/kcore", "/dev/mem", "/dev/kmsg", "/dev/sda", "/dev/vda", "/sys", "/boot")
-MUST_NOT_WRITE = ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/sys/vm/drop_caches", "/etc/passwd")
-MUST_NOT_WRITE += ("/usr/bin/env", "/opt/python/bin/python3", "/opt/runner/inside/zygote.py", "/sys/kernel/uevent_helper")
+SECRETS = (
+    "/etc/shadow",
+    "/root",
+    "/srv",
+    "/var",
+    "/run",
+    "/proc/1/environ",
+    "/proc/1/mem",
+    "/proc/1/root/etc",
+    "/proc/1/fd",
+    "/proc/kcore",
+    "/dev/mem",
+    "/dev/kmsg",
+    "/dev/sda",
+    "/dev/vda",
+    "/sys",
+    "/boot",
+)
+MUST_NOT_WRITE = (
+    "/proc/sys/kernel/core_pattern",
+    "/proc/sysrq-trigger",
+    "/proc/sys/vm/drop_caches",
+    "/etc/passwd",
+    "/usr/bin/env",
+    "/opt/python/bin/python3",
+    "/opt/runner/inside/zygote.py",
+    "/sys/kernel/uevent_helper",
+)
 MUST_NOT_FILL = ("/", "/etc", "/usr", "/usr/lib", "/opt/python/site", "/opt/runner", "/dev", "/mnt", "/home", "/proc")
 CALLS: dict[str, tuple[int, ...]] = {
     "keyctl": (0, -3, 0),
@@ -161,7 +198,10 @@ def _privileges() -> Iterator[tuple[str, Callable[[], bool]]]:
     yield "become root", lambda: _in_child(lambda: LIBC.setuid(0) == 0 or LIBC.setgid(0) == 0)
     yield "change groups", lambda: _in_child(lambda: LIBC.setgroups(0, None) == 0)
     yield "make a device", lambda: bool(os.mknod("/tmp/null", 0o20600, os.makedev(1, 3)) is None)  # noqa: S108
-    yield "keep capabilities", lambda: any(int(_status(f"Cap{name}"), 16) for name in ("Inh", "Prm", "Eff", "Bnd", "Amb"))
+    yield (
+        "keep capabilities",
+        lambda: any(int(_status(f"Cap{name}"), 16) for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")),
+    )
     yield "gain privileges by setuid programs", lambda: _status("NoNewPrivs") != "1"
     yield "run without a system call filter", lambda: _status("Seccomp") != "2"
 

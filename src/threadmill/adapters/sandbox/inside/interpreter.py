@@ -1,11 +1,11 @@
 """The process that runs the model's code, cell after cell in one namespace, as a notebook would."""
 
 import ast
+import asyncio
 import builtins
 import errno
 import gc
 import inspect
-import asyncio
 import io
 import linecache
 import os
@@ -16,6 +16,7 @@ import traceback
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import frames
 from .frames import Kind
@@ -186,7 +187,7 @@ def be(channel: socket.socket, output: int) -> None:
     _arrange_streams(output)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    sys.argv, sys.path = ["cell"], [os.getcwd(), *sys.path]
+    sys.argv, sys.path = ["cell"], [str(Path.cwd()), *sys.path]
     screen = Screen(channel)
     _reseed()
     if "matplotlib" in sys.modules:
@@ -213,7 +214,7 @@ def _arrange_streams(output: int) -> None:
     os.close(output)
     raw = io.FileIO(1, "w", closefd=False)
     stream = io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=True)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8")  # noqa: PTH123, SIM115 - lives as long as the process
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8")  # noqa: SIM115 - lives as long as the process
     sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = stream  # pyright: ignore[reportAttributeAccessIssue]
 
 
