@@ -55,7 +55,8 @@ def only_the_store_speaks_sql(path: Path, tree: ast.AST) -> Iterator[tuple[int, 
     """State is written through write sets, inside the store adapters."""
     if "src" in path.parts and "adapters" not in path.parts:
         for call in calls_to(tree, "execute", "rollback"):
-            yield call.lineno, "SQL outside the adapters"
+            if not ast.unparse(call.func).endswith("sandbox.execute"):  # which speaks Python
+                yield call.lineno, "SQL outside the adapters"
 
 
 RULES = (status_is_decided_in_the_domain, tests_do_not_sleep, tasks_have_owners, only_the_store_speaks_sql)

@@ -14,6 +14,7 @@ from threadmill.adapters.blobs.disk import DiskBlobs
 from threadmill.adapters.memory.event_log import LocalEventLog
 from threadmill.adapters.models.configured import open_models
 from threadmill.adapters.models.tokens import BpeTokens
+from threadmill.adapters.sandbox.opening import SandboxSettings, open_sandbox
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.clock import RandomIds, SystemClock
 from threadmill.adapters.system.metrics import PrometheusMetrics
@@ -85,7 +86,9 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
     models = open_models(settings.config, tokens)
     clock, ids = SystemClock(), RandomIds()
     blobs = DiskBlobs(settings.server.data_dir / "blobs")
-    ports = Ports(store, store, LocalEventLog(store), models, clock, ids, tokens, metrics, blobs, store.files)
+    sandbox = await open_sandbox(SandboxSettings.of(settings), clock)
+    log = LocalEventLog(store)
+    ports = Ports(store, store, log, models, clock, ids, tokens, metrics, blobs, store.files, sandbox)
     engine = _engine(ports, settings.config)
     await engine.rescue_orphans()
     if settings.config.upstreams:  # a long prompt must not make every other stream wait for a vocabulary
@@ -99,6 +102,7 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
         tending.cancel()
         await asyncio.gather(tending, return_exceptions=True)
         await engine.worker.drain(0)
+        await sandbox.close()
         await models.aclose()
         await store.close()
 

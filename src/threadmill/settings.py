@@ -57,6 +57,23 @@ class Limits(BaseModel):
     drain_seconds: Annotated[float, Field(ge=0)] = 10
 
 
+class Sandbox(BaseModel):
+    """Where code_interpreter runs: `bwrap`, `off`, or a Jupyter Kernel Gateway's URL; seconds, megabytes, counts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: Annotated[str, Field(pattern="^(bwrap|off|https?://.+)$")] = "bwrap"
+    token: str | None = Field(default=None, repr=False)
+    python: Path | None = None
+    call_seconds: Annotated[float, Field(ge=1)] = 120
+    idle_seconds: Annotated[float, Field(ge=1)] = 20 * 60
+    session_seconds: Annotated[float, Field(ge=1)] = 60 * 60
+    max_sessions: Annotated[int, Field(ge=1)] = 64
+    memory_mb: Annotated[int, Field(ge=256)] = 2048
+    disk_mb: Annotated[int, Field(ge=16)] = 1024
+    processes: Annotated[int, Field(ge=8, le=1024)] = 64
+
+
 class ConfigFile(BaseModel):
     """`threadmill.toml`."""
 
@@ -66,6 +83,7 @@ class ConfigFile(BaseModel):
     aliases: dict[str, str] = Field(default_factory=dict)
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     limits: Limits = Limits()
+    sandbox: Sandbox = Sandbox()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +185,18 @@ def _with_environment(config: ConfigFile, env: Mapping[str, str]) -> ConfigFile:
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         raise SettingsError(f"THREADMILL_{str(first['loc'][0]).upper()}: {first['msg']}.") from None
-    return config.model_copy(update={"upstreams": upstreams, "limits": limits})
+    return config.model_copy(update={"upstreams": upstreams, "limits": limits, "sandbox": _sandbox(config, env)})
+
+
+def _sandbox(config: ConfigFile, env: Mapping[str, str]) -> Sandbox:
+    named = {"backend": env.get("THREADMILL_SANDBOX"), "token": env.get("THREADMILL_SANDBOX_TOKEN")}
+    given = {name: value for name, value in named.items() if value}
+    try:
+        return Sandbox.model_validate(config.sandbox.model_dump() | given)
+    except ValidationError:
+        raise SettingsError(
+            f"THREADMILL_SANDBOX is '{given.get('backend')}'; it must be bwrap, off, or the URL of a Jupyter Kernel Gateway."
+        ) from None
 
 
 def _with_key(upstream: Upstream, env: Mapping[str, str]) -> Upstream:

@@ -1,12 +1,14 @@
 """Real sandboxes: bubblewrap with its zygote, and a Jupyter Kernel Gateway in a process of its own."""
 
-import asyncio
 import os
+import shutil
 import signal
+import socket
+import subprocess
 import sys
-from collections.abc import AsyncGenerator
+import threading
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -24,27 +26,41 @@ if sys.platform != "linux":
 GATEWAY = ROOT / ".venv-gateway" / "bin" / "python"
 
 
-@asynccontextmanager
-async def kernel_gateway(directory: Path) -> AsyncGenerator[str, None]:
-    """A running gateway; its URL."""
-    command = [str(GATEWAY), "-m", "kernel_gateway", "--KernelGatewayApp.port=0", "--KernelGatewayApp.auth_token=t0ken"]
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A running gateway's URL; one for all tests, each has kernels of its own."""
+    directory = tmp_path_factory.mktemp("gateway")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]  # if somebody takes it before the gateway does, it tries the next and says so
+    command = [
+        str(GATEWAY),
+        "-m",
+        "kernel_gateway",
+        f"--KernelGatewayApp.port={port}",
+        "--KernelGatewayApp.auth_token=t0ken",
+    ]
     env = {"PATH": os.environ["PATH"], "HOME": str(directory), "TMPDIR": str(directory)}
-    process = await asyncio.create_subprocess_exec(
-        *command, env=env, stderr=asyncio.subprocess.PIPE, cwd=directory, start_new_session=True
-    )
-    assert process.stderr is not None
-    url = ""
-    while not url:
-        line = (await process.stderr.readline()).decode()
-        assert line, "the gateway ended"
-        url = line.split(" is available at ")[1].strip() if " is available at " in line else ""
-    reading = asyncio.create_task(process.stderr.read())
-    try:
-        yield url
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        await process.wait()
-        await reading
+    with (
+        (directory / "log").open("wb") as log,
+        subprocess.Popen(
+            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=directory, start_new_session=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        url = ""
+        while not url:
+            line = process.stdout.readline().decode()
+            assert line, "the gateway ended"
+            url = line.split(" is available at ")[1].strip() if " is available at " in line else ""
+        copying = threading.Thread(target=shutil.copyfileobj, args=(process.stdout, log))
+        copying.start()
+        try:
+            yield url
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+            copying.join()
 
 
 @pytest.fixture
@@ -60,19 +76,16 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture(params=["bwrap", "remote"])
-async def sandbox(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
-) -> AsyncGenerator[ThreadSessions, None]:
+async def sandbox(request: pytest.FixtureRequest, clock: FakeClock) -> AsyncGenerator[ThreadSessions, None]:
     """The port over each back end."""
     if request.param == "bwrap":
         made = bwrap_backend(bwrap_settings())
         async with _sessions(made, clock) as sessions:
             yield sessions
         return
-    async with kernel_gateway(tmp_path) as url:
-        remote = await RemoteBackend.connect(url, "t0ken", LIMITS)
-        async with _sessions(remote, clock) as sessions:
-            yield sessions
+    url: str = request.getfixturevalue("gateway")
+    async with _sessions(await RemoteBackend.connect(url, "t0ken", LIMITS), clock) as sessions:
+        yield sessions
 
 
 @pytest.fixture

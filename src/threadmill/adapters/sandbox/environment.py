@@ -21,8 +21,22 @@ from threadmill.domain.error import Unavailable
 
 LOCK = Path(__file__).parent / "packages.lock"
 _STAMP = "stamp"
-_LEFT_OUT = ("site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib", "tkinter", "turtledemo")
-_LEFT_OUT += ("ensurepip", "lib2to3", "pydoc_data", "config-*", "*.a", "EXTERNALLY-MANAGED")
+_LEFT_OUT = (
+    "site-packages",
+    "dist-packages",
+    "__pycache__",
+    "test",
+    "tests",
+    "idlelib",
+    "tkinter",
+    "turtledemo",
+    "ensurepip",
+    "lib2to3",
+    "pydoc_data",
+    "config-*",
+    "*.a",
+    "EXTERNALLY-MANAGED",
+)
 
 
 class InstallFailed(Unavailable):

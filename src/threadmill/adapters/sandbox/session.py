@@ -57,6 +57,11 @@ class LiveSession(Protocol):
 class Backend(Protocol):
     """Makes sessions."""
 
+    @property
+    def refusal(self) -> str | None:
+        """Why it will never make one, in a line; None if it may."""
+        ...
+
     async def open(self) -> LiveSession:
         """A new, empty session. Raises SandboxRefused."""
         ...

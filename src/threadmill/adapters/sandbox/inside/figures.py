@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib._pylab_helpers import Gcf
 from matplotlib.backend_bases import FigureManagerBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 IMAGES = {".png", ".jpg", ".jpeg", ".gif", ".webp"}
 
@@ -33,12 +34,12 @@ class FigureCanvas(FigureCanvasAgg):
 
     saved = False
 
-    def print_figure(self, filename, *args, **kwargs):
+    def print_figure(self, filename: object, *args: object, **kwargs: object) -> object:
         """Save, and remember."""
         done = super().print_figure(filename, *args, **kwargs)
         if isinstance(filename, (str, Path)):
             name = Path(filename)
-            format_ = kwargs.get("format") or name.suffix.lstrip(".") or "png"
+            format_ = str(kwargs.get("format") or "") or name.suffix.lstrip(".") or "png"
             self.saved = f".{format_.lower()}" in IMAGES and name.resolve().is_relative_to("/mnt/data")
         return done
 
@@ -51,7 +52,7 @@ class FigureManager(FigureManagerBase):
         send(self.canvas.figure)
 
     @classmethod
-    def pyplot_show(cls, *, block=None) -> None:
+    def pyplot_show(cls, *, block: bool | None = None) -> None:
         """`plt.show()`."""
         del block
         show_rest()
@@ -77,7 +78,7 @@ def show_rest() -> None:
         plt.close("all")
 
 
-def send(figure) -> None:
+def send(figure: Figure) -> None:
     """One figure as PNG. Its own settings hold; only the margin is trimmed, as notebooks do."""
     buffer = io.BytesIO()
     FigureCanvasAgg.print_figure(figure.canvas, buffer, format="png", bbox_inches="tight")

@@ -16,6 +16,7 @@ import traceback
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import frames
 from .frames import Kind
@@ -186,7 +187,7 @@ def be(channel: socket.socket, output: int) -> None:
     _arrange_streams(output)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    sys.argv, sys.path = ["cell"], [os.getcwd(), *sys.path]
+    sys.argv, sys.path = ["cell"], [str(Path.cwd()), *sys.path]
     screen = Screen(channel)
     _reseed()
     if "matplotlib" in sys.modules:

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from types import FrameType
 
 from .isolation import Limits, build_walls, own_namespaces
 from .session import Session
@@ -35,7 +36,7 @@ class Zygote:
         """Answer until the server is gone."""
         wake_out, wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, woken)
         self._say(ready=True)
         while True:
             wait = 0.2 if self.later else None
@@ -104,6 +105,11 @@ class Zygote:
             self._say(started=number)
 
 
+def woken(number: int, frame: FrameType | None) -> None:
+    """A child ended; the wake-up pipe tells the loop."""
+    del number, frame
+
+
 def be_parent(report: int, handle: int, limits: Limits) -> None:
     """The child between: enters the namespaces and forks process 1 of them. Never returns."""
     signal.set_wakeup_fd(-1)
@@ -143,7 +149,7 @@ def load(names: tuple[str, ...]) -> None:
 
 
 def main() -> None:
-    """`python -c 'from inside.zygote import main; main()' FD`."""
+    """Run by `python -c`; its argument is the control socket's descriptor."""
     gc.disable()
     if Path("/opt/python/matplotlib").is_dir():
         shutil.copytree("/opt/python/matplotlib", "/tmp/matplotlib")  # noqa: S108 - inside

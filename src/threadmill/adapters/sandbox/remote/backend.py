@@ -56,6 +56,8 @@ class Gateway:
 class RemoteBackend:
     """See Backend."""
 
+    refusal: str | None = None
+
     def __init__(self, gateway: Gateway, limits: SessionLimits) -> None:
         self._gateway, self._limits = gateway, limits
 
