@@ -11,6 +11,7 @@ from tests.support.stage import PROJECT, Stage
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.domain.command import OpenToolCalls
 from threadmill.domain.decide import Progress, decide
+from threadmill.domain.delta import ArgumentsDelta, CallOpened, RefusalDelta, TextDelta
 from threadmill.domain.error import (
     Conflict,
     Invalid,
@@ -20,7 +21,6 @@ from threadmill.domain.error import (
     Unavailable,
     messages_locked,
 )
-from threadmill.domain.delta import ArgumentsDelta, CallOpened, RefusalDelta, TextDelta
 from threadmill.domain.ids import AssistantId, CallId, MessageId, RunId, RunStepId, ThreadId
 from threadmill.domain.message import (
     Attachment,
@@ -37,11 +37,11 @@ from threadmill.domain.page import PageQuery
 from threadmill.domain.patch import AssistantPatch, NewAssistant, NewThread, ThreadPatch
 from threadmill.domain.run import NewRun, Run, RunStatus, Truncation
 from threadmill.domain.thread import Thread
-from threadmill.domain.tool import CodeInterpreterTool, FileSearchTool, ToolOutput, ToolResources
+from threadmill.domain.tool import FileSearchTool, ToolOutput, ToolResources
 from threadmill.engine import assistants, messages, runs, threads
 from threadmill.engine.attempt import ATTEMPTS, until_won
 from threadmill.engine.commit import write_set
-from threadmill.engine.draft import CallDraft
+from threadmill.engine.draft import FunctionDraft
 from threadmill.engine.ports.model import (
     CallPiece,
     ContextTooLong,
@@ -486,7 +486,7 @@ async def test_a_step_lost_with_its_worker_is_told_to_the_model(stage: Stage) ->
 
 def test_arguments_are_valid_only_as_a_json_object() -> None:
     for text, valid in (("{}", True), ("[]", False), ("{", False), ("[" * 100_000, False)):
-        assert CallDraft(CallId("c"), "f", [text]).has_valid_arguments() is valid
+        assert FunctionDraft(CallId("c"), "f", [text]).has_valid_arguments() is valid
 
 
 async def test_a_lost_race_is_tried_again_but_not_for_ever() -> None:
@@ -769,14 +769,11 @@ async def test_a_refusal_alone_is_the_whole_message(stage: Stage) -> None:
     assert message.content == (RefusalPart("No."),)
 
 
-@pytest.mark.parametrize("tool", [CodeInterpreterTool(), FileSearchTool()])
-async def test_a_tool_that_has_not_landed_fails_the_run(
-    stage: Stage, tool: CodeInterpreterTool | FileSearchTool
-) -> None:
-    run = await begun(stage, tools=(tool,))
+async def test_a_tool_that_has_not_landed_fails_the_run(stage: Stage) -> None:
+    run = await begun(stage, tools=(FileSearchTool(),))
     found = await stored(stage, run)
     assert found.last_error is not None
-    assert tool.type in found.last_error.message
+    assert "file_search" in found.last_error.message
 
 
 async def test_an_endless_caller_is_stopped() -> None:

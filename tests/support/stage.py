@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tests.support.stage_sandbox import StageSandbox
 from threadmill.adapters.blobs.disk import DiskBlobs
 from threadmill.adapters.memory.event_log import LocalEventLog
 from threadmill.adapters.system.metrics import PrometheusMetrics
@@ -184,6 +185,7 @@ class Stage:
         self.blobs = DiskBlobs(Path(tempfile.mkdtemp(prefix="threadmill-stage-")))
         self.ids = CountedIds()
         self.model = StageModel()
+        self.sandbox = StageSandbox()
         self.settings = replace(EngineSettings(max_runs=8), **settings)
         self.surprises: list[str] = []
         self.hire()
@@ -204,6 +206,7 @@ class Stage:
             metrics,
             self.blobs,
             getattr(self.store, "files", self.store),
+            self.sandbox,
         )
         self.worker = Worker(self.ports, self.settings, self._note)
         self.engine = Engine(self.ports, self.settings, self.worker, self._note)

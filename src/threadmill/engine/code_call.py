@@ -5,6 +5,7 @@ Whatever the code does is an answer to the model; nothing it does fails the run.
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from typing import assert_never
 
 from threadmill.domain.decide import open_step
 from threadmill.domain.delta import OutputDelta
@@ -106,6 +107,8 @@ class CodeCall:
                     self._written.append(output)
                 case Ended(how, message, state_kept):
                     self._end(how, message, state_kept=state_kept)
+                case _:
+                    assert_never(output)
 
     def _end(self, how: Ending, message: str | None, *, state_kept: bool) -> None:
         if message is not None and how is not Ending.EXCEPTION:  # an exception's traceback has been told
@@ -118,11 +121,10 @@ class CodeCall:
             yield image.data
 
         file = await self._keep(image.name, image.path, content())
-        if file is None:
-            return
-        self._tell(CodeOutput(image=file.id))
-        where = "" if image.path is None else f" It is saved as /mnt/data/{image.path}."
-        self._draft.notes.append(f"The user is shown the picture {file.id}.{where}")
+        if file is not None:
+            self._tell(CodeOutput(image=file.id))
+            where = "" if image.path is None else f" It is saved as /mnt/data/{image.path}."
+            self._draft.notes.append(f"The user is shown the picture {file.id}.{where}")
 
     async def _keep_written(self, written: Written) -> None:
         if written.size > MAX_FILE_BYTES:

@@ -74,3 +74,4 @@ async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId) -> Non
     if active is not None:
         engine.worker.interrupt(active.id)
         engine.ports.log.close(active.id)
+    await engine.ports.sandbox.close(thread_id)

@@ -1,0 +1,81 @@
+"""The Sandbox port in the test's hands: what code gives is what the test lined up."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+
+from threadmill.domain.ids import ThreadId
+from threadmill.engine.ports.sandbox import DATA_DIR, Ended, Ending, FileRefused, Loss, Output, SandboxRefused, Started
+
+
+class StageSandbox:
+    """Sessions that remember which files they hold. `acts` are the outputs of the next executions; none: completed.
+
+    An `endless` one sets `hanging` behind its outputs, and never ends.
+    """
+
+    def __init__(self) -> None:
+        self.refusal: str | None = None
+        self.acts: list[Sequence[Output]] = []
+        self.ran: list[str] = []
+        self.files: dict[ThreadId, dict[str, bytes]] = defaultdict(dict)
+        self.links: dict[str, str] = {}
+        self.interrupted = False
+        self.endless = False
+        self.hanging = asyncio.Event()
+        self._told: set[ThreadId] = set()
+        self._held: dict[ThreadId, set[str]] = defaultdict(set)
+        self._lost: Loss | None = None
+
+    def lose(self, thread: ThreadId, why: Loss | None) -> None:
+        """The thread's session is gone; None: with the process that knew of it."""
+        self._told.discard(thread)
+        self._held.pop(thread, None)
+        self.files.pop(thread, None)
+        self._lost = why
+
+    async def start(self, thread: ThreadId) -> Started:
+        if self.refusal is not None:
+            raise SandboxRefused(self.refusal)
+        fresh, lost = thread not in self._told, self._lost
+        self._told.add(thread)
+        self._lost = None
+        return Started(fresh, lost if fresh else None, frozenset(self._held[thread]))
+
+    async def execute(self, thread: ThreadId, code: str) -> AsyncGenerator[Output, None]:
+        del thread
+        if "symlink" in code:
+            target, link = code.split("symlink", 1)[1].strip("()").split(", ")
+            self.links[link.strip("'").removeprefix(f"{DATA_DIR}/")] = target.strip("'")
+            yield Ended(Ending.COMPLETED)
+            return
+        self.ran.append(code)
+        finished = False
+        try:
+            for output in self.acts.pop(0) if self.acts else (Ended(Ending.COMPLETED),):
+                yield output
+            if self.endless:
+                self.hanging.set()
+                await asyncio.Event().wait()
+            finished = True
+        finally:
+            self.interrupted = not finished
+
+    async def put(self, thread: ThreadId, path: str, content: AsyncIterator[bytes]) -> None:
+        if path.startswith("refused"):
+            raise FileRefused("The disk is full.")
+        self.files[thread][path] = b"".join([piece async for piece in content])
+        self._held[thread].add(path)
+
+    async def get(self, thread: ThreadId, path: str) -> AsyncGenerator[bytes, None]:
+        content = self.files[thread].get(path)
+        if content is None:
+            raise FileRefused(f"There is no file {path}.")
+        yield content
+
+    async def interrupt(self, thread: ThreadId) -> None:
+        del thread
+
+    async def close(self, thread: ThreadId | None = None) -> None:
+        if thread is not None:
+            self.lose(thread, None)
