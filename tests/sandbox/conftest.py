@@ -26,13 +26,23 @@ if sys.platform != "linux":
 GATEWAY = ROOT / ".venv-gateway" / "bin" / "python"
 
 
+def free_port() -> int:
+    """Nobody listens there now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def unused_url() -> str:
+    return f"http://127.0.0.1:{free_port()}"
+
+
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A running gateway's URL; one for all tests, each has kernels of its own."""
     directory = tmp_path_factory.mktemp("gateway")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]  # if somebody takes it before the gateway does, it tries the next and says so
+    port = free_port()  # if somebody takes it before the gateway does, it tries the next and says so
     command = [
         str(GATEWAY),
         "-m",

@@ -6,6 +6,7 @@ import re
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 _ESCAPES = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[@-Z\\\\-_])")
 _BINARY_SHARE = 0.1
+_LINES = re.compile(b"[^\n]*\n|[^\n]+")
 
 
 class LogText:
@@ -17,12 +18,15 @@ class LogText:
 
     def add(self, raw: bytes) -> str:
         """The text of one more piece, with a note of the binary output that ended before it."""
+        return "".join(self._line(line) for line in _LINES.findall(raw))
+
+    def _line(self, raw: bytes) -> str:
         text = self._decoder.decode(raw)
         if _is_binary(text):
             self._binary += len(raw)
             self._decoder.reset()
             return ""
-        return self._note() + _clean(text)
+        return self._note() + _clean(text) if text else ""
 
     def cut(self, size: int) -> str:
         """The note for a gap in the middle."""

@@ -49,15 +49,21 @@ class Zygote:
         """Start it and wait until it can fork. Raises SandboxRefused with bubblewrap's own words."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        with theirs:
-            process = await _launch(bwrap, places, theirs.fileno())
+        try:
+            with theirs:
+                process = await _launch(bwrap, places, theirs.fileno())
+        except BaseException:
+            ours.close()
+            raise
         zygote = cls(process, ours)
         zygote.reading = asyncio.create_task(zygote._listen())
         try:
             await asyncio.wait_for(zygote.ready, _START_SECONDS)
-        except (TimeoutError, ConnectionError):
-            why = await zygote._last_words()
-            raise SandboxRefused(f"The sandbox does not start: {why}") from None
+        except BaseException as error:
+            words = await zygote.close()
+            if not isinstance(error, TimeoutError | ConnectionError):
+                raise
+            raise SandboxRefused(f"The sandbox does not start: {words}") from None
         return zygote
 
     async def spawn(self, limits: SessionLimits) -> Spawned:
@@ -92,14 +98,18 @@ class Zygote:
             return
         await over.wait()
 
-    async def close(self) -> None:
-        """End it and everything in it."""
+    async def close(self) -> str:
+        """End it and everything in it; gives the last line it said, or its exit code."""
         if self.process.returncode is None:
             self.process.kill()
+        assert self.process.stderr is not None
+        said = await self.process.stderr.read()  # it ends when the last process of it is gone
         await self.process.wait()
         if self.reading is not None:
             self.reading.cancel()
             await asyncio.gather(self.reading, return_exceptions=True)
+        lines = said.decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"exit code {self.process.returncode}"
 
     async def _listen(self) -> None:
         """Until it is gone; then everybody who waits is told."""
@@ -127,12 +137,6 @@ class Zygote:
             answer.set_result(None)
         elif "failed" in said and (answer := self.answers.get(int(said["failed"]))) and not answer.done():
             answer.set_exception(SandboxRefused(f"A session could not be started: {said.get('why', 'no reason')}"))
-
-    async def _last_words(self) -> str:
-        await self.close()
-        assert self.process.stderr is not None
-        lines = (await self.process.stderr.read(4096)).decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"exit code {self.process.returncode}"
 
 
 def _start_order(number: int, limits: SessionLimits) -> dict[str, int | dict[str, int | float]]:

@@ -4,12 +4,13 @@ import io
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
 Snapshot: TypeAlias = dict[str, tuple[int, int, int]]
 """Relative path -> (inode, size, changed in nanoseconds)."""
 
-MOST_FILES, MOST_TOLD = 10_000, 100
+MOST_FILES, MOST_TOLD, MOST_DEEP = 10_000, 100, 50
 LARGEST_IMAGE, MOST_IMAGES = 20_000_000, 50
 _STARTS = {
     ".png": b"\x89PNG\r\n\x1a\n",
@@ -32,23 +33,26 @@ class Directory:
         self.root = root
 
     def snapshot(self) -> Snapshot:
-        """All regular files now."""
+        """All regular files now, as far as they can be named; at most MOST_FILES, at most MOST_DEEP folders down."""
         found: Snapshot = {}
-        for path in self._walk():
-            state = os.lstat(path)
-            if stat.S_ISREG(state.st_mode):
-                name = os.path.relpath(path, self.root)
-                found[name] = (state.st_ino, state.st_size, state.st_mtime_ns)
+        waiting = [""]
+        while waiting and len(found) < MOST_FILES:
+            for entry in self._entries(waiting.pop()):
+                name = os.path.relpath(entry.path, self.root)
+                if entry.is_dir(follow_symlinks=False):
+                    waiting += [name] if name.count("/") < MOST_DEEP else []
+                elif entry.is_file(follow_symlinks=False) and _is_text(name):
+                    state = entry.stat(follow_symlinks=False)
+                    found[name] = (state.st_ino, state.st_size, state.st_mtime_ns)
         return found
 
-    def _walk(self) -> Iterator[str]:
-        seen = 0
-        for folder, _, names in os.walk(self.root):
-            for name in names:
-                path = os.path.join(folder, name)  # noqa: PTH118 - a hot path over many entries
-                if seen < MOST_FILES and _is_text(path) and os.path.lexists(path):
-                    seen += 1
-                    yield path
+    def _entries(self, folder: str) -> "list[os.DirEntry[str]]":
+        """None of a folder whose path is too long to be used, or that is closed."""
+        try:
+            with os.scandir(os.path.join(self.root, folder)) as entries:  # noqa: PTH118 - a hot path over many entries
+                return list(entries)
+        except OSError:
+            return []
 
     def changed(self, before: Snapshot) -> list[tuple[str, int]]:
         """Paths and sizes of what is new or different, oldest first; at most MOST_TOLD."""
@@ -70,24 +74,42 @@ class Directory:
 
     def create(self, path: str) -> io.FileIO:
         """An empty file to write into, with the folders it needs. Raises OSError."""
-        whole = os.path.join(self.root, path)  # noqa: PTH118 - as above
-        os.makedirs(os.path.dirname(whole), exist_ok=True)  # noqa: PTH103, PTH120 - as above
-        if os.path.lexists(whole):
-            os.unlink(whole)  # noqa: PTH108 - as above
-        handle = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-        return io.FileIO(handle, "wb")
+        with self._parent(path, make=True) as (folder, name):
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            return io.FileIO(os.open(name, flags, 0o644, dir_fd=folder), "wb")
 
     def remove(self, path: str) -> None:
         """Take away what `create` began."""
-        os.unlink(os.path.join(self.root, path))  # noqa: PTH108, PTH118 - as above
+        with self._parent(path) as (folder, name):
+            os.unlink(name, dir_fd=folder)
 
     def open(self, path: str) -> io.FileIO:
         """A regular file's content. Raises NotAFile, OSError."""
-        handle = os.open(os.path.join(self.root, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # noqa: PTH118
+        with self._parent(path) as (folder, name):
+            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
             raise NotAFile("not a regular file")
         return io.FileIO(handle, "rb")
+
+    @contextmanager
+    def _parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+        """The folder a path is in, reached step by step so that no step is a link, and the last name."""
+        *folders, name = path.split("/")
+        handle = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for folder in folders:
+                if make:
+                    with suppress(FileExistsError):
+                        os.mkdir(folder, 0o755, dir_fd=handle)
+                inner = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+                os.close(handle)
+                handle = inner
+            yield handle, name
+        finally:
+            os.close(handle)
 
 
 def _is_text(path: str) -> bool:

@@ -10,6 +10,7 @@ import io
 import linecache
 import os
 import signal
+import site
 import socket
 import sys
 import traceback
@@ -190,6 +191,8 @@ def be(channel: socket.socket, output: int) -> None:
     sys.argv, sys.path = ["cell"], [str(Path.cwd()), *sys.path]
     screen = Screen(channel)
     _reseed()
+    site.sethelper()
+    builtins.__dict__.update(exit=sys.exit, quit=sys.exit)
     if "matplotlib" in sys.modules:
         from . import figures  # noqa: PLC0415 - as above
 
