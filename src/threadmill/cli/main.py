@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from threadmill.cli.resources.failure import Exit, Failure, tell
-from threadmill.cli.resources.group import PLAIN, ResourceGroup
+from threadmill.cli.resources.group import PLAIN, Group, ResourceGroup
 from threadmill.cli.resources.options import common
 from threadmill.cli.resources.paint import wants_colour
 from threadmill.cli.resources.table import load
@@ -19,7 +19,7 @@ from threadmill.cli.resources.table import load
 DATA_DIR = click.option("--data-dir", type=click.Path(path_type=Path), help="Where data is kept. [env: THREADMILL_DATA_DIR]")  # fmt: skip
 
 
-class Root(click.Group):
+class Root(Group):
     """The server's commands and the API's."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -95,11 +95,21 @@ def completion(shell: str) -> None:
 
 def main() -> None:
     """Entry point of the command."""
+    raise SystemExit(_guarded(_run))
+
+
+def _run() -> object:
+    """The chosen command. Not click's `main`, which has its own way with interrupts and broken pipes."""
     if "_THREADMILL_COMPLETE" in os.environ:
         from threadmill.cli.completion import register  # noqa: PLC0415 - as above
 
         register()
-    raise SystemExit(_guarded(lambda: app.main(prog_name="threadmill", standalone_mode=False)))
+        return app.main(prog_name="threadmill")
+    try:
+        with app.make_context("threadmill", sys.argv[1:]) as context:
+            return app.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
 
 
 def _guarded(run: Callable[[], object]) -> int:

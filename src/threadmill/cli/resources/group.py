@@ -1,6 +1,7 @@
 """The table as click commands: a group a resource, a command an operation, an option a flag."""
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,23 @@ from threadmill.cli.resources.table import Command, Flag, Resource
 PLAIN = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class ResourceGroup(click.Group):
+class Group(click.Group):
+    """A group that knows what a mistyped command was meant to be."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with a suggestion."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if close:
+                error.message = f"No such command {args[0]!r}. Did you mean {close[0]!r}?"
+            raise
+
+
+class ResourceGroup(Group):
     """`threadmill beta:threads:runs`. Its commands are made when they are asked for."""
 
     def __init__(self, resource: Resource) -> None:
