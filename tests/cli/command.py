@@ -40,7 +40,7 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {**kept, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **more}
 
 
-def run(*arguments: str, stdin: str | None = None, cwd: Path | None = None, **environment: str) -> Result:
+def run(*arguments: str, stdin: str | None = None, **environment: str) -> Result:
     """Run `threadmill` to its end. Without `stdin` standard input is empty."""
     done = subprocess.run(
         [str(BIN / "threadmill"), *arguments],
@@ -49,7 +49,6 @@ def run(*arguments: str, stdin: str | None = None, cwd: Path | None = None, **en
         text=True,
         check=False,
         timeout=60,
-        cwd=cwd,
         env=clean_environment(**environment),
     )
     return Result(done.returncode, done.stdout, done.stderr)
@@ -63,7 +62,7 @@ class Shell:
 
     def __call__(self, *arguments: str, stdin: str | None = None, **environment: str) -> Result:
         """Run a command, however it ends."""
-        return run(*arguments, stdin=stdin, THREADMILL_BASE_URL=self.url, **environment)
+        return run(*arguments, stdin=stdin, **{"THREADMILL_BASE_URL": self.url, **environment})
 
     def ok(self, *arguments: str, stdin: str | None = None) -> Any:
         """The JSON of a command that must succeed."""

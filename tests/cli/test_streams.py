@@ -83,7 +83,7 @@ def test_a_yaml_stream_is_a_document_an_event(shell: Shell) -> None:
 def test_create_and_run_streams_too(shell: Shell) -> None:
     thread = ("--thread.messages", "{role: user, content: 'say: Made and run'}", "--thread.metadata", "{a: b}")
     result = shell("beta:threads", "create-and-run", "--assistant-id", shell.assistant(), *thread, "--stream")
-    assert [line["event"] for line in result.lines][0] == "thread.created"
+    assert result.lines[0]["event"] == "thread.created"
     assert result.lines[0]["data"]["metadata"] == {"a": "b"}
     assert result.code == 0
 

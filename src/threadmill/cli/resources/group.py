@@ -25,11 +25,11 @@ class Group(click.Group):
         """As click does, with a suggestion."""
         try:
             return super().resolve_command(ctx, args)
-        except click.UsageError as error:
+        except click.UsageError:
             close = get_close_matches(args[0], self.list_commands(ctx), n=1)
-            if close:
-                error.message = f"No such command {args[0]!r}. Did you mean {close[0]!r}?"
-            raise
+            if not close:
+                raise
+            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {close[0]!r}?", ctx) from None
 
 
 class ResourceGroup(Group):
