@@ -76,17 +76,34 @@ def _object(answer: Answer, options: Options) -> None:
 
 
 def _bytes(answer: Answer, output: Path | None) -> None:
-    if output is None and sys.stdout.isatty():
+    """The file's bytes to standard output, or to a file that is there only when it is whole."""
+    if output is None or str(output) == "-":
+        _to_stdout(answer)
+    elif output.exists() and not output.is_file():  # a device or a pipe
+        _write(answer, output, output)
+    else:
+        whole = output.resolve()
+        part = whole.with_name(f".{whole.name}.part")
+        try:
+            _write(answer, part, output)
+            part.replace(whole)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _to_stdout(answer: Answer) -> None:
+    if sys.stdout.isatty():
         raise usage(
             "The answer is a file; it is not written to a terminal.", "Name a file with --output, or use a pipe."
         )
-    if output is None:
-        for piece in answer.pieces():
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
-        return
+    for piece in answer.pieces():
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+def _write(answer: Answer, path: Path, named: Path) -> None:
     try:
-        with output.open("wb") as file:
+        with path.open("wb") as file:
             file.writelines(answer.pieces())
     except OSError as error:
-        raise usage(f"--output {output} cannot be written: {error.strerror}.") from None
+        raise usage(f"--output {named} cannot be written: {error.strerror}.", "Name another with --output.") from None

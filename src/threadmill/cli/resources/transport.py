@@ -61,12 +61,43 @@ class Answer:
             raise self._client.broken(error) from None
 
     def pieces(self, size: int = 1 << 20) -> Iterator[bytes]:
-        """The body in pieces, for large files. Raises Failure when the connection breaks."""
+        """The body in pieces, for large files. Raises Failure when the connection breaks or the body ends early."""
+        came = 0
         try:
             while piece := self._body.read(size):
+                came += len(piece)
                 yield piece
         except (OSError, http.client.HTTPException) as error:
             raise self._client.broken(error) from None
+        # http.client notices a body that ends early only when it is read whole.
+        promised = self.headers.get("content-length", "")
+        if promised.isdecimal() and came < int(promised):
+            raise self._client.broken(ConnectionError(f"{came} of {promised} bytes came"))
+
+
+class _Heeding(http.client.HTTPConnection):
+    """Reads the answer of a server that refuses an upload before all of it is sent."""
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().request(*args, **kwargs)
+        except (BrokenPipeError, ConnectionResetError):
+            if self.sock is None:  # pyright: ignore[reportUnnecessaryComparison] - None until connected
+                raise
+
+
+class _HeedingTls(_Heeding, http.client.HTTPSConnection):
+    """The same behind TLS."""
+
+
+class _Http(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_Heeding, req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_HeedingTls, req)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -85,7 +116,7 @@ class Client:
         parts = urlsplit(self._base)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise usage(f"--base-url is {self.clean(self._base)!r}; it must be like http://127.0.0.1:8000/v1.")
-        handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
+        handlers: list[urllib.request.BaseHandler] = [_NoRedirect(), _Http(), _Https()]
         if _is_loopback(parts.hostname):
             handlers.append(urllib.request.ProxyHandler({}))
         self._opener: urllib.request.OpenerDirector = urllib.request.build_opener(*handlers)

@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,7 +198,15 @@ def _base64(content: bytes, _: str) -> str:
 
 def upload_of(flag: Flag, text: str) -> Upload:
     """The file to send. Its path may begin with @. Raises Failure (usage)."""
-    path = Path(text.removeprefix("@")).expanduser()
-    if not path.is_file():
-        raise usage(f"--{flag.flag}: there is no file {path}.")
+    path, name = Path(text.removeprefix("@").removeprefix("file://")).expanduser(), f"--{flag.flag}"
+    if str(path) == "-":
+        raise usage(f"{name} cannot be standard input.", "The file's name says what it is: save it under one first.")
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+        if regular:
+            path.open("rb").close()
+    except OSError as error:
+        raise usage(f"{name}: the file {path} cannot be read: {error.strerror}.") from None
+    if not regular:
+        raise usage(f"{name}: {path} is no regular file.", "Its size must be known: save it to a file first.")
     return Upload(path)
