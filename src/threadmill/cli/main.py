@@ -56,7 +56,7 @@ click.version_option(package_name="threadmill", prog_name="threadmill", message=
 
 @app.command()
 @click.option("--host", help="Address to listen on. [env: THREADMILL_HOST, 127.0.0.1]")
-@click.option("--port", type=int, help="Port; 0 picks a free one. [env: THREADMILL_PORT, 8000]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 picks a free one. [env: THREADMILL_PORT, 8000]")
 @DATA_DIR
 @click.option("--database-url", help="Database. [env: THREADMILL_DATABASE_URL]")
 @click.option("--role", default="all", help="all, api or worker.")
@@ -130,15 +130,17 @@ def _guarded(run: Callable[[], object]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.PIPE
     except Exception as error:
-        if (text := _known(error)) is None:
+        if (failure := _known(error)) is None:
             raise
-        print(f"threadmill: {text}", file=sys.stderr)
-        return Exit.USAGE
+        tell(failure, colour=wants_colour(sys.stderr))
+        return failure.exit
 
 
-def _known(error: Exception) -> str | None:
-    """The line of an error that is the operator's to mend: settings, the database, the data directory."""
+def _known(error: Exception) -> Failure | None:
+    """The block of an error that is the operator's to mend: settings, the database, the data directory."""
     from threadmill.domain.error import ThreadmillError  # noqa: PLC0415 - as above
     from threadmill.settings import SettingsError  # noqa: PLC0415 - as above
 
-    return str(error) if isinstance(error, (SettingsError, ThreadmillError)) else None
+    if not isinstance(error, (SettingsError, ThreadmillError)):
+        return None
+    return Failure(str(error), Exit.USAGE, error.advice if isinstance(error, SettingsError) else "")

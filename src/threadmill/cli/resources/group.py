@@ -127,6 +127,8 @@ def _flags(command: Command) -> Iterator[tuple[str, tuple[Flag, Flag | None]]]:
 
 def _option(key: str, flag: Flag, *, required: bool) -> click.Option:
     def complete(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+        if "file" in flag.takes:
+            return [CompletionItem(begun, type="file")]
         return [CompletionItem(choice) for choice in flag.choices if choice.startswith(begun)]
 
     extra: dict[str, Any] = {"flag_value": "true"} if flag.takes == ("boolean",) else {}
