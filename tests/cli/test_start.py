@@ -172,7 +172,7 @@ def test_a_damaged_database_ends_the_start_instead_of_hanging_it(tmp_path: Path)
     database.execute("DROP TABLE runs")
     database.commit()
     database.close()
-    said = serve(tmp_path)
+    said = serve(tmp_path, THREADMILL_SANDBOX="off")
     assert said[0] == "The database cannot be used right now: no such table: runs."
     assert said[1] == f"  Look at the disk, and restore {tmp_path}/threadmill.db from a backup if it is damaged."
 

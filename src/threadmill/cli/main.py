@@ -15,6 +15,7 @@ from threadmill.cli.resources.group import PLAIN, Group, ResourceGroup
 from threadmill.cli.resources.options import common
 from threadmill.cli.resources.paint import wants_colour
 from threadmill.cli.resources.table import load
+from threadmill.cli.sandbox import sandbox
 
 DATA_DIR = click.option("--data-dir", type=click.Path(path_type=Path), help="Where data is kept. [env: THREADMILL_DATA_DIR]")  # fmt: skip
 
@@ -91,6 +92,9 @@ def completion(shell: str) -> None:
     from threadmill.cli.completion import script  # noqa: PLC0415 - as above
 
     click.echo(script(app, shell))
+
+
+app.add_command(sandbox)
 
 
 def main() -> None:

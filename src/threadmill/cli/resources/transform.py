@@ -1,6 +1,6 @@
 """--transform: JMESPath, and the simple paths of GJSON that users of the reference's command line have at hand.
 
-The reference's own tool speaks GJSON; its only kept-up Python library is under the GPL, so JMESPath (ADR-0014).
+The reference's own tool speaks GJSON; its only kept-up Python library is under the GPL, so JMESPath (ADR-0015).
 """
 
 import re
