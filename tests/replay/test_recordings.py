@@ -1,19 +1,60 @@
-"""Every real recording plays against a live server with no difference the written list does not name."""
+"""Every recording, real or written by hand, plays against a live server with nothing the written list does not name."""
 
+import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
-from tools.replay.known import read_list
+import pytest
+
+from tests.replay.written_by_hand import all_of_them
+from tools.replay.known import Known, read_list
 from tools.replay.recording import load
 from tools.replay.replay import replay
-from tools.replay.report import lines, ok
+from tools.replay.report import Outcome, lines
 
-RECORDINGS = Path(__file__).parent / "recordings"
+REAL = Path(__file__).parent / "recordings"
+NAMES = sorted(path.stem for path in REAL.glob("*.json"))
+BY_HAND = all_of_them()
 
 
-async def test_every_recording_plays_with_no_difference_but_those_on_the_list() -> None:
-    known = read_list()
-    outcomes = await replay(load(RECORDINGS), known)
-    stale = known.stale({outcome.name: outcome.is_whole for outcome in outcomes})
-    assert ok(outcomes, stale), "\n".join(lines(outcomes, stale))
-    assert len(outcomes) == 9
-    assert all(outcome.is_whole or outcome.stopped for outcome in outcomes)
+@pytest.fixture(scope="module")
+def known() -> Known:
+    return read_list()
+
+
+@pytest.fixture(scope="module")
+def outcomes(known: Known, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
+    """All of them, played once, from files as any other."""
+    directory = tmp_path_factory.mktemp("by-hand")
+    for scribe in BY_HAND:
+        scribe.save(directory)
+    played = asyncio.run(replay([*load(REAL), *load(directory)], known))
+    return {outcome.name: outcome for outcome in played}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_real_recording_shows_no_difference_but_those_on_the_list(outcomes: Mapping[str, Outcome], name: str) -> None:
+    outcome = outcomes[name]
+    assert not outcome.unexplained, "\n".join(lines([outcome], ()))
+    assert outcome.stopped is not None or len(outcome.judged) == outcome.length
+    assert not outcome.notes
+
+
+@pytest.mark.parametrize("name", [scribe.name for scribe in BY_HAND])
+def test_a_case_no_recording_shows_is_played_all_the_same(outcomes: Mapping[str, Outcome], name: str) -> None:
+    outcome = outcomes[name]
+    assert not outcome.unexplained, "\n".join(lines([outcome], ()))
+    assert outcome.stopped is not None or len(outcome.judged) == outcome.length
+    assert not outcome.notes
+
+
+def test_no_row_of_the_list_is_stale(outcomes: Mapping[str, Outcome], known: Known) -> None:
+    played = {outcome.name: outcome.is_whole for outcome in outcomes.values()}
+    assert known.stale(played) == []
+
+
+def test_every_row_of_the_list_is_seen_in_a_recording_that_exists(known: Known) -> None:
+    names = {*NAMES, *(scribe.name for scribe in BY_HAND)}
+    for row in (*known.meant, *known.not_built):
+        assert row.reason
+        assert set(row.seen_in) <= names, row.name

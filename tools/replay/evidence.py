@@ -25,10 +25,17 @@ class Said:
 
     def text(self) -> Sequence[str]:
         """Arguments, code: streamed pieces if there are any."""
-        joined = "".join(self.pieces)
-        if self.pieces and (self.whole is None or joined == self.whole):
-            return self.pieces
-        return [self.whole] if self.whole else []
+        return _pieces(self.pieces, self.whole)
+
+
+def _pieces(pieces: list[str], whole: str | None) -> Sequence[str]:
+    """The pieces, and the rest where their reader left before the end; the whole where they do not belong to it."""
+    joined = "".join(pieces)
+    if not whole or joined == whole:
+        return pieces
+    if pieces and whole.startswith(joined):
+        return [*pieces, whole[len(joined) :]]
+    return [whole]
 
 
 @dataclass
@@ -50,10 +57,8 @@ class Part:
     """The run required action for these calls."""
 
     def text(self) -> Sequence[str]:
-        """The message's text: streamed pieces if they make up what is known of the whole."""
-        if self.pieces and (not self.whole or "".join(self.pieces) == self.whole):
-            return self.pieces
-        return [self.whole] if self.whole else []
+        """The message's text: streamed pieces if they are what is known of the whole, or begin it."""
+        return _pieces(self.pieces, self.whole)
 
     def end(self, number: int) -> None:
         """It was seen whole in that exchange."""

@@ -85,7 +85,7 @@ class Playing:
         """A GET is asked again while its answer is not as recorded and may still become so."""
         deadline = asyncio.get_running_loop().time() + self.patience
         while True:
-            settled = not await self._may_change()
+            settled = not (await self._may_change() or await self._is_to_expire(exchange))
             answer = await self.asker.ask(self.requests.of(exchange))
             differences = self._compare(exchange, answer, looking=True)
             settled = settled and not _goes_on(answer)
@@ -226,6 +226,12 @@ class Playing:
             if not self.stage.holds(part.run.id) and await self._status(part.run) not in ("", *AT_REST):
                 return True
         return False
+
+    async def _is_to_expire(self, exchange: Exchange) -> bool:
+        """Whether the recording shows a run expired by now and time has not ended ours yet."""
+        runs = self._begun(exchange.number)
+        late = [run for run in runs if run.by(exchange.number) == "expired"]
+        return any([await self._status(run) not in ("", *TERMINAL) for run in late])
 
     async def _bring_runs_to(self, exchange: Exchange) -> None:
         """Runs that rested by then are waited for: requests that change things find what they found when recorded."""

@@ -92,15 +92,15 @@ def _shown(exchange: Exchange) -> list[JsonObject]:
         return list(_leant_on(exchange))
     said = as_object(exchange.body)
     if said.get("object") != "list":
-        return [said]
+        return [said, *_leant_on(exchange)]
     data = [as_object(one) for one in as_list(said.get("data"))]
-    return data[::-1] if exchange.parameter("order") == "asc" else data
+    return [*(data[::-1] if exchange.parameter("order") == "asc" else data), *_leant_on(exchange)]
 
 
 def _leant_on(exchange: Exchange) -> Iterator[JsonObject]:
     """The thread in the path and the run's assistant, as far as the answer tells what they are like."""
     match exchange.segments:
-        case ("threads", thread_id, *_) if thread_id != "runs":
+        case ("threads", thread_id, _, *_):
             yield {"object": "thread", "id": thread_id}
         case _:
             pass

@@ -193,7 +193,8 @@ class _Answer:
         turn = self._turn
         await self._stage.wait_for(self._part, turn.at)
         if turn.failure is not None:
-            await response.write(_event({"error": _error_of(turn.failure)[1]}))
+            # In the middle of an answer nothing is tried again, so the plain code does.
+            await response.write(_event({"error": _error_of(turn.failure)[1] | {"code": turn.failure.code}}))
         else:
             await response.write(_chunk({}, turn.finish or None))
             await response.write(_event({"choices": [], "usage": _usage(turn.usage)}))
