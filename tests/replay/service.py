@@ -22,7 +22,7 @@ def made_id(prefix: str, name: str) -> str:
 
 
 def assistant(key: str, at: int = 0, **fields: Any) -> Json:
-    return {
+    shown: Json = {
         "id": made_id("asst", key),
         "object": "assistant",
         "created_at": NOW + at,
@@ -37,12 +37,14 @@ def assistant(key: str, at: int = 0, **fields: Any) -> Json:
         "tool_resources": {},
         "metadata": {},
         "response_format": "auto",
-    } | fields
+    }
+    return shown | fields
 
 
 def thread(key: str, at: int = 0, **fields: Any) -> Json:
-    head = {"id": made_id("thread", key), "object": "thread", "created_at": NOW + at}
-    return head | {"metadata": {}, "tool_resources": {}} | fields
+    shown: Json = {"id": made_id("thread", key), "object": "thread", "created_at": NOW + at}
+    shown |= {"metadata": {}, "tool_resources": {}}
+    return shown | fields
 
 
 def text_part(value: str) -> Json:

@@ -51,7 +51,7 @@ def head(name: str, of: Json, by: Json) -> list[tuple[str, Json]]:
 
 
 def open_step(name: str, of: Json, details: Json) -> Json:
-    empty = details | ({"tool_calls": []} if details["type"] == "tool_calls" else {})
+    empty: Json = details | {"tool_calls": []} if details["type"] == "tool_calls" else details
     return s.step(name, of, empty, "in_progress", expires_at=s.NOW + 600)
 
 
@@ -281,7 +281,7 @@ def a_run_runs_out_of_tokens(scribe: Scribe) -> None:
     limits: Json = {"max_completion_tokens": 300, "incomplete_details": None}
     going = s.run("1", of, by, "in_progress", **limits)
     said = s.message("2", of, "A long", 3, going)
-    why = limits | {"incomplete_details": {"reason": "max_completion_tokens"}}
+    why: Json = limits | {"incomplete_details": {"reason": "max_completion_tokens"}}
     queued = s.run("1", of, by, **limits)
     scribe.streams(
         f"/threads/{of['id']}/runs",

@@ -93,7 +93,7 @@ class Requests:
     def _upload(self, exchange: Exchange) -> aiohttp.FormData:
         """The form of an upload: what was asked if that was recorded, else what the answer shows of it."""
         asked, shown = as_object(exchange.asked), as_object(exchange.body)
-        form = aiohttp.FormData()
+        form = aiohttp.FormData(quote_fields=False)  # a name such as text/csv goes as it is
         form.add_field("purpose", str(asked.get("purpose") or shown.get("purpose") or _refused_purpose(shown)))
         if shown.get("expires_at"):
             form.add_field("expires_after[anchor]", "created_at")
@@ -104,7 +104,7 @@ class Requests:
 
     def upload_of(self, path: str, file: JsonObject) -> Request:
         """A request that makes a file like the one shown."""
-        form = aiohttp.FormData()
+        form = aiohttp.FormData(quote_fields=False)  # a name such as text/csv goes as it is
         form.add_field("purpose", str(file.get("purpose") or "assistants"))
         form.add_field("file", self.content(file), filename=str(file.get("filename") or "file.txt"))
         return Request("POST", path, {}, form)
