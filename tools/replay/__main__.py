@@ -8,24 +8,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.replay.known import LIST, BadList, Known, read_list
-from tools.replay.recording import NotARecording, Recording, load
+from tools.replay.recording import Recording, load
 from tools.replay.replay import Options, replay
 from tools.replay.report import lines, ok
 from tools.replay.server import Target
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, play, print."""
+    """Parse, play, print. A file that is no recording is named and the others are played all the same."""
     options = _parser().parse_args(arguments)
     try:
-        recordings = [one for place in options.places for one in load(place)]
         known = Known() if options.strict else read_list(options.list)
-    except (NotARecording, BadList) as error:
+    except BadList as error:
         print(error, file=sys.stderr)
         return 2
+    recordings, faults = load(*options.places)
     recordings = [one for one in recordings if not options.only or one.name in options.only]
+    print("".join(f"{fault}\n" for fault in faults), end="", file=sys.stderr)
+    if not recordings:
+        print("Nothing to play.", file=sys.stderr)
+        return 2
     logging.getLogger("threadmill").setLevel(logging.CRITICAL)  # a scripted failure is no news
-    return _play(recordings, known, options)
+    differs = _play(recordings, known, options)
+    return 2 if faults else differs
 
 
 def _play(recordings: Sequence[Recording], known: Known, options: argparse.Namespace) -> int:
@@ -33,7 +38,8 @@ def _play(recordings: Sequence[Recording], known: Known, options: argparse.Names
     how = Options(target, options.upstream_port, options.patience)
     outcomes = asyncio.run(replay(recordings, known, how))
     stale = known.stale({outcome.name: outcome.is_whole for outcome in outcomes})
-    print("\n".join(lines(outcomes, stale, verbose=options.verbose)))
+    report = "\n".join(lines(outcomes, stale, verbose=options.verbose))
+    print(report.encode(errors="backslashreplace").decode())  # any text may be recorded
     return 0 if ok(outcomes, stale) else 1
 
 

@@ -3,14 +3,14 @@
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 import aiohttp
 from yarl import URL
 
 from tools.replay.ids import Ids
-from tools.replay.recording import Exchange, Json, JsonObject, Recording, as_list, as_object, walk
+from tools.replay.recording import Exchange, Json, JsonObject, Recording, as_object
 from tools.replay.server import Target
+from tools.replay.uploads import Form, Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,8 @@ class Asker:
 
 def _decoded(body: bytes) -> Json:
     text = body.decode(errors="replace")
+    if not text:
+        return None
     try:
         return json.loads(text)
     except ValueError:
@@ -69,18 +71,18 @@ def _decoded(body: bytes) -> Json:
 
 
 class Requests:
-    """Makes requests out of exchanges. `files` are the texts of uploaded files, as far as searches showed them."""
+    """Makes requests out of exchanges."""
 
     def __init__(self, recording: Recording, ids: Ids) -> None:
         self._ids: Ids = ids
-        self._texts: dict[str, list[str]] = _file_texts(recording)
+        self._uploads: Uploads = Uploads(recording)
 
     def of(self, exchange: Exchange) -> Request:
         """The exchange's request with our ids."""
         path = self._ids.translate(exchange.path + (f"?{exchange.query}" if exchange.query else ""))
         headers = _credentials(exchange)
-        if exchange.method == "POST" and exchange.segments in (("files",), ("uploads",)):
-            return Request("POST", path, headers, self._upload(exchange))
+        if self._uploads.is_upload(exchange):
+            return _upload(path, headers, self._uploads.of(exchange))
         if exchange.asked is None:
             return Request(exchange.method, path, headers)
         if isinstance(exchange.asked, str):
@@ -88,32 +90,16 @@ class Requests:
         else:
             data = json.dumps(self._ids.translate_json(exchange.asked), ensure_ascii=False)
         headers = {"Content-Type": "application/json", **headers}
-        return Request(exchange.method, path, headers, data.encode())
-
-    def _upload(self, exchange: Exchange) -> aiohttp.FormData:
-        """The form of an upload: what was asked if that was recorded, else what the answer shows of it."""
-        asked, shown = as_object(exchange.asked), as_object(exchange.body)
-        form = aiohttp.FormData(quote_fields=False)  # a name such as text/csv goes as it is
-        form.add_field("purpose", str(asked.get("purpose") or shown.get("purpose") or _refused_purpose(shown)))
-        if shown.get("expires_at"):
-            form.add_field("expires_after[anchor]", "created_at")
-            form.add_field("expires_after[seconds]", str(int(shown["expires_at"]) - int(shown["created_at"])))
-        name = str(asked.get("filename") or shown.get("filename") or "file.txt")
-        form.add_field("file", self.content(shown), filename=name, content_type="application/octet-stream")
-        return form
+        return Request(exchange.method, path, headers, data.encode(errors="surrogateescape"))
 
     def upload_of(self, path: str, file: JsonObject) -> Request:
         """A request that makes a file like the one shown."""
-        form = aiohttp.FormData(quote_fields=False)  # a name such as text/csv goes as it is
-        form.add_field("purpose", str(file.get("purpose") or "assistants"))
-        form.add_field("file", self.content(file), filename=str(file.get("filename") or "file.txt"))
-        return Request("POST", path, {}, form)
+        return _upload(path, {}, self._uploads.like(file))
 
-    def content(self, file: JsonObject) -> bytes:
-        """Bytes for a file: what searches found in it, else as many as it had."""
-        size = int(file.get("bytes") or 1)
-        found = "\n".join(self._texts.get(str(file.get("id")), ())).encode()
-        return found + b" " * (size - len(found)) if found else b"x" * size
+
+def _upload(path: str, headers: dict[str, str], form: Form) -> Request:
+    typed = {"Content-Type": form.kind, **headers} if form.kind else headers
+    return Request("POST", path, typed, form.data)
 
 
 def _credentials(exchange: Exchange) -> dict[str, str]:
@@ -125,29 +111,3 @@ def _credentials(exchange: Exchange) -> dict[str, str]:
     if exchange.status == 400 and "'OpenAI-Beta' header" in message:
         return {"OpenAI-Beta": ""}
     return {}
-
-
-def _refused_purpose(body: JsonObject) -> str:
-    found = re.match(r"'([^']*)' is not one of", str(as_object(body.get("error")).get("message") or ""))
-    return found[1] if found else "assistants"
-
-
-def _file_texts(recording: Recording) -> dict[str, list[str]]:
-    """What the recording shows of each file's text, in the order searches found it."""
-    texts: dict[str, list[str]] = {}
-    for exchange in recording.exchanges:
-        for answer in exchange.answers():
-            for said in walk(answer):
-                _note_text(said, texts)
-    return texts
-
-
-def _note_text(said: JsonObject, texts: dict[str, list[str]]) -> None:
-    file_id = said.get("file_id")
-    if not isinstance(file_id, str) or not isinstance(said.get("content"), list):
-        return
-    known = texts.setdefault(file_id, [])
-    for part in as_list(said["content"]):
-        text: Any = as_object(part).get("text")
-        if isinstance(text, str) and text not in known:
-            known.append(text)

@@ -34,6 +34,8 @@ class Kind(StrEnum):
     """An SSE frame is written differently: a field more, spaces in its JSON."""
     STALLED = "stalled"
     """No answer, or a stream that did not go on."""
+    UNPLAYABLE = "unplayable"
+    """The tool could not send this or read the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +155,19 @@ class Comparison:
                 said(f"{len(ours)} items: {repr_json(ours)}"),
             )
             yield spot.differs(Kind.LENGTH, *counted)
-        for index, (one, other) in enumerate(zip(recorded, ours, strict=False)):
+            yield from self._paired(recorded, ours, spot)
+            return
+        for index, (one, other) in enumerate(zip(recorded, ours, strict=True)):
             yield from self.values(one, other, spot.item(index))
+
+    def _paired(self, recorded: Sequence[Json], ours: Sequence[Json], spot: Spot) -> Iterator[Difference]:
+        """Of lists that do not match, the objects whose ids are known: places say nothing about the others."""
+        mine = {str(as_object(one).get("id")): one for one in ours}
+        for index, one in enumerate(recorded):
+            name = self._ids.ours(str(as_object(one).get("id")))
+            other = mine.get(name) if name else None
+            if other is not None:
+                yield from self.values(one, other, spot.item(index))
 
     def _same(self, recorded: Json, ours: Json, spot: Spot) -> bool:
         key = spot.field.rpartition(".")[2]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tools.replay.recording import Exchange, Json, JsonObject, Recording, as_list, as_object
+from tools.replay.recording import Exchange, Json, JsonObject, Recording, as_list, as_number, as_object
 
 NEVER = 10**9
 """An exchange number behind every recording: what the recording never shows."""
@@ -72,7 +72,7 @@ class RunEvidence:
     id: str
     thread_id: str
     created: int
-    seen: list[tuple[int, str, int | None]] = field(default_factory=list[tuple[int, str, "int | None"]])
+    seen: list[tuple[int, str, float | None]] = field(default_factory=list[tuple[int, str, "float | None"]])
     body: JsonObject = field(default_factory=dict[str, "Json"])
     parts: list[Part] = field(default_factory=list[Part])
 
@@ -128,13 +128,13 @@ class Evidence:
         return self.runs.setdefault(run_id, RunEvidence(run_id, thread_id, number))
 
     def _run(self, number: int, value: JsonObject) -> None:
-        run = self._owner(value["id"], str(value.get("thread_id")), number)
-        run.seen.append((number, str(value.get("status")), value.get("started_at")))
+        run = self._owner(str(value.get("id")), str(value.get("thread_id")), number)
+        run.seen.append((number, str(value.get("status")), as_number(value.get("started_at"))))
         run.body = value
         action = as_object(as_object(value.get("required_action")).get("submit_tool_outputs"))
         calls = [as_object(call) for call in as_list(action.get("tool_calls"))]
         if calls:
-            part = self._part(run, [f"call:{call['id']}" for call in calls], number)
+            part = self._part(run, [f"call:{call.get('id')}" for call in calls], number)
             self._take_calls(part, calls)
             part.required = True
             part.end(number)
@@ -151,16 +151,16 @@ class Evidence:
         return part
 
     def _step(self, number: int, value: JsonObject) -> None:
-        run = self._owner(value["run_id"], str(value.get("thread_id")), number)
+        run = self._owner(str(value.get("run_id")), str(value.get("thread_id")), number)
         details = as_object(value.get("step_details"))
         calls = [as_object(call) for call in as_list(details.get("tool_calls"))]
-        keys = [f"step:{value['id']}", *(f"call:{call['id']}" for call in calls if "id" in call)]
+        keys = [f"step:{value.get('id')}", *(f"call:{call['id']}" for call in calls if "id" in call)]
         if message_id := as_object(details.get("message_creation")).get("message_id"):
             keys.append(f"message:{message_id}")
         part = self._part(run, keys, number)
-        part.created_at = value.get("created_at", part.created_at)
+        part.created_at = as_number(value.get("created_at")) or part.created_at
         part.status = str(value.get("status"))
-        part.usage = value.get("usage") or part.usage
+        part.usage = as_object(value.get("usage")) or part.usage
         self._take_calls(part, calls)
         if part.status != "in_progress":
             part.end(number)
@@ -170,7 +170,7 @@ class Evidence:
             kind = str(call.get("type"))
             known = part.calls.setdefault(str(call.get("id")), Said(str(call.get("id")), kind))
             said = as_object(call.get(kind))
-            known.name = said.get("name") or known.name
+            known.name = str(said.get("name") or known.name)
             whole = said.get("arguments", said.get("input"))
             if isinstance(whole, str) and (whole or known.whole is None):
                 known.whole = whole
@@ -180,15 +180,15 @@ class Evidence:
         if value.get("role") != "assistant" or not isinstance(run_id, str):
             return
         run = self._owner(run_id, str(value.get("thread_id")), number)
-        part = self._part(run, [f"message:{value['id']}"], number)
+        part = self._part(run, [f"message:{value.get('id')}"], number)
         if part.created_at is None:
-            part.created_at = value.get("created_at")
+            part.created_at = as_number(value.get("created_at"))
         content = [as_object(one) for one in as_list(value.get("content"))]
         texts = [str(as_object(one.get("text")).get("value", "")) for one in content if one.get("type") == "text"]
         refusals = [str(one.get("refusal", "")) for one in content if one.get("type") == "refusal"]
         part.whole = "".join(texts) or part.whole
         part.refusal = "".join(refusals) or part.refusal
-        part.reason = as_object(value.get("incomplete_details")).get("reason") or part.reason
+        part.reason = str(as_object(value.get("incomplete_details")).get("reason") or part.reason)
         if value.get("status", "completed" if content else "in_progress") != "in_progress":
             part.end(number)
 
@@ -210,11 +210,11 @@ class Evidence:
         kind = str(call.get("type"))
         said = as_object(call.get(kind))
         if call.get("id"):
-            part.calls.setdefault(str(call["id"]), Said(str(call["id"]), kind, said.get("name") or ""))
+            part.calls.setdefault(str(call["id"]), Said(str(call["id"]), kind, str(said.get("name") or "")))
             self._parts[f"call:{call['id']}"] = part
         calls, index = list(part.calls.values()), call.get("index", 0)
         piece = said.get("arguments", said.get("input"))
-        if isinstance(piece, str) and piece and isinstance(index, int) and index < len(calls):
+        if isinstance(piece, str) and piece and isinstance(index, int) and 0 <= index < len(calls):
             calls[index].pieces.append(piece)
 
     def _see_implied(self, exchange: Exchange) -> None:

@@ -42,6 +42,15 @@ class Ids:
         self._theirs[ours] = recorded
         return True
 
+    def pairs(self) -> int:
+        """How many pairs are known."""
+        return len(self._ours)
+
+    def forget_since(self, pairs: int) -> None:
+        """Unlearn all but the first so many."""
+        for recorded in list(self._ours)[pairs:]:
+            del self._theirs[self._ours.pop(recorded)]
+
     def translate(self, text: str) -> str:
         """The text with every id that is known by now replaced by ours."""
         return self._pattern.sub(lambda found: self._ours.get(found[0], found[0]), text)

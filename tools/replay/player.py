@@ -9,8 +9,9 @@ import aiohttp
 from tools.replay.asking import Answer, Asker, Requests
 from tools.replay.compare import Comparison, Difference, Kind, Spot, said
 from tools.replay.evidence import AT_REST, TERMINAL, RunEvidence
-from tools.replay.frames import OurFrame, Splitter, compare_frames, is_delta
+from tools.replay.frames import OurFrame, compare_frames, is_delta
 from tools.replay.ids import Ids
+from tools.replay.reading import Reader, interruption
 from tools.replay.recording import Exchange, Recording, as_object, walk
 from tools.replay.seeds import Seed, seeds_of
 from tools.replay.upstream import Stage
@@ -20,6 +21,9 @@ Judge = Callable[[Sequence[Difference]], bool]
 
 LOOK_EVERY = 0.01
 """Seconds between two looks at something that may still change."""
+
+LEAST_PATIENCE = 0.5
+"""Seconds a wait has left where many were in vain."""
 
 COMPARED_HEADERS = ("content-type", "openai-version")
 
@@ -52,6 +56,10 @@ class Playing:
 
     async def next(self, exchange: Exchange) -> Found:
         """Play one exchange; call in order. One that was played while a stream was read is not played again."""
+        if exchange.number not in self._played and exchange.is_outage:
+            recorded = said(f"{exchange.status}: {_short(exchange.body)}")
+            difference = Spot("status", "response", "status").differs(Kind.STATUS, recorded, said("not asked"))
+            self._played[exchange.number] = Found(exchange, (difference,))
         if exchange.number not in self._played:
             await self._sow(exchange.number)
             await self._bring_runs_to(exchange)
@@ -75,6 +83,16 @@ class Playing:
             return await self._stream(exchange)
         return await (self._look(exchange) if exchange.method == "GET" else self._once(exchange))
 
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self.patience
+
+    def _is_late(self, deadline: float) -> bool:
+        """Whether what was waited for did not come. What is waited for in vain makes every later wait shorter."""
+        if asyncio.get_running_loop().time() <= deadline:
+            return False
+        self.patience = max(self.patience / 2, LEAST_PATIENCE)
+        return True
+
     # --- plain answers
 
     async def _once(self, exchange: Exchange, *, looking: bool = False) -> list[Difference]:
@@ -83,14 +101,15 @@ class Playing:
 
     async def _look(self, exchange: Exchange) -> list[Difference]:
         """A GET is asked again while its answer is not as recorded and may still become so."""
-        deadline = asyncio.get_running_loop().time() + self.patience
+        deadline = self._deadline()
         while True:
             settled = not (await self._may_change() or await self._is_to_expire(exchange))
             answer = await self.asker.ask(self.requests.of(exchange))
+            before = self.ids.pairs()
             differences = self._compare(exchange, answer, looking=True)
-            settled = settled and not _goes_on(answer)
-            if self.judge(differences) or settled or asyncio.get_running_loop().time() > deadline:
+            if self.judge(differences) or (settled and not _goes_on(answer)) or self._is_late(deadline):
                 return differences
+            self.ids.forget_since(before)  # what stood at a place a moment too early is no pair
             await asyncio.sleep(LOOK_EVERY)
 
     def _compare(self, exchange: Exchange, answer: Answer, *, looking: bool) -> list[Difference]:
@@ -129,9 +148,9 @@ class Playing:
         """Our frames, to the end or as far as the recorded reader read; what else was recorded meanwhile is played."""
         recorded = exchange.frames or ()
         is_whole = bool(recorded) and recorded[-1].name == "done"
-        meanwhile = _interruption(exchange)
+        meanwhile = interruption(exchange)
         ours: list[OurFrame] = []
-        reader = _Reader(response)
+        reader = Reader(response)
         while is_whole or len(ours) < len(recorded):
             if meanwhile is not None and len(ours) >= meanwhile:
                 await self._interrupt(exchange)
@@ -203,9 +222,9 @@ class Playing:
         run = self._run_of(exchange)
         if run is None or self.stage.parts[run.id].asked > before:
             return
-        deadline = asyncio.get_running_loop().time() + self.patience
+        deadline = self._deadline()
         while not await self.stage.asked(run.id, before + 1, 0.2):
-            if await self._status(run) in ("", *AT_REST) or asyncio.get_running_loop().time() > deadline:
+            if await self._status(run) in ("", *AT_REST) or self._is_late(deadline):
                 return
 
     async def _status(self, run: RunEvidence) -> str:
@@ -242,10 +261,10 @@ class Playing:
                 await self._wait_for(run, wanted)
 
     async def _wait_for(self, run: RunEvidence, wanted: str) -> None:
-        deadline = asyncio.get_running_loop().time() + self.patience
+        deadline = self._deadline()
         while True:
             status = await self._status(run)
-            if status in (wanted, "", *TERMINAL) or asyncio.get_running_loop().time() > deadline:
+            if status in (wanted, "", *TERMINAL) or self._is_late(deadline):
                 return
             await asyncio.sleep(LOOK_EVERY)
 
@@ -272,27 +291,6 @@ class Playing:
             self.ids.bind(seed.id, made)
 
 
-class _Reader:
-    """Frames of one open answer."""
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._content: aiohttp.StreamReader = response.content
-        self._splitter: Splitter = Splitter()
-        self.stalled: bool = False
-
-    async def next(self, seconds: float) -> OurFrame | None:
-        """The next frame; None at the end, or when none came in time (`stalled`)."""
-        try:
-            async with asyncio.timeout(seconds):
-                while line := await self._content.readline():
-                    frame = self._splitter.line(line.decode().rstrip("\r\n"))
-                    if frame is not None:
-                        return frame
-        except TimeoutError:
-            self.stalled = True
-        return None
-
-
 def _headers(exchange: Exchange, ours: dict[str, str]) -> list[Difference]:
     mine = {name.lower(): value for name, value in ours.items()}
     spot = Spot("headers", "response", "headers", "rest" if exchange.frames is None else "events")
@@ -301,24 +299,6 @@ def _headers(exchange: Exchange, ours: dict[str, str]) -> list[Difference]:
         for name in COMPARED_HEADERS
         if name in exchange.headers and exchange.headers[name] != mine.get(name)
     ]
-
-
-def _interruption(exchange: Exchange) -> int | None:
-    """How many events come ahead of the one that something outside the stream caused."""
-    for at, frame in enumerate(exchange.frames or ()):
-        if frame.name in ("thread.run.cancelling", "thread.run.cancelled", "thread.run.expired"):
-            ended = [row for row in (exchange.frames or ())[:at] if row.name in _CLOSED_BY_IT and _closed_so(row.data)]
-            return at - len(ended)
-    return None
-
-
-_CLOSED_BY_IT = frozenset(
-    {"thread.message.incomplete", "thread.run.step.cancelled", "thread.run.step.expired", "thread.run.step.failed"}
-)
-
-
-def _closed_so(data: object) -> bool:
-    return as_object(data).get("object") in ("thread.message", "thread.run.step")
 
 
 def _cancels(exchange: Exchange, run_id: str) -> bool:

@@ -1,9 +1,12 @@
 """Step 1 of a replay: the files of a directory, read into exchanges. Knows the format and nothing about comparing."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 from urllib.parse import parse_qs
@@ -55,6 +58,11 @@ class Exchange:
         """Whether the service took the request."""
         return 200 <= self.status < 300
 
+    @property
+    def is_outage(self) -> bool:
+        """Whether the service could not serve it that day: nothing the API says, and nothing was done."""
+        return self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
     def parameter(self, name: str) -> str | None:
         """One query parameter, decoded."""
         values = parse_qs(self.query).get(name)
@@ -76,51 +84,97 @@ class Recording:
     exchanges: tuple[Exchange, ...]
 
 
-def load(place: Path) -> list[Recording]:
-    """The recordings of a directory, or of one file, by name. Raises NotARecording."""
-    paths = [place] if place.is_file() else sorted(place.glob("*.json"))
-    if not paths:
-        raise NotARecording(f"{place} holds no *.json files.")
-    return [read(path.stem, path.read_text(), str(path)) for path in paths]
+def load(*places: Path) -> tuple[list[Recording], list[str]]:
+    """The recordings of directories (and of those in them) or files, by path; and what is wrong with the others."""
+    found: list[Recording] = []
+    faults: list[str] = []
+    for place in places:
+        paths = [place] if place.is_file() else sorted(place.rglob("*.json"))
+        root = place.parent if place.is_file() else place
+        faults += [] if paths else [f"{place} holds no *.json files."]
+        for path in paths:
+            try:
+                found.append(read(path.relative_to(root).with_suffix("").as_posix(), _text(path), str(path)))
+            except NotARecording as error:
+                faults.append(str(error))
+    return found, faults
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # some writers begin with a byte order mark
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotARecording(f"{path} cannot be read: {error}.") from None
 
 
 def read(name: str, text: str, source: str = "the recording") -> Recording:
     """One recording from its text. Raises NotARecording."""
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NotARecording(f"{source} is not JSON: {error}.") from None
     if not isinstance(document, list):
         raise NotARecording(f"{source} is not a list of exchanges.")
-    said = cast("list[JsonObject]", document)
-    try:
-        return Recording(name, tuple(_exchange(number, one) for number, one in enumerate(said)))
-    except (KeyError, TypeError, AttributeError) as error:
-        text = "an exchange is not {request: {method, path, body}, response: {status, headers, body | events}}"
-        raise NotARecording(f"{source}: {text}: {error!r}.") from None
+    said = cast("list[Json]", document)
+    return Recording(name, tuple(_exchange(number, one, source) for number, one in enumerate(said)))
 
 
-def _exchange(number: int, said: JsonObject) -> Exchange:
-    request, response = said["request"], said["response"]
-    path, _, query = str(request["path"]).partition("?")
-    events: list[JsonObject] | None = response.get("events")
-    frames = None if events is None else tuple(Frame(one["event"], one["data"]) for one in events)
-    headers = {key.lower(): str(value) for key, value in as_object(response.get("headers")).items()}
-    asked, body = request.get("body"), response.get("body")
-    return Exchange(number, request["method"], _plain(path), query, asked, response["status"], headers, body, frames)
+def _exchange(number: int, said: Json, source: str) -> Exchange:
+    asked, answered = as_object(as_object(said).get("request")), as_object(as_object(said).get("response"))
+    method, path, status = asked.get("method"), asked.get("path"), answered.get("status")
+    if not (isinstance(method, str) and isinstance(path, str) and type(status) is int):
+        shape = "{request: {method, path, body}, response: {status, headers, body | events}}"
+        raise NotARecording(f"{source}: exchange {number} is not {shape}.")
+    path, _, query = path.partition("#")[0].partition("?")
+    events = answered.get("events")
+    frames = tuple(map(_frame, as_list(events))) if isinstance(events, list) else None
+    body = _nothing_for_empty(answered.get("body"))
+    return Exchange(
+        number,
+        method.upper(),
+        _plain(path),
+        query,
+        _nothing_for_empty(asked.get("body")),
+        status,
+        _headers(answered.get("headers")),
+        body,
+        frames,
+    )
+
+
+def _frame(said: Json) -> Frame:
+    event = as_object(said)
+    data: Json = event.get("data")
+    if isinstance(data, str) and data != "[DONE]":
+        with suppress(ValueError):
+            data = json.loads(data)
+    return Frame(str(event.get("event") or ""), data)
+
+
+def _nothing_for_empty(body: Json) -> Json:
+    return None if body == "" else body
+
+
+def _headers(said: Json) -> dict[str, str]:
+    """Lower-case names; of a header given as a list, its first value."""
+    found = {key.lower(): as_list(value)[:1] or value for key, value in as_object(said).items()}
+    return {key: str(as_list(value)[0] if as_list(value) else value) for key, value in found.items()}
 
 
 def _plain(path: str) -> str:
     """The path behind the base URL, however much of it was recorded."""
-    for prefix in ("/openai/v1", "/openai", "/v1"):
-        if path.startswith(prefix + "/"):
-            return path.removeprefix(prefix)
-    return path
+    path = "/" + re.sub(r"^https?://[^/]*", "", path).lstrip("/")
+    return re.sub(r"^(/openai/v1|/openai|/v1)(?=/)", "", path)
 
 
 def as_object(value: Json) -> JsonObject:
     """The value if it is an object, else an empty one."""
     return cast("JsonObject", value) if isinstance(value, dict) else {}
+
+
+def as_number(value: Json) -> float | None:
+    """The value if it is a number, else None."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def as_list(value: Json) -> list[Json]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import aiohttp
 
 from tools.replay.asking import Asker
-from tools.replay.compare import Difference
+from tools.replay.compare import Difference, Kind, Spot, said
 from tools.replay.evidence import Evidence
 from tools.replay.known import Known, Meant
 from tools.replay.player import Found, Playing
-from tools.replay.recording import Recording, as_list, as_object, walk
+from tools.replay.recording import Exchange, Recording, as_list, as_object, walk
 from tools.replay.report import Judged, Outcome
 from tools.replay.server import Target, serving
 from tools.replay.upstream import Stage, Upstream, serving_upstream
@@ -34,6 +34,17 @@ async def replay(recordings: Sequence[Recording], known: Known, options: Options
 
 
 async def _play(recording: Recording, upstream: Upstream, known: Known, options: Options) -> Outcome:
+    outcome = Outcome(recording.name, len(recording.exchanges))
+    try:
+        await _play_into(outcome, recording, upstream, known, options)
+    except Exception as error:  # noqa: BLE001 - recordings come from anywhere: one that breaks the tool must not hide the others
+        outcome.broken = repr(error)
+    return outcome
+
+
+async def _play_into(
+    outcome: Outcome, recording: Recording, upstream: Upstream, known: Known, options: Options
+) -> None:
     evidence = Evidence(recording)
     upstream.stage = stage = Stage(evidence.runs.values())
     upstream.models = _models(recording)
@@ -43,24 +54,28 @@ async def _play(recording: Recording, upstream: Upstream, known: Known, options:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         judge = _Judge(recording.name, known)
         playing = Playing(recording, Asker(session, target), stage, judge.explains_all, options.patience)
-        outcome = await _exchanges(playing, judge)
+        await _exchanges(playing, judge, outcome)
     outcome.notes += [*playing.notes, *stage.surprises]
     outcome.ahead = playing.ahead
-    return outcome
 
 
-async def _exchanges(playing: Playing, judge: "_Judge") -> Outcome:
-    recording = playing.recording
-    outcome = Outcome(recording.name, len(recording.exchanges))
-    for exchange in recording.exchanges:
-        judged = judge.judge(await playing.next(exchange))
+async def _exchanges(playing: Playing, judge: "_Judge", outcome: Outcome) -> None:
+    for exchange in playing.recording.exchanges:
+        judged = judge.judge(await _found(playing, exchange))
         outcome.judged.append(judged)
-        lacks = [lack for one in judged.unexplained if (lack := judge.known.lack(recording.name, one))]
+        lacks = [lack for one in judged.unexplained if (lack := judge.known.lack(judge.recording, one))]
         if lacks:
             outcome.stopped = lacks[0]
             outcome.judged[-1] = Judged(exchange, (), judged.explained)
-            break
-    return outcome
+            return
+
+
+async def _found(playing: Playing, exchange: Exchange) -> Found:
+    try:
+        return await playing.next(exchange)
+    except Exception as error:  # noqa: BLE001 - as above: the exchanges behind it are played all the same
+        spot = Spot("exchange", "response", "")
+        return Found(exchange, (spot.differs(Kind.UNPLAYABLE, said(exchange.name), said(repr(error))),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,11 +28,20 @@ class Outcome:
     stopped: NotBuilt | None = None
     notes: list[str] = field(default_factory=list[str])
     ahead: int = 0
+    broken: str = ""
+    """The tool could not go on with it, and why."""
 
     @property
     def is_whole(self) -> bool:
         """Whether every exchange was played."""
-        return self.stopped is None
+        return self.stopped is None and not self.broken
+
+    @property
+    def mark(self) -> str:
+        """The outcome in two words."""
+        if self.broken:
+            return "BROKE OFF"
+        return "DIFFERS" if self.unexplained else "not built" if self.stopped else "same"
 
     @property
     def unexplained(self) -> int:
@@ -42,7 +51,7 @@ class Outcome:
 
 def ok(outcomes: Sequence[Outcome], stale: Sequence[str]) -> bool:
     """Whether nothing is left to explain."""
-    return not stale and not any(outcome.unexplained for outcome in outcomes)
+    return not stale and not any(outcome.unexplained or outcome.broken for outcome in outcomes)
 
 
 def lines(outcomes: Sequence[Outcome], stale: Sequence[str], *, verbose: bool = False) -> Iterator[str]:
@@ -58,14 +67,15 @@ def lines(outcomes: Sequence[Outcome], stale: Sequence[str], *, verbose: bool = 
 
 
 def _recording(outcome: Outcome, *, verbose: bool) -> Iterator[str]:
-    mark = "DIFFERS" if outcome.unexplained else "not built" if outcome.stopped else "same"
-    yield f"{mark:>9}  {outcome.name}  {_counts(outcome)}"
+    yield f"{outcome.mark:>9}  {outcome.name}  {_counts(outcome)}"
     for judged in outcome.judged:
         if judged.unexplained or verbose:
             yield from _exchange(judged, verbose=verbose)
     if outcome.stopped is not None:
         at = outcome.judged[-1].exchange
         yield f"           stopped at {at.number} {at.name[:100]}: {outcome.stopped.name}: {outcome.stopped.reason}"
+    if outcome.broken:
+        yield f"           the tool could not go on: {outcome.broken}"
     yield from (f"           note: {note}" for note in outcome.notes)
 
 

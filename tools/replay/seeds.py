@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tools.replay.recording import Exchange, Json, JsonObject, Recording, as_list, as_object
+from tools.replay.recording import Exchange, Json, JsonObject, Recording, as_list, as_number, as_object
 
 _PATHS: Final = {
     "assistant": "/assistants",
@@ -77,7 +77,7 @@ def seeds_of(recording: Recording) -> list[Seed]:
 
 
 def _born(shown: JsonObject) -> float:
-    return float(shown.get("created_at") or 0)
+    return as_number(shown.get("created_at")) or 0.0
 
 
 def _can_be_made(shown: JsonObject) -> bool:
