@@ -38,7 +38,8 @@ def _play(recordings: Sequence[Recording], known: Known, options: argparse.Names
     how = Options(target, options.upstream_port, options.patience)
     outcomes = asyncio.run(replay(recordings, known, how))
     stale = known.stale({outcome.name: outcome.is_whole for outcome in outcomes})
-    report = "\n".join(lines(outcomes, stale, verbose=options.verbose))
+    unused = known.unused() if options.verbose else []
+    report = "\n".join(lines(outcomes, stale, unused, verbose=options.verbose))
     print(report.encode(errors="backslashreplace").decode())  # any text may be recorded
     return 0 if ok(outcomes, stale) else 1
 

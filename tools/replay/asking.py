@@ -88,9 +88,9 @@ class Requests:
         if isinstance(exchange.asked, str):
             data = self._ids.translate(exchange.asked)
         else:
-            data = json.dumps(self._ids.translate_json(exchange.asked), ensure_ascii=False)
+            data = json.dumps(self._ids.translate_json(exchange.asked))
         headers = {"Content-Type": "application/json", **headers}
-        return Request(exchange.method, path, headers, data.encode(errors="surrogateescape"))
+        return Request(exchange.method, path, headers, data.encode(errors="surrogatepass"))
 
     def upload_of(self, path: str, file: JsonObject) -> Request:
         """A request that makes a file like the one shown."""

@@ -108,14 +108,24 @@ class Known:
         A row is stale when a recording it says it is seen in was played and did not show it. One that was stopped
         by something not built proves nothing about the rows behind that point.
         """
-        rows: list[Row] = [*self.meant, *self.not_built]
         found: list[str] = []
+        rows: list[Row] = [*self.meant, *self.not_built]
         for row in rows:
-            whole = [name for name in row.seen_in if played.get(name, False)]
-            missed = [name for name in whole if name not in self._seen.get(id(row), set())]
+            # What stopped a recording stopped it for all rows behind that place, but is itself the one that shows.
+            proves = [name for name in row.seen_in if played.get(name, False) or self._was_stopped(row, name, played)]
+            missed = [name for name in proves if name not in self._seen.get(id(row), set())]
             if missed:
                 found.append(f"{row.name}: no longer seen in {', '.join(missed)}")
         return found
+
+    @staticmethod
+    def _was_stopped(row: Row, name: str, played: Mapping[str, bool]) -> bool:
+        return isinstance(row, NotBuilt) and name in played
+
+    def unused(self) -> list[str]:
+        """Rows that explained nothing in this playing."""
+        rows: list[Row] = [*self.meant, *self.not_built]
+        return [row.name for row in rows if id(row) not in self._seen]
 
 
 def read_list(path: Path = LIST) -> Known:
@@ -131,7 +141,7 @@ def read_list(path: Path = LIST) -> Known:
 
 def _meant(row: dict[str, Any]) -> Meant:
     known = {"kind", "object", "field", "over", "recorded", "ours", "recordings", "seen_in", "reason"}
-    _check(row, known, {"kind", "object", "field", "reason"})
+    _check(row, known, {"kind", "object", "field", "reason", "seen_in"})
     kinds = _names(row["kind"])
     for kind in kinds:
         Kind(kind)
@@ -149,7 +159,7 @@ def _meant(row: dict[str, Any]) -> Meant:
 
 
 def _not_built(row: dict[str, Any]) -> NotBuilt:
-    _check(row, {"what", "reason", "shows", "recordings", "seen_in"}, {"what", "reason", "shows"})
+    _check(row, {"what", "reason", "shows", "recordings", "seen_in"}, {"what", "reason", "shows", "seen_in"})
     names = _names(row.get("recordings", "*"))
     return NotBuilt(row["what"], row["reason"], re.compile(row["shows"]), names, _names(row.get("seen_in", [])))
 

@@ -54,7 +54,9 @@ def ok(outcomes: Sequence[Outcome], stale: Sequence[str]) -> bool:
     return not stale and not any(outcome.unexplained or outcome.broken for outcome in outcomes)
 
 
-def lines(outcomes: Sequence[Outcome], stale: Sequence[str], *, verbose: bool = False) -> Iterator[str]:
+def lines(
+    outcomes: Sequence[Outcome], stale: Sequence[str], unused: Sequence[str] = (), *, verbose: bool = False
+) -> Iterator[str]:
     """The whole report."""
     for outcome in outcomes:
         yield from _recording(outcome, verbose=verbose)
@@ -62,6 +64,10 @@ def lines(outcomes: Sequence[Outcome], stale: Sequence[str], *, verbose: bool = 
         yield ""
         yield "Rows of the list that no longer apply; take them out:"
         yield from (f"  {row}" for row in stale)
+    if unused:
+        yield ""
+        yield "Rows of the list that these recordings had no use for:"
+        yield from (f"  {row}" for row in unused)
     yield ""
     yield _sum(outcomes, stale)
 

@@ -81,7 +81,7 @@ def _born(shown: JsonObject) -> float:
 
 
 def _can_be_made(shown: JsonObject) -> bool:
-    return shown.get("object") in _PATHS and not shown.get("run_id")
+    return str(shown.get("object")) in _PATHS and not shown.get("run_id")
 
 
 def _shown(exchange: Exchange) -> list[JsonObject]:
@@ -133,10 +133,10 @@ def _note_first_messages(recording: Recording, exchange: Exchange, made: dict[st
     came_along = came_along or as_list(as_object(asked.get("thread")).get("messages"))
     if not came_along:
         return
-    threads = {as_object(answer).get("thread_id") or as_object(answer).get("id") for answer in exchange.answers()}
+    threads = {str(as_object(answer).get("thread_id") or as_object(answer).get("id")) for answer in exchange.answers()}
     for later in recording.exchanges[exchange.number :]:
         for shown in _shown(later):
-            if shown.get("object") == "thread.message" and shown.get("thread_id") in threads:
+            if shown.get("object") == "thread.message" and str(shown.get("thread_id")) in threads:
                 made.setdefault(str(shown.get("id")), (exchange.number, shown))
 
 
@@ -173,10 +173,10 @@ def _shows_older(recording: Recording, last: JsonObject) -> bool:
     """Whether something of that kind stands behind `last` in any list."""
     for exchange in recording.exchanges:
         ids = [one.get("id") for one in _shown(exchange)]
-        if last["id"] in ids and ids.index(last["id"]) < len(ids) - 1:
+        if last.get("id") in ids and ids.index(last.get("id")) < len(ids) - 1:
             return True
         page = as_object(exchange.body)
-        follows = exchange.parameter("after") == last["id"] and as_list(page.get("data"))
+        follows = exchange.parameter("after") == last.get("id") and as_list(page.get("data"))
         if follows and exchange.parameter("order") != "asc":
             return True
     return False

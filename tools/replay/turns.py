@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tools.replay.evidence import NEVER, TERMINAL, Part, RunEvidence, Said
-from tools.replay.recording import JsonObject, as_object
+from tools.replay.recording import JsonObject, as_number, as_object
 
 UNRECORDED = "(The recording does not show what the model said here.)"
 
@@ -90,7 +90,7 @@ def _usages(run: RunEvidence, grouped: Sequence[Sequence[Part]]) -> list[JsonObj
 
 def _sum(usages: Sequence[JsonObject]) -> JsonObject:
     names = ("prompt_tokens", "completion_tokens")
-    return {name: sum(int(usage.get(name) or 0) for usage in usages) for name in names}
+    return {name: sum(int(as_number(usage.get(name)) or 0) for usage in usages) for name in names}
 
 
 def _turn(run: RunEvidence, parts: Sequence[Part], usage: JsonObject, *, last: bool) -> Turn:

@@ -44,7 +44,7 @@ class Uploads:
     def of(self, exchange: Exchange) -> Form:
         """The form: as it was sent if that was recorded, else what the answer shows of it."""
         if isinstance(exchange.asked, str) and (found := _BOUNDARY.match(exchange.asked)):
-            return Form(exchange.asked.encode(errors="surrogateescape"), f"multipart/form-data; boundary={found[1]}")
+            return Form(exchange.asked.encode(errors="surrogatepass"), f"multipart/form-data; boundary={found[1]}")
         form = _form()
         if exchange.segments[0] == "uploads":
             form.add_field("data", b"x", filename="data")
@@ -70,7 +70,7 @@ class Uploads:
         if missing != "file":
             name = str(asked.get("filename") or shown.get("filename") or "file.txt")
             given = asked.get("file")
-            content = given.encode() if isinstance(given, str) else self.content(shown)
+            content = given.encode(errors="surrogatepass") if isinstance(given, str) else self.content(shown)
             form.add_field("file", content, filename=name, content_type="application/octet-stream")
 
     def content(self, file: JsonObject) -> bytes:
@@ -80,7 +80,7 @@ class Uploads:
         for whole in _spellings(self._wholes.get(name)):
             if len(whole) == size:
                 return whole
-        found = "\n".join(self._texts.get(name, ())).encode()
+        found = "\n".join(self._texts.get(name, ())).encode(errors="surrogatepass")
         return found + b" " * (size - len(found)) if found else b"x" * size
 
     def _note(self, exchange: Exchange) -> None:
@@ -108,12 +108,12 @@ def _form() -> aiohttp.FormData:
 def _spellings(body: Json) -> Iterator[bytes]:
     """What a downloaded body may have been before a recorder decoded it."""
     if isinstance(body, str):
-        yield body.encode(errors="surrogateescape")
+        yield body.encode(errors="surrogatepass")
     elif body is not None:
         for indent, separators in ((None, (",", ":")), (None, (", ", ": ")), (2, None), (4, None)):
             text = json.dumps(body, ensure_ascii=False, indent=indent, separators=separators)
-            yield text.encode(errors="surrogateescape")
-            yield f"{text}\n".encode(errors="surrogateescape")
+            yield text.encode(errors="surrogatepass")
+            yield f"{text}\n".encode(errors="surrogatepass")
 
 
 def _expiry(asked: JsonObject, shown: JsonObject) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from tools.replay.evidence import RunEvidence
-from tools.replay.recording import Json, JsonObject, as_list, as_object
+from tools.replay.recording import Json, JsonObject, as_list, as_number, as_object
 from tools.replay.turns import Failure, Turn, Write, WriteKind, turns_of
 
 PACE_SECONDS = 0.3
@@ -290,7 +290,7 @@ class _Tools:
 
 
 def _usage(usage: JsonObject) -> JsonObject:
-    prompt, completion = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+    prompt, completion = (int(as_number(usage.get(f"{kind}_tokens")) or 0) for kind in ("prompt", "completion"))
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -306,7 +306,7 @@ def _chunk(delta: JsonObject, finish: str | None = None) -> bytes:
 
 def _event(body: JsonObject) -> bytes:
     whole = {"id": "chatcmpl-replay", "object": "chat.completion.chunk", "created": 1, "model": "recorded"} | body
-    return b"data: " + json.dumps(whole, ensure_ascii=False).encode() + b"\n\n"
+    return b"data: " + json.dumps(whole).encode() + b"\n\n"
 
 
 @asynccontextmanager
