@@ -4,6 +4,7 @@ Everything is written by hand after the facts collected there; nothing here come
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -216,6 +217,25 @@ def call_opened(of: Json, index: int, made: Json) -> tuple[str, Json]:
 
 def call_grown(of: Json, index: int, piece: str) -> tuple[str, Json]:
     return call_delta(of, index, type="function", function={"arguments": piece})
+
+
+class Book:
+    """Recordings written by hand, as functions; each recording is called as its function."""
+
+    def __init__(self) -> None:
+        self._pages: list[Callable[[Scribe], None]] = []
+
+    def __call__(self, write: "Callable[[Scribe], None]") -> "Callable[[Scribe], None]":
+        """Take one in."""
+        self._pages.append(write)
+        return write
+
+    def scribes(self) -> "list[Scribe]":
+        """All of them, written."""
+        found = [(Scribe(write.__name__), write) for write in self._pages]
+        for scribe, write in found:
+            write(scribe)
+        return [scribe for scribe, _ in found]
 
 
 @dataclass

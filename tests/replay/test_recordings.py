@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.replay.written_by_hand import all_of_them
+from tests.replay import written_by_hand, written_files
 from tools.replay.known import Known, read_list
 from tools.replay.recording import load
 from tools.replay.replay import replay
@@ -14,7 +14,7 @@ from tools.replay.report import Outcome, lines
 
 REAL = Path(__file__).parent / "recordings"
 NAMES = sorted(path.stem for path in REAL.glob("*.json"))
-BY_HAND = all_of_them()
+BY_HAND = [*written_by_hand.written.scribes(), *written_files.written.scribes()]
 
 
 @pytest.fixture(scope="module")

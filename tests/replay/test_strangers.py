@@ -14,24 +14,23 @@ from tools.replay.asking import Requests
 from tools.replay.evidence import Evidence
 from tools.replay.ids import Ids
 from tools.replay.known import read_list
-from tools.replay.recording import NotARecording, as_object, load, read
+from tools.replay.recording import NotARecording, as_list, as_object, load, read
 from tools.replay.replay import Options, replay
 from tools.replay.seeds import seeds_of
 from tools.replay.turns import turns_of
 
 REAL = Path(__file__).parent / "recordings"
 WHOLE: list[list[dict[str, Any]]] = [json.loads(path.read_text()) for path in sorted(REAL.glob("*.json"))]
+DAMAGE: list[Any] = [None, 0, "", "queued", [], {}]
 SCALARS = st.sampled_from([None, True, 0, -1, 2.5, "", "queued", "thread_x", "\ud800", [], {}, [None], {"id": 1}])
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
     """Every place in a value: its container and its key there."""
     inside: list[Any] = []
-    keys: list[Any] = list(value) if isinstance(value, dict) else list(range(len(value)))
+    keys = [*as_object(value), *range(len(as_list(value)))]
     for key in keys:
-        inside.append((value, key))
-        if isinstance(value[key], dict | list):
-            inside += places(value[key])
+        inside += [(value, key), *places(value[key])]
     return inside
 
 
@@ -74,7 +73,7 @@ async def test_a_damaged_recording_is_played_to_its_end(seed: int) -> None:
     document = copy.deepcopy(choice.choice([one for one in WHOLE if len(one) < 20]))
     for _ in range(4):
         container, key = choice.choice([place for place in places(document) if isinstance(place[1], str)])
-        container[key] = choice.choice([None, 0, "", "queued", [], {}]) if key != "path" else "/threads/ä b/%zz"
+        container[key] = "/threads/ä b/%zz" if key == "path" else choice.choice(DAMAGE)
     for one in document:
         one["request"] = {"method": "GET", "path": "/models", "body": None} | as_object(one.get("request"))
         one["response"] = {"status": 200} | as_object(one.get("response"))
@@ -109,7 +108,9 @@ def test_a_file_that_is_no_recording_is_named_and_the_others_are_read(tmp_path: 
 @pytest.mark.parametrize("prefix", ["", "/v1", "/openai/v1", "https://api.example.com/v1"])
 async def test_a_path_is_understood_however_much_of_it_was_recorded(prefix: str) -> None:
     head = {"request": {"method": "get", "path": f"{prefix}/assistants?limit=1", "body": ""}}
-    body = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
-    shown = {"response": {"status": 200, "headers": {"Content-Type": ["application/json"]}, "body": body}}
+    body: dict[str, Any] = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+    shown: dict[str, Any] = {
+        "response": {"status": 200, "headers": {"Content-Type": ["application/json"]}, "body": body}
+    }
     outcome = (await replay([read("one", json.dumps([head | shown]))], read_list()))[0]
     assert (outcome.unexplained, outcome.broken) == (0, "")

@@ -1,27 +1,12 @@
 """Recordings nobody made: one for each case the real ones lack, written after behaviour.md (sections in the names' docs)."""
 
-from collections.abc import Callable
 from typing import Any
 
 from tests.replay import service as s
-from tests.replay.service import Json, Scribe
+from tests.replay.service import Book, Json, Scribe
 
-WRITTEN: list[Callable[[Scribe], None]] = []
-"""All of them; a recording is called as its function."""
-
-
-def written(write: Callable[[Scribe], None]) -> Callable[[Scribe], None]:
-    WRITTEN.append(write)
-    return write
-
-
-def all_of_them() -> list[Scribe]:
-    scribes: list[Scribe] = []
-    for write in WRITTEN:
-        scribe = Scribe(write.__name__)
-        write(scribe)
-        scribes.append(scribe)
-    return scribes
+written = Book()
+"""Runs, messages, lists, refusals."""
 
 
 def started(scribe: Scribe, text: str = "Hello!", **fields: Any) -> tuple[Json, Json]:
