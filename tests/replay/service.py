@@ -246,7 +246,8 @@ class Scribe:
     written: list[Json] = field(default_factory=list[Json])
 
     def says(self, method: str, path: str, asked: Any, shown: Any, status: int = 200) -> None:
-        headers = {"content-type": "application/json", "openai-version": "2020-10-01"}
+        kind = "application/octet-stream" if path.endswith("/content") else "application/json"
+        headers = {"content-type": kind, "openai-version": "2020-10-01"}
         response = {"status": status, "headers": headers, "body": shown}
         self.written.append({"request": {"method": method, "path": path, "body": asked}, "response": response})
 

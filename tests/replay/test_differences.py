@@ -88,7 +88,7 @@ EVENTS: list[tuple[str, Callable[[Document], object], Kind]] = [
     ("thread.run.created", lambda rows: rows.insert(2, copy.deepcopy(rows[0])), Kind.EVENT_MISSING),
     ("thread.run.step.created", swapped, Kind.EVENT_MISSING),
     ("thread.run.created", lambda rows: rows[0]["data"].update(model="other"), Kind.VALUE),
-    ("thread.run.completed", lambda rows: rows[-2]["data"].update(status="failed"), Kind.VALUE),
+    ("thread.run.completed", lambda rows: rows[-2]["data"].update(metadata={"a": "b"}), Kind.MISSING),
     ("ping", lambda rows: rows.append({"event": "ping", "data": {}}), Kind.EVENT_MISSING),
 ]
 
@@ -119,7 +119,8 @@ def test_the_command_says_where_and_exits_with_one(tmp_path: Path, capsys: pytes
     said = capsys.readouterr().out
     assert "DIFFERS  changed" in said
     assert "missing at body.metadata.a of thread" in said
-    assert "1 unexplained differences" in said
+    assert "added at body.metadata.threadMetadata" in said
+    assert "2 unexplained differences" in said
 
 
 def test_the_command_plays_what_it_can_and_exits_with_two_for_the_rest(

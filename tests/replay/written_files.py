@@ -144,8 +144,8 @@ def code_is_streamed_as_it_is_written(scribe: Scribe) -> None:
     going = s.run("1", of, by, "in_progress")
     call, details = calculated(going, "six", "print('6 * 7 =', 6 * 7)")
     opened = s.step("1", going, {"type": "tool_calls", "tool_calls": []}, "in_progress", expires_at=s.NOW + 600)
-    first = {"id": call["id"], "type": "code_interpreter", "code_interpreter": {"input": "", "outputs": []}}
-    pieces = [
+    first: Json = {"id": call["id"], "type": "code_interpreter", "code_interpreter": {"input": "", "outputs": []}}
+    pieces: list[Json] = [
         {"type": "code_interpreter", "code_interpreter": {"input": text}} for text in ("print('6 * 7", " =', 6 * 7)")
     ]
     answer = s.message("2", of, "It is 42.", 5, going)
@@ -172,7 +172,7 @@ def a_file_is_searched(scribe: Scribe) -> None:
     done = s.run("1", of, by, "completed", 3)
     scribe.polls(done)
     answer = s.message("2", of, "Engines.", 6, done)
-    found = {"file_id": file("ada")["id"], "file_name": "ada.txt", "score": 0.9, "attributes": {}}
+    found: Json = {"file_id": file("ada")["id"], "file_name": "ada.txt", "score": 0.9, "attributes": {}}
     call: Json = {"id": s.made_id("call", "ada"), "type": "file_search", "file_search": {"results": [found]}}
     searched = {"type": "tool_calls", "tool_calls": [call]}
     steps = [s.step("2", done, s.writing(answer), at=6), s.step("1", done, searched, at=4)]

@@ -89,14 +89,10 @@ _GOES_ON: Mapping[_Row, tuple[str, ...]] = {
     ("vector_store.file_batch", "in_progress", "completed"): ("status", "file_counts"),
 }
 
-LONGEST = 400
-"""Characters of a value that are shown."""
-
 
 def shown(value: Json) -> str:
     """A value for people."""
-    text = value if isinstance(value, _Said) else repr_json(value)
-    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+    return value if isinstance(value, _Said) else repr_json(value)
 
 
 class _Said(str):

@@ -186,10 +186,11 @@ class Evidence:
         content = [as_object(one) for one in as_list(value.get("content"))]
         texts = [str(as_object(one.get("text")).get("value", "")) for one in content if one.get("type") == "text"]
         refusals = [str(one.get("refusal", "")) for one in content if one.get("type") == "refusal"]
-        part.whole = "".join(texts) or part.whole
+        is_open = value.get("status", "completed" if content else "in_progress") == "in_progress"
+        part.whole = "".join(texts) or (part.whole if is_open else "")
         part.refusal = "".join(refusals) or part.refusal
         part.reason = str(as_object(value.get("incomplete_details")).get("reason") or part.reason)
-        if value.get("status", "completed" if content else "in_progress") != "in_progress":
+        if not is_open:
             part.end(number)
 
     def _message_delta(self, value: JsonObject) -> None:

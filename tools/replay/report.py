@@ -8,6 +8,9 @@ from tools.replay.compare import Difference
 from tools.replay.known import Meant, NotBuilt
 from tools.replay.recording import Exchange
 
+LONGEST = 400
+"""Characters of a value that are shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -112,8 +115,12 @@ def _exchange(judged: Judged, *, verbose: bool) -> Iterator[str]:
 def _first(difference: Difference) -> Iterator[str]:
     of = f" of {difference.object}" if difference.object else ""
     yield f"           {difference.kind} at {difference.where}{of}"
-    yield f"             recorded: {difference.recorded}"
-    yield f"             ours:     {difference.ours}"
+    yield f"             recorded: {_cut(difference.recorded)}"
+    yield f"             ours:     {_cut(difference.ours)}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
 def _others(differences: Sequence[Difference], *, verbose: bool) -> Iterator[str]:

@@ -156,7 +156,9 @@ def _failure(run: RunEvidence) -> Failure:
 
 
 def _writes(part: Part) -> Iterator[Write]:
-    for text in part.text():
+    # A message whose words nobody looked at was begun all the same.
+    unseen = part.whole is None and not (part.pieces or part.refusal or part.calls)
+    for text in (UNRECORDED,) if unseen else part.text():
         yield Write(WriteKind.TEXT, text, part.first)
     if part.refusal:
         yield Write(WriteKind.REFUSAL, part.refusal, part.first)
