@@ -65,8 +65,8 @@ test: setup $(NODE_READY) $(GATEWAY_READY) ## All tests; one floor alone: make t
 cover: setup $(NODE_READY) $(GATEWAY_READY) ## Branch coverage of everything (make test asks 100 % of domain and engine)
 	@$(BIN)/pytest -q tests --cov=threadmill --cov-branch --cov-report=term-missing:skip-covered
 
-replay: setup ## Play recorded exchanges against a server of its own: make replay DIR=tests/replay/recordings
-	@$(BIN)/python -m tools.replay $(or $(DIR),tests/replay/recordings)
+replay: setup ## Play recorded exchanges against a server of its own: make replay RECORDINGS=dir
+	@$(BIN)/python -m tools.replay $(or $(RECORDINGS),tests/replay/recordings)
 
 serve: setup ## Serve on 127.0.0.1:8000
 	@$(BIN)/threadmill serve

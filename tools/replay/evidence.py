@@ -109,6 +109,15 @@ class Evidence:
         for run in self.runs.values():
             _settle_order(run)
 
+    @property
+    def runs_code(self) -> bool:
+        """Whether the model runs Python anywhere."""
+        said = (call for run in self.runs.values() for part in run.parts for call in part.calls.values())
+        tools = (as_object(tool) for run in self.runs.values() for tool in as_list(run.body.get("tools")))
+        return any(one.type == "code_interpreter" for one in said) or any(
+            tool.get("type") == "code_interpreter" for tool in tools
+        )
+
     def _see(self, exchange: Exchange, value: JsonObject) -> None:
         match value.get("object"):
             case "thread.run":

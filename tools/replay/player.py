@@ -51,6 +51,7 @@ class Playing:
     def __post_init__(self) -> None:
         self.ids: Ids = Ids(self.recording)
         self.requests: Requests = Requests(self.recording, self.ids)
+        self.stage.translate = self.ids.translate
         self._seeds: list[Seed] = seeds_of(self.recording)
         self._played: dict[int, Found] = {}
 

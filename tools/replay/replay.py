@@ -50,7 +50,8 @@ async def _play_into(
     upstream.models = _models(recording)
     async with AsyncExitStack() as stack:
         expires = any(run.status == "expired" for run in evidence.runs.values())
-        target = options.target or await stack.enter_async_context(serving(upstream.url, expires=expires))
+        server = serving(upstream.url, expires=expires, runs_code=evidence.runs_code)
+        target = options.target or await stack.enter_async_context(server)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         judge = _Judge(recording.name, known)
         playing = Playing(recording, Asker(session, target), stage, judge.explains_all, options.patience)

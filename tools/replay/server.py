@@ -1,6 +1,7 @@
 """Step 3b of a replay: a Threadmill of its own for one recording, in this process, over real HTTP, with empty data."""
 
 import asyncio
+import json
 import socket
 import tempfile
 from collections.abc import AsyncGenerator
@@ -8,9 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from threadmill.adapters.sandbox.environment import default_environment
 from threadmill.api.server import Server, config
 from threadmill.bootstrap import assemble
-from threadmill.settings import load
+from threadmill.settings import ServerSettings, load
 
 KEY = "replay-key-of-this-playing"
 """The one key the server takes, so that a recorded refusal of a key can be played."""
@@ -27,15 +29,23 @@ class Target:
     key: str
 
 
+PYTHON = default_environment(ServerSettings().data_dir).absolute()
+"""The sandbox's Python as `make setup` leaves it, for recordings in which code is run."""
+
+
 @asynccontextmanager
-async def serving(upstream_url: str, *, expires: bool) -> AsyncGenerator[Target, None]:
-    """A fresh server until left; `expires`: runs are to expire while the playing waits."""
+async def serving(upstream_url: str, *, expires: bool, runs_code: bool) -> AsyncGenerator[Target, None]:
+    """A fresh server until left; `expires`: runs are to expire while the playing waits; `runs_code`: with a sandbox."""
     with tempfile.TemporaryDirectory(prefix="threadmill-replay-") as directory:
         env = {
             "THREADMILL_DATA_DIR": str(Path(directory)),
             "THREADMILL_UPSTREAM_URL": upstream_url,
             "THREADMILL_API_KEYS": KEY,
         }
+        settings = Path(directory) / "threadmill.toml"
+        settings.write_text(f"[sandbox]\npython = {json.dumps(str(PYTHON))}\n")
+        # Its self-test takes seconds; who runs no code does without.
+        env |= {"THREADMILL_CONFIG": str(settings)} if runs_code else {"THREADMILL_SANDBOX": "off"}
         if expires:
             env["THREADMILL_RUN_TTL_SECONDS"] = str(SHORT_TTL)
         listener = socket.socket()

@@ -9,7 +9,8 @@ import json
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, groupby
 
 from aiohttp import web
 
@@ -41,6 +42,8 @@ class Stage:
     def __init__(self, runs: Iterable[RunEvidence]) -> None:
         self.parts: dict[str, Part] = {run.id: Part(run, turns_of(run)) for run in runs}
         self.surprises: list[str] = []
+        self.translate: Callable[[str], str] = str
+        """Recorded ids to ours, as far as they are known when the model speaks: code names files by them."""
         self.paced: bool = False
         self._now: int = -1
         self._heard: int = 0
@@ -174,6 +177,7 @@ class _Answer:
         self._part: Part = part
         self._turn: Turn = turn
         self._tools: _Tools = _Tools(asked)
+        self._said: tuple[Write, ...] = turn.writes
 
     async def play(self) -> web.StreamResponse:
         """Write all of it; the server may hang up at any time."""
@@ -181,6 +185,7 @@ class _Answer:
         await response.prepare(self._request)
         await response.write(_chunk({"role": "assistant", "content": ""}))
         said = self._stage.heard_so_far
+        self._said = _translated(self._turn.writes, self._stage.translate)
         for at, delta, is_heard in self._deltas():
             await self._stage.wait_for(self._part, at)
             await response.write(_chunk(delta))
@@ -203,7 +208,7 @@ class _Answer:
 
     def _deltas(self) -> Iterator[tuple[int, JsonObject, bool]]:
         """(exchange it belongs to, delta, whether the client hears a delta of its own for it)."""
-        writes = self._turn.writes
+        writes = self._said
         for number, write in enumerate(writes):
             match write.kind:
                 case WriteKind.TEXT:
@@ -218,6 +223,20 @@ class _Answer:
                     yield write.at, _grown(write, self._tools.inside(write)), True
             if _is_last_of_call(writes, number) and (behind := self._tools.behind(write)):
                 yield write.at, _grown(write, behind), False
+
+
+def _translated(writes: tuple[Write, ...], translate: Callable[[str], str]) -> tuple[Write, ...]:
+    """The same with our ids. One that lies across pieces is found too, as long as ours is as long."""
+    found: list[Write] = []
+    for _, group in groupby(writes, key=lambda write: (write.kind, id(write.call))):
+        pieces = list(group)
+        whole = "".join(piece.text for piece in pieces)
+        ours = translate(whole)
+        ends = list(accumulate(len(piece.text) for piece in pieces))
+        cuts = [ours[end - len(piece.text) : end] for piece, end in zip(pieces, ends, strict=True)]
+        texts = cuts if len(ours) == len(whole) else [translate(piece.text) for piece in pieces]
+        found += [replace(piece, text=text) for piece, text in zip(pieces, texts, strict=True)]
+    return tuple(found)
 
 
 def _is_last_of_call(writes: tuple[Write, ...], number: int) -> bool:
