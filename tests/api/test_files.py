@@ -137,6 +137,16 @@ async def test_a_name_with_a_slash_is_kept_as_the_service_keeps_it(live: Live, n
     assert (await uploaded(live, name=name))["filename"] == name
 
 
+async def test_a_page_of_files_and_their_errors_are_written_as_the_service_writes_them(live: Live) -> None:
+    await uploaded(live)
+    assert list(await live.api.ok("GET", "/files")) == ["object", "data", "has_more", "first_id", "last_id"]
+    gone = await live.api.call("GET", "/files/file-none")
+    assert list(gone.body) == ["error", "detail"]
+    assert gone.body["detail"] == {"message": gone.body["error"]["message"], "code": None}
+    refused = await upload(live, fields=[("purpose", "world_domination")])
+    assert list(refused.body["detail"]) == ["message", "code"]
+
+
 async def test_an_empty_file_is_a_file(live: Live) -> None:
     made = await uploaded(live, b"")
     assert made["bytes"] == 0
