@@ -156,7 +156,7 @@ def code_is_streamed_as_it_is_written(scribe: Scribe) -> None:
         ("thread.run.step.created", opened),
         ("thread.run.step.in_progress", opened),
         *(s.call_delta(opened, 0, **one) for one in (first, *pieces)),
-        ("thread.run.step.completed", s.step("1", going, details, at=4, expires_at=s.NOW + 600)),
+        ("thread.run.step.completed", s.step("1", going, details, expires_at=s.NOW + 600)),
         *saying("2", going, answer, "It is", " 42."),
         ("thread.run.completed", s.run("1", of, by, "completed") | {"tool_resources": s.FILES}),
     )
