@@ -1,0 +1,1 @@
+"""Embedders and rerankers: an upstream's, or a model on this machine."""
