@@ -65,6 +65,10 @@ class ChunkSource(Protocol):
         """One file with its chunks; None if it is gone."""
         ...
 
+    async def texts(self, store_id: VectorStoreId, places: Sequence[tuple[FileId, int]]) -> Sequence[str | None]:
+        """The texts of chunks named by file and number, in order; None for one that is gone."""
+        ...
+
 
 class SearchIndex(Protocol):
     """Finds chunks by words and by nearness. No call blocks the event loop.

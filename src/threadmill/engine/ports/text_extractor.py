@@ -22,9 +22,9 @@ class TextExtractor(Protocol):
     """Reads documents nobody has vouched for."""
 
     async def extract(self, path: Path, filename: str) -> str:
-        """The text of the file at `path`; the extension of `filename` says what it is read as.
+        r"""The text of the file at `path`; the extension of `filename` says what it is read as.
 
-        The text has no NUL and no half surrogate, its lines end in \\n, and it is not blank. Raises ExtractionFailed.
+        The text has no NUL and no half surrogate, its lines end in \n, and it is not blank. Raises ExtractionFailed.
         Cancelling ends the work.
         """
         ...
