@@ -5,6 +5,7 @@ caller has decided.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,6 +15,8 @@ from threadmill.domain.ids import FileId, VectorStoreId
 from threadmill.domain.ranking import Half, HybridWeights, above, best_first, best_of, fuse
 from threadmill.engine.ports.embedder import Embedder, EmbeddingFailed, Reranker, Vector
 from threadmill.engine.ports.search_index import ChunkSource, Hit, IndexHits, IndexQuery, SearchIndex
+
+LOG = logging.getLogger("threadmill.search")
 
 DEPTH = 100
 """Hits asked of each half: what fusion has to choose from."""
@@ -89,8 +92,9 @@ class Retrieval:
             return [None] * len(questions)
         try:
             return await self._embedder.embed(questions)
-        except EmbeddingFailed:
+        except EmbeddingFailed as error:
             # An answer by words is worth more than none.
+            LOG.warning("Searching by words only: %s", error)
             return [None] * len(questions)
 
     async def _ask(
@@ -127,7 +131,8 @@ class Retrieval:
     ) -> Sequence[Found]:
         try:
             scores = await reranker.rerank(question, [found.text for found in candidates])
-        except EmbeddingFailed:
+        except EmbeddingFailed as error:
+            LOG.warning("Not reranked: %s", error)
             scores = [found.score for found in candidates]
         judged = [Found(found.place, score, found.text) for found, score in zip(candidates, scores, strict=True)]
         ranked = sorted(judged, key=lambda found: -found.score)
