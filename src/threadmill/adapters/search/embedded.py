@@ -134,7 +134,11 @@ class EmbeddedIndex:
         await asyncio.shield(change.done)
 
     async def _work(self, store_id: VectorStoreId, store: _Store) -> None:
-        """Write what waits, commit by commit, then let the shelf rest."""
+        """Write what waits, commit by commit, and let the shelf rest when nothing does.
+
+        Nothing is awaited between finding nothing waiting and saying that nobody works: a change that comes while the
+        shelf is being laid to rest must not be left lying.
+        """
         try:
             while store.waiting:
                 changes = _batch(store.waiting)
@@ -144,7 +148,8 @@ class EmbeddedIndex:
                     _fail(changes, error)
                 else:
                     _succeed(changes)
-            await self._settle(store)
+                if not store.waiting:
+                    await self._settle(store)
         finally:
             store.writer = None
 
