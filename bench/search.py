@@ -22,9 +22,7 @@ import numpy as np
 from tests.support.chunks import STORE, HeldChunks
 from tests.support.cranfield import cranfield
 from tests.support.lsa import LsaEmbedder
-from threadmill.adapters.extract.ruler import BpeRuler
 from threadmill.adapters.search.embedded import EmbeddedIndex
-from threadmill.domain.chunking import StaticChunking, chunks_of
 from threadmill.domain.ids import FileId
 from threadmill.domain.ranking import HybridWeights
 from threadmill.engine.ports.search_index import IndexedChunk, IndexedFile, IndexQuery
@@ -123,7 +121,9 @@ async def size_of_store(count: int, length: int, p50: float, p99: float, large: 
 
             middle, slow = await timed(questions, ask)
             good = middle <= p50 and slow <= p99
-            rows.append((f"query, {what}{name}", f"p50 {middle:.1f} ms, p99 {slow:.1f} ms", f"≤ {p50:g} / {p99:g} ms", good))
+            rows.append(
+                (f"query, {what}{name}", f"p50 {middle:.1f} ms, p99 {slow:.1f} ms", f"≤ {p50:g} / {p99:g} ms", good)
+            )
         after = memory()
         own, mapped = after["RssAnon"] - before["RssAnon"], after["RssFile"] - before["RssFile"]
         rows.append((f"memory, {what}", f"{own:.0f} MB own, {mapped:.0f} MB mapped files", "stated", True))
@@ -164,38 +164,19 @@ async def quality() -> list[Row]:
     shown, best = f"{score['both']:.4f}", max(score["words"], score["LSA"])
     return [
         ("Cranfield nDCG@10, words alone", f"{score['words']:.4f}", "≥ 0.54", score["words"] >= 0.54),
-        ("Cranfield nDCG@10, both halves (LSA as embedder)", shown, f"≥ {best:.4f}, the better half", score["both"] >= best),
+        (
+            "Cranfield nDCG@10, both halves (LSA as embedder)",
+            shown,
+            f"≥ {best:.4f}, the better half",
+            score["both"] >= best,
+        ),
     ]
-
-
-async def ingestion() -> list[Row]:
-    """Text to chunks to index, without embeddings, files of 1 MB."""
-    from threadmill.adapters.extract.subprocess import SubprocessExtractor
-
-    text = "\n\n".join(cranfield().documents.values())[:1_000_000]
-    ruler = BpeRuler()
-    ruler.ends("warm")
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "abstracts.txt"
-        path.write_text(text)
-        extractor = SubprocessExtractor()
-        index = EmbeddedIndex(Path(directory) / "index", HeldChunks())
-        began = time.perf_counter()
-        for at in range(10):
-            read = await extractor.extract(path, path.name)
-            chunks = chunks_of(read, ruler.ends(read), StaticChunking())
-            pieces = [IndexedChunk(read[chunk.start : chunk.end]) for chunk in chunks]
-            await index.put(STORE, IndexedFile(FileId(f"file-{at}"), "1", pieces))
-        await index.aclose()
-        speed = 10 * len(text) / 1e6 / (time.perf_counter() - began)
-    return [("parse + chunk (800/400) + index, one core", f"{speed:.1f} MB of text/s", "≥ 3 MB/s", speed >= 3)]
 
 
 async def measure(large: int = 200_000) -> list[Row]:
     """All of it: what, measured, demanded, reached. Pins this process to one core."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     rows = await quality()
-    rows += await ingestion()
     rows += await size_of_store(10_000, 550, 15, 50, large)
     rows += await size_of_store(199_900, 100, 50, 120, large)
     rows += await size_of_store(200_000, 100, 50, 120, large)

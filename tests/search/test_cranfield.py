@@ -29,7 +29,9 @@ async def test_words_alone_and_both_halves_together_find_what_the_judges_found(
 ) -> None:
     documents, source = cranfield().documents, HeldChunks()
     vectors = await embedder.embed(list(documents.values()))
-    source.keep(*(file_of(name, text, vectors=[one]) for (name, text), one in zip(documents.items(), vectors, strict=True)))
+    source.keep(
+        *(file_of(name, text, vectors=[one]) for (name, text), one in zip(documents.items(), vectors, strict=True))
+    )
     index = EmbeddedIndex(tmp_path, source)
     retrieval = Retrieval(index, source, embedder)
     score = {

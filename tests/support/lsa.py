@@ -22,7 +22,7 @@ class LsaEmbedder:
         table = np.stack([self._row(one) for one in counts])
         values, vectors = np.linalg.eigh(table @ table.T)
         top = np.argsort(-values)[:dimensions]
-        self._themes: npt.NDArray[np.float32] = table.T @ vectors[:, top] / np.sqrt(values[top])
+        self._themes: npt.NDArray[np.float32] = (table.T @ vectors[:, top] / np.sqrt(values[top])).astype(np.float32)
         self._identity = f"lsa:{dimensions}"
 
     @property
@@ -44,4 +44,4 @@ class LsaEmbedder:
         for word, count in counts.items():
             if word in self._column:
                 row[self._column[word]] = (1 + math.log(count)) * self._weight[word]
-        return row / (np.linalg.norm(row) or 1)
+        return row / np.float32(np.linalg.norm(row) or 1)
