@@ -124,9 +124,11 @@ def _windows(cuts: _Cuts, strategy: StaticChunking) -> Iterator[tuple[int, int, 
     size, overlap, total = strategy.max_chunk_size_tokens, strategy.chunk_overlap_tokens, len(cuts.ends)
     # A word boundary is worth an eighth of a chunk; behind that a text has no words.
     slack = size // 8
-    start, end = 0, 0
-    while end < total:
-        end = total if total - start <= size else cuts.last(start + size - slack, start + size)
+    start = 0
+    while total - start > size:
+        end = cuts.last(start + size - slack, start + size)
         yield cuts.place(start), cuts.place(end), end - start
         # Never beyond `end`, so that no token is left out, and always behind `start`, since overlap <= size / 2.
         start = cuts.first(end - overlap, min(end, end - overlap + slack))
+    if total:
+        yield cuts.place(start), cuts.place(total), total - start
