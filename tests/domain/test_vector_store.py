@@ -25,8 +25,8 @@ FILE = VectorStoreFile(FileId("file-1"), STORE, PROJECT, 100)
 ERROR = FileError(FileErrorCode.INVALID_FILE, "The file is empty.")
 
 
-def store(**changes: ExpiresAfter | None) -> VectorStore:
-    return VectorStore(STORE, PROJECT, 100, 100, **changes)
+def store(expires_after: ExpiresAfter | None = None) -> VectorStore:
+    return VectorStore(STORE, PROJECT, 100, 100, expires_after=expires_after)
 
 
 def test_an_empty_store_is_completed() -> None:
@@ -65,7 +65,7 @@ def test_a_file_settles_once(settled: VectorStoreFile) -> None:
 
 
 def test_a_store_lives_so_many_days_from_its_last_use() -> None:
-    mortal = store(expires_after=ExpiresAfter(3))
+    mortal = store(ExpiresAfter(3))
     assert mortal.expires_at == 100 + 3 * 86_400
     assert mortal.status(mortal.expires_at - 1) is VectorStoreStatus.COMPLETED
     assert mortal.status(mortal.expires_at) is VectorStoreStatus.EXPIRED
@@ -73,7 +73,7 @@ def test_a_store_lives_so_many_days_from_its_last_use() -> None:
 
 
 def test_a_use_does_not_raise_the_dead() -> None:
-    mortal = store(expires_after=ExpiresAfter(1))
+    mortal = store(ExpiresAfter(1))
     assert mortal.used(10**9) is mortal
     assert store().used(10**9).last_active_at == 10**9
 
