@@ -1,6 +1,6 @@
 """A file's text, taken out of it at arm's length."""
 
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from threadmill.domain.vector_store import FileError, FileErrorCode
@@ -21,10 +21,10 @@ class ExtractionFailed(Exception):
 class TextExtractor(Protocol):
     """Reads documents nobody has vouched for."""
 
-    async def extract(self, path: Path, filename: str) -> str:
-        r"""The text of the file at `path`; the extension of `filename` says what it is read as.
+    async def extract(self, content: AsyncIterator[bytes], filename: str) -> str:
+        r"""The text of a file, whose bytes `content` brings; the extension of `filename` says what it is read as.
 
-        The text has no NUL and no half surrogate, its lines end in \n, and it is not blank. Raises ExtractionFailed.
-        Cancelling ends the work.
+        The text has no NUL and no half surrogate, its lines end in \n, and it is not blank. Raises ExtractionFailed, and
+        what `content` raises. Cancelling ends the work.
         """
         ...
