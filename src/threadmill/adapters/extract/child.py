@@ -17,11 +17,15 @@ Reader = Callable[[memoryview, Budget], None]
 
 PIECE = 1 << 20
 
-KINDS = {b"%PDF-": "a PDF", b"PK\x03\x04": "a zip archive", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old Office document"}
+KINDS = {
+    b"%PDF-": "a PDF",
+    b"PK\x03\x04": "a zip archive",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old Office document",
+}
 """How files begin whose extension may say something else."""
 
-ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "utf-16-be")
-"""Loaded before the fence."""
+ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp437")
+"""Loaded before the fence; the last is how zip archives write names."""
 
 OWN_KINDS = {".pdf": "a PDF", ".docx": "a zip archive", ".pptx": "a zip archive", ".doc": "an old Office document"}
 

@@ -21,21 +21,26 @@ ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050001, 0x80000000
 
 LOAD, EQUAL, AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06
 
-_CALLS = {
-    # read write close fstat lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn pread64 sched_yield
-    # mremap madvise getpid exit gettimeofday getrusage times sigaltstack futex clock_gettime exit_group newfstatat
-    # getrandom rseq sched_getaffinity
+_CALLS: dict[str, tuple[int, frozenset[int]]] = {
     "x86_64": (
         0xC000003E,
-        (0, 1, 3, 5, 8, 9, 10, 11, 12, 13, 14, 15, 17, 24, 25, 28, 39, 60, 96, 98, 100, 131, 202, 228, 231, 262, 318)
-        + (334, 204),
+        frozenset({0, 1, 3, 5, 8, 9, 10, 11, 12, 13, 14, 15, 17, 24, 25, 28, 39, 60, 96, 98, 100, 131, 202, 204, 228})
+        | {231, 262, 318, 334},
     ),
     "aarch64": (
         0xC00000B7,
-        (63, 64, 57, 80, 62, 222, 226, 215, 214, 134, 135, 139, 67, 124, 216, 233, 172, 93, 169, 165, 153, 132, 98, 113)
-        + (94, 79, 278, 293, 123),
+        frozenset({57, 62, 63, 64, 67, 79, 80, 93, 94, 98, 113, 123, 124, 132, 134, 135, 139, 153, 165, 169, 172, 214})
+        | {215, 216, 222, 226, 233, 278, 293},
     ),
 }
+"""The audit number of each architecture and its numbers of: read write close fstat lseek mmap mprotect munmap brk
+rt_sigaction rt_sigprocmask rt_sigreturn pread64 sched_yield mremap madvise getpid exit gettimeofday getrusage times
+sigaltstack futex sched_getaffinity clock_gettime exit_group newfstatat getrandom rseq."""
+
+
+def has_whole_fence() -> bool:
+    """This system has the whole fence."""
+    return sys.platform == "linux" and platform.machine() in _CALLS
 
 
 def enter(memory_bytes: int, cpu_seconds: int) -> None:
@@ -48,7 +53,7 @@ def enter(memory_bytes: int, cpu_seconds: int) -> None:
     if sys.platform == "linux":
         library = ctypes.CDLL(None, use_errno=True)
         _check(library.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0))
-        _drop_rights()
+        drop_rights()
         _filter(library)
 
 
@@ -56,8 +61,8 @@ def _limit(which: int, value: int) -> None:
     resource.setrlimit(which, (value, value))
 
 
-def _drop_rights() -> None:
-    """Root becomes nobody."""
+def drop_rights() -> None:
+    """Root becomes nobody, before anything else is given up."""
     if os.geteuid() == 0:
         with contextlib.suppress(PermissionError):  # a container without CAP_SETUID: the filter holds all the same
             os.setgroups([])
@@ -66,7 +71,7 @@ def _drop_rights() -> None:
 
 
 def _filter(library: ctypes.CDLL) -> None:
-    if platform.machine() not in _CALLS:
+    if not has_whole_fence():
         return
     program = _program(*_CALLS[platform.machine()])
     held = ctypes.create_string_buffer(program, len(program))
@@ -75,12 +80,12 @@ def _filter(library: ctypes.CDLL) -> None:
     _check(library.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.c_char_p(header), 0, 0))
 
 
-def _program(architecture: int, calls: tuple[int, ...]) -> bytes:
+def _program(architecture: int, calls: frozenset[int]) -> bytes:
     """Instructions of the classic packet filter: code, jump if true, jump if false, operand."""
     lines = [(LOAD, 0, 0, 4), (EQUAL, 1, 0, architecture), (RETURN, 0, 0, KILL), (LOAD, 0, 0, 0)]
     # Numbers from here on are the x32 ones of an x86-64 kernel; on arm64 there are none so high.
     lines += [(AT_LEAST, 0, 1, 0x40000000), (RETURN, 0, 0, KILL)]
-    for number in calls:
+    for number in sorted(calls):
         lines += [(EQUAL, 0, 1, number), (RETURN, 0, 0, ALLOW)]
     lines.append((RETURN, 0, 0, REFUSE))
     return b"".join(struct.pack("HBBI", *line) for line in lines)

@@ -52,11 +52,12 @@ class FencedExtractor:
             try:
                 async with asyncio.timeout(self._limits.seconds):
                     answer = await _converse(process, content, self._limits.characters * 4 + 1)
+                    code = await process.wait()
             except TimeoutError:
                 text = f"The file takes longer to read than {self._limits.seconds:g} seconds."
                 raise ExtractionFailed(FileErrorCode.INVALID_FILE, text) from None
             finally:
-                code = await _end(process)
+                await _end(process)
         return _text(answer, code)
 
     async def _start(self, extension: str) -> Process:
@@ -73,17 +74,16 @@ class FencedExtractor:
 
 async def _converse(process: Process, content: AsyncIterator[bytes], most: int) -> bytes:
     """Give the file and take the answer. An error of `content` is raised as it is."""
-    feeding = asyncio.create_task(_feed(process, content))
+    tasks = feeding, taking = asyncio.create_task(_feed(process, content)), asyncio.create_task(_take(process, most))
     try:
-        answer = await _take(process, most)
-        if not feeding.done():
-            # It answered before it had read everything, or it died.
-            feeding.cancel()
-        with suppress(asyncio.CancelledError):
-            await feeding
-        return answer
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        if feeding.done():
+            feeding.result()
+        return await taking
     finally:
-        feeding.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _feed(process: Process, content: AsyncIterator[bytes]) -> None:
@@ -103,16 +103,16 @@ async def _take(process: Process, most: int) -> bytes:
     while piece := await process.stdout.read(PIECE):
         answer += piece
         if len(answer) > most:
-            break
+            process.kill()
     return bytes(answer)
 
 
-async def _end(process: Process) -> int:
-    """See the process gone, whatever it is doing; its exit code."""
-    if process.stdout is not None and not process.stdout.at_eof():
+async def _end(process: Process) -> None:
+    """See the process gone, whatever it is doing."""
+    if process.returncode is None:
         with suppress(ProcessLookupError):
             process.kill()
-    return await process.wait()
+        await process.wait()
 
 
 def _text(answer: bytes, code: int) -> str:

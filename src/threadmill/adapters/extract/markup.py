@@ -16,10 +16,32 @@ _BLOCKS = frozenset(
     title tr ul br option legend""".split()  # noqa: SIM905 - a list to read
 )
 _CELLS = frozenset({"td", "th"})
-WEB_ENCODINGS = (
-    "utf-8 ascii latin-1 iso8859-2 iso8859-5 iso8859-7 iso8859-9 iso8859-15 windows-1250 windows-1251 windows-1252 "
-    "windows-1253 windows-1254 windows-1255 windows-1256 koi8-r koi8-u shift_jis euc-jp euc-kr gbk gb2312 gb18030 big5"
-).split()
+WEB_ENCODINGS = [
+    "utf-8",
+    "ascii",
+    "latin-1",
+    "iso8859-2",
+    "iso8859-5",
+    "iso8859-7",
+    "iso8859-9",
+    "iso8859-15",
+    "windows-1250",
+    "windows-1251",
+    "windows-1252",
+    "windows-1253",
+    "windows-1254",
+    "windows-1255",
+    "windows-1256",
+    "koi8-r",
+    "koi8-u",
+    "shift_jis",
+    "euc-jp",
+    "euc-kr",
+    "gbk",
+    "gb2312",
+    "gb18030",
+    "big5",
+]
 for _name in WEB_ENCODINGS:
     # Loaded now, for behind the fence no file can be opened.
     codecs.lookup(_name)
@@ -31,7 +53,10 @@ _SPACE = re.compile(r"[ \t\r\n\f]+")
 def read_html(data: memoryview, budget: Budget) -> None:
     """Title and body, blocks on lines of their own, cells between tabs, `pre` as written. Raises Unreadable."""
     text = _characters(data)
-    parser: Any = etree.HTMLParser(no_network=True, remove_comments=True, remove_pis=True, encoding="utf-8")
+    # Huge: pages nest deeper than 256 (up to 2,048 are read), and memory is bounded by the fence.
+    parser: Any = etree.HTMLParser(
+        no_network=True, remove_comments=True, remove_pis=True, encoding="utf-8", huge_tree=True
+    )
     try:
         root: Any = etree.fromstring(text.encode("utf-8", "replace"), parser)
     except etree.XMLSyntaxError:
@@ -66,7 +91,8 @@ class _Page:
 
     def read(self, root: Any) -> None:
         unseen = 0
-        for event, element in etree.iterwalk(root, events=("start", "end")):
+        walk: Any = etree.iterwalk(root, events=("start", "end"))
+        for event, element in walk:
             tag = element.tag if isinstance(element.tag, str) else ""
             if event == "start":
                 unseen += tag in _UNSEEN

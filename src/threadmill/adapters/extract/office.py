@@ -7,14 +7,15 @@ import io
 import posixpath
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 from lxml import etree
 
 from threadmill.adapters.extract.unreadable import Budget, Unreadable
 
-MAX_PART = 256_000_000
+MAX_PART = 100_000_000
 """Bytes one part of a document may unpack to: a book of a million words is 20 MB."""
 
 MAX_PARTS = 20_000
@@ -59,7 +60,7 @@ class _Archive:
             raise Unreadable(f"The document has more than {MAX_PARTS:,} parts.")
         self.names: frozenset[str] = frozenset(self._zip.namelist())
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> "_Bounded":
         """A part, cut off where it gets too large. Raises Unreadable."""
         info = self._zip.getinfo(name)
         if info.flag_bits & _ENCRYPTED:
@@ -112,23 +113,30 @@ def _slides(archive: _Archive) -> list[str]:
 
 def _elements(archive: _Archive, name: str) -> Iterator[Any]:
     """The elements of a small part as they end."""
-    for _, element in _events(archive, name, ("end",)):
+    for _, element in _events(archive, name, ("end",), None):
         yield element
 
 
-def _events(archive: _Archive, name: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+def _events(
+    archive: _Archive, name: str, kinds: tuple[str, ...], tags: tuple[str, ...] | None
+) -> Iterator[tuple[str, Any]]:
     part = archive.open(name)
     try:
         # No DTD, no entities, no network; and without huge_tree a depth of 256 and 10 MB of text in one piece.
-        yield from etree.iterparse(
-            part, events=kinds, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+        parse: Any = etree.iterparse  # its hints want literal names of events
+        yield from parse(
+            part,
+            events=kinds,
+            tag=tags,
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
+            remove_comments=True,
+            remove_pis=True,
         )
-    except (etree.XMLSyntaxError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-        if isinstance(error, Unreadable):
-            raise
+    except (etree.XMLSyntaxError, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError):
         raise Unreadable(_NOT_READABLE.format("a part of it is not valid XML or is cut off")) from None
-    except zipfile.zlib.error:  # pyright: ignore[reportAttributeAccessIssue] - zipfile imports zlib
-        raise Unreadable(_NOT_READABLE.format("a part of it cannot be unpacked")) from None
 
 
 def _local(element: Any) -> str:
@@ -139,21 +147,27 @@ def _local(element: Any) -> str:
 def _read_part(archive: _Archive, name: str, budget: Budget) -> None:
     """The paragraphs of a part, one a line; those of a table's cell are joined, and cells are set apart by tabs."""
     reader = _Paragraphs(budget)
-    for event, element in _events(archive, name, ("start", "end")):
+    for event, element in _events(archive, name, ("start", "end"), _Paragraphs.TAGS):
         if event == "start":
             reader.open(_local(element))
         else:
             reader.close(_local(element), element)
-            if _local(element) in ("p", "tr", "tbl", "sp"):
-                element.clear()
-                while element.getprevious() is not None:
-                    del element.getparent()[0]
+            if _local(element) in ("p", "tr"):
+                _forget(element)
+
+
+def _forget(element: Any) -> None:
+    """Give back the memory of what was read: the element's inside and all before it."""
+    element.clear()
+    while element.getprevious() is not None:
+        del element.getparent()[0]
 
 
 class _Paragraphs:
     """Words to lines. `skipped` counts open elements whose text is struck out or told twice."""
 
     _SKIPPED = frozenset({"del", "moveFrom", "Fallback", "instrText", "delText", "fldData"})
+    TAGS = tuple(map("{{*}}{}".format, (*_SKIPPED, *_BLANKS, "t", "p", "tc", "tr")))
 
     def __init__(self, budget: Budget) -> None:
         self._budget: Budget = budget

@@ -13,7 +13,9 @@ BINARY_SHARE = 0.01
 
 _BINARY = re.compile("[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 _NOT_TEXT = "The file is not text in UTF-8, UTF-16 or ASCII."
-_ESCAPE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_ESCAPE = re.compile(
+    r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|.)", re.DOTALL
+)
 
 
 def read_text(data: memoryview, budget: Budget) -> None:
