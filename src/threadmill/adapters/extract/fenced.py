@@ -74,7 +74,9 @@ class FencedExtractor:
 
 async def _converse(process: Process, content: AsyncIterator[bytes], most: int) -> bytes:
     """Give the file and take the answer. An error of `content` is raised as it is."""
-    tasks = feeding, taking = asyncio.create_task(_feed(process, content)), asyncio.create_task(_take(process, most))
+    feeding = asyncio.create_task(_feed(process, content))
+    taking = asyncio.create_task(_take(process, most))
+    tasks = (feeding, taking)
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         if feeding.done():

@@ -1,1 +1,0 @@
-"""Embedders and rerankers: an upstream's, or a model on this machine."""
