@@ -222,6 +222,8 @@ async def test_large_stores_are_searched_by_the_graph_as_well_as_exactly(tmp_pat
     await graph.aclose()
     assert (tmp_path / "graph" / STORE / "near.usearch").exists()
     graph = EmbeddedIndex(tmp_path / "graph", source, large=500)
+    await put(graph, source, file_of("file-b", "one more", vectors=vectors(1, seed=5)))
+    await put(exact, source, file_of("file-b", "one more", vectors=vectors(1, seed=5)))
     shared = 0
     for question in questions:
         right, found = await by_nearness(exact, question, 10), await by_nearness(graph, question, 10)
@@ -267,3 +269,20 @@ async def test_questions_of_any_length_and_content_are_answered(index: EmbeddedI
     for question in ("", " ", "?!", '"apples" AND (', "apples " * 50_000, "\x00", "a" * 100_000):
         await by_words(index, question)
     assert await by_words(index, 'text:"apples" OR (') == [("file-a", 0)]
+
+
+async def test_the_graph_of_a_large_store_is_in_use_again_after_a_restart_without_a_write(
+    tmp_path: Path, source: HeldChunks
+) -> None:
+    given = vectors(600, seed=3)
+    index = EmbeddedIndex(tmp_path, source, large=500)
+    await put(index, source, file_of("file-a", *["text"] * 600, vectors=list(given)))
+    await index.aclose()
+    written = (tmp_path / STORE / "near.usearch").stat().st_mtime_ns
+    (tmp_path / STORE / "near.npy").unlink()
+    index = EmbeddedIndex(tmp_path, source, large=500)
+    assert (await by_nearness(index, given[3]))[0] == ("file-a", 3)
+    await index.aclose()
+    # What was lost of it was made again behind that search.
+    assert (tmp_path / STORE / "near.npy").exists()
+    assert (tmp_path / STORE / "near.usearch").stat().st_mtime_ns > written

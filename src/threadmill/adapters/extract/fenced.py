@@ -38,8 +38,8 @@ class FencedExtractor:
     """See the port. At most `limits.at_once` files are read at the same time; others wait, and their time does not run."""
 
     def __init__(self, limits: ReadingLimits | None = None) -> None:
-        self._limits: ReadingLimits = limits or ReadingLimits()
-        self._turns: asyncio.Semaphore = asyncio.Semaphore(self._limits.at_once)
+        self.limits: ReadingLimits = limits or ReadingLimits()
+        self._turns: asyncio.Semaphore = asyncio.Semaphore(self.limits.at_once)
 
     async def extract(self, content: AsyncIterator[bytes], filename: str) -> str:
         """See the port."""
@@ -50,11 +50,11 @@ class FencedExtractor:
         async with self._turns:
             process = await self._start(extension)
             try:
-                async with asyncio.timeout(self._limits.seconds):
-                    answer = await _converse(process, content, self._limits.characters * 4 + 1)
+                async with asyncio.timeout(self.limits.seconds):
+                    answer = await _converse(process, content, self.limits.characters * 4 + 1)
                     code = await process.wait()
             except TimeoutError:
-                text = f"The file takes longer to read than {self._limits.seconds:g} seconds."
+                text = f"The file takes longer to read than {self.limits.seconds:g} seconds."
                 raise ExtractionFailed(FileErrorCode.INVALID_FILE, text) from None
             finally:
                 await _end(process)
@@ -62,7 +62,7 @@ class FencedExtractor:
 
     async def _start(self, extension: str) -> Process:
         """With an empty environment: no secret of the server's is to be found behind the fence."""
-        limits = self._limits
+        limits = self.limits
         numbers = (limits.memory_bytes, limits.cpu_seconds, limits.characters)
         command = [sys.executable, "-I", "-c", _PROGRAM, extension, *map(str, numbers)]
         try:

@@ -140,16 +140,18 @@ class EmbeddedIndex:
         shelf is being laid to rest must not be left lying.
         """
         try:
-            while store.waiting:
-                changes = _batch(store.waiting)
-                try:
-                    await self._commit(store_id, store, changes)
-                except Exception as error:  # noqa: BLE001 - every one of them is told
-                    _fail(changes, error)
-                else:
-                    _succeed(changes)
+            while True:
+                if changes := _batch(store.waiting):
+                    try:
+                        await self._commit(store_id, store, changes)
+                    except Exception as error:  # noqa: BLE001 - every one of them is told
+                        _fail(changes, error)
+                    else:
+                        _succeed(changes)
                 if not store.waiting:
                     await self._settle(store)
+                if not store.waiting:
+                    return
         finally:
             store.writer = None
 
@@ -185,6 +187,9 @@ class EmbeddedIndex:
                 editions = await self._source.editions(store_id)
                 if editions or create or self._folder(store_id).exists():
                     store.shelf = await self._open(store_id, editions)
+                    if store.writer is None:
+                        # The approximate index is loaded, or goes on growing, behind the first search.
+                        store.writer = asyncio.create_task(self._work(store_id, store))
             return store.shelf
 
     async def _open(self, store_id: VectorStoreId, editions: Mapping[FileId, str]) -> Shelf:
