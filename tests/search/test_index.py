@@ -157,6 +157,7 @@ async def test_what_was_stored_or_deleted_before_a_crash_is_put_right_at_the_nex
         await put(index, source, file_of("file-a", "apples"), file_of("file-b", "pears"), file_of("file-c", "plums"))
     source.keep(file_of("file-d", "figs"), file_of("file-b", "dates", edition="2"))
     del source.stores[STORE][FileId("file-a")]
+    source.reads = 0
     async with reopened(tmp_path, source) as index:
         found = sorted(await by_words(index, "apples pears figs dates plums"))
         assert found == [("file-b", 0), ("file-c", 0), ("file-d", 0)]
