@@ -58,6 +58,7 @@ check: setup ## Format, lint, types, rooms, own rules, budgets, drawings
 	@$(BIN)/python tools/lints.py
 	@$(BIN)/python tools/budgets.py
 	@$(BIN)/python tools/draw_states.py --check
+	@$(BIN)/python tools/cut_commands.py --check
 
 test: setup $(NODE_READY) $(GATEWAY_READY) ## All tests; one floor alone: make test FLOOR=domain
 	@$(BIN)/pytest -q tests/$(FLOOR) $(if $(FLOOR),,$(GATE))
@@ -80,6 +81,7 @@ peer: setup ## Install llamphouse in an environment of its own, for make bench t
 
 docs: setup ## Redraw what is drawn from code
 	@$(BIN)/python tools/draw_states.py
+	@$(BIN)/python tools/cut_commands.py
 
 clean: ## Remove what setup and tests made
 	@rm -rf .venv .venv-peer .venv-gateway .threadmill/sandbox .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/sdk/node/node_modules

@@ -23,6 +23,7 @@ from threadmill.adapters.system.metrics import PrometheusMetrics
 from threadmill.api.app import build_app
 from threadmill.api.auth import Keys
 from threadmill.api.exchange import Edge
+from threadmill.domain.error import Unavailable
 from threadmill.engine.engine import Engine
 from threadmill.engine.ports.bundle import EngineSettings, Ports
 from threadmill.engine.ports.embedder import Embedder, EmbeddingFailed
@@ -53,11 +54,7 @@ def check(settings: Settings) -> None:
             f"No API keys are set, so the server listens on loopback only, not on {server.host}. "
             "Set THREADMILL_API_KEYS=<key> to open it to the network, or use --host 127.0.0.1."
         )
-    if server.database_url and not server.database_url.startswith("sqlite:///"):
-        raise SettingsError(
-            "THREADMILL_DATABASE_URL must begin with sqlite:/// (PostgreSQL is not supported yet); "
-            "leave it unset to keep the database in the data directory."
-        )
+    database_path(settings)
     if server.role != "all":
         raise SettingsError("--role api|worker needs PostgreSQL, which is not supported yet; use --role all.")
 
@@ -72,8 +69,13 @@ def _is_loopback(host: str) -> bool:
 
 
 def database_path(settings: Settings) -> Path:
-    """The SQLite file."""
+    """The SQLite file. Raises SettingsError for a database of another kind."""
     url = settings.server.database_url
+    if url and not url.startswith("sqlite:///"):
+        raise SettingsError(
+            "THREADMILL_DATABASE_URL must begin with sqlite:/// (PostgreSQL is not supported yet); "
+            "leave it unset to keep the database in the data directory."
+        )
     return Path(url.removeprefix("sqlite:///")) if url else settings.server.data_dir / "threadmill.db"
 
 
@@ -85,6 +87,15 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
     """
     check(settings)
     store = await SqliteStore.open(database_path(settings))
+    try:  # whatever goes wrong below: an open store's thread would keep the process alive
+        async with _over(store, settings) as assembly:
+            yield assembly
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def _over(store: SqliteStore, settings: Settings) -> AsyncGenerator[Assembly, None]:
     tokens, metrics = BpeTokens(), PrometheusMetrics()
     models = open_models(settings.config, tokens)
     clock, ids = SystemClock(), RandomIds()
@@ -93,7 +104,7 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
     log = LocalEventLog(store)
     ports = Ports(store, store, log, models, clock, ids, tokens, metrics, blobs, store.files, sandbox)
     engine = _engine(ports, settings.config)
-    await engine.rescue_orphans()
+    await _rescue(engine, settings)
     if settings.config.upstreams:  # a long prompt must not make every other stream wait for a vocabulary
         asyncio.get_running_loop().run_in_executor(None, tokens.load)
     await blobs.sweep(store.files.blobs_in_use)
@@ -107,7 +118,14 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
         await engine.worker.drain(0)
         await sandbox.close()
         await models.aclose()
-        await store.close()
+
+
+async def _rescue(engine: Engine, settings: Settings) -> None:
+    try:
+        await engine.rescue_orphans()
+    except Unavailable as error:
+        advice = f"Look at the disk, and restore {database_path(settings)} from a backup if it is damaged."
+        raise SettingsError(str(error), advice) from error
 
 
 def open_embedder(config: ConfigFile) -> Embedder | None:

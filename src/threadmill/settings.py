@@ -3,20 +3,34 @@
 Names and meanings are fixed in docs/reference/settings.md. A wrong value ends the start with a line that says which.
 """
 
+import fnmatch
 import os
+import ssl
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+MAX_PORT = 65535
+
+BUILT_IN = "rehearsal"
+"""The model that is always there (design.md 1)."""
+
+ADVICE = "Mend the file, or unset THREADMILL_CONFIG to start without it; docs/reference/upstreams.md shows one."
 
 Role = Literal["all", "api", "worker"]
 
 
 class SettingsError(Exception):
-    """A setting is wrong; the message names it and says what is allowed."""
+    """A setting is wrong; the message names it and says what is allowed, `advice` what to do next."""
+
+    def __init__(self, text: str, advice: str = "") -> None:
+        super().__init__(text)
+        self.advice: str = advice
 
 
 class Upstream(BaseModel):
@@ -147,11 +161,18 @@ def _server(env: Mapping[str, str]) -> ServerSettings:
         raise SettingsError(f"THREADMILL_LOG_FORMAT is '{log_format}'; it must be text or json.")
     return ServerSettings(
         host=env.get("THREADMILL_HOST", "127.0.0.1"),
-        port=_integer(env, "THREADMILL_PORT", 8000),
+        port=_port(env),
         data_dir=Path(env.get("THREADMILL_DATA_DIR", ".threadmill")),
         database_url=env.get("THREADMILL_DATABASE_URL") or None,
         log_format=log_format,
     )
+
+
+def _port(env: Mapping[str, str]) -> int:
+    port = _integer(env, "THREADMILL_PORT", 8000)
+    if not 0 <= port <= MAX_PORT:
+        raise SettingsError(f"THREADMILL_PORT is {port}; it must be 0 (any free one) to {MAX_PORT}.")
+    return port
 
 
 def _integer(env: Mapping[str, str], name: str, default: int) -> int:
@@ -179,17 +200,22 @@ def _api_keys(text: str) -> dict[str, str]:
 def _config(env: Mapping[str, str]) -> ConfigFile:
     path = env.get("THREADMILL_CONFIG")
     try:
-        values = tomllib.loads(Path(path).read_text()) if path else {}
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8")) if path else {}
         config = ConfigFile.model_validate(values)
     except OSError as error:
-        raise SettingsError(f"THREADMILL_CONFIG: {path} cannot be read: {error.strerror}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}.") from None
+        raise SettingsError(f"THREADMILL_CONFIG: {path} cannot be read: {error.strerror}.", ADVICE) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}.", ADVICE) from None
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{path}: {place}: {first['msg']}.") from None
+        raise SettingsError(f"{path}: {_first(error)}.", ADVICE) from None
     return _with_environment(config, env)
+
+
+def _first(error: ValidationError) -> str:
+    """The first mistake, with its place in the file."""
+    first = error.errors(include_input=False)[0]
+    said = "this version knows no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {said}"
 
 
 def _with_environment(config: ConfigFile, env: Mapping[str, str]) -> ConfigFile:
@@ -199,9 +225,8 @@ def _with_environment(config: ConfigFile, env: Mapping[str, str]) -> ConfigFile:
         given = Upstream(base_url=url, name="environment", api_key=env.get("THREADMILL_UPSTREAM_API_KEY") or None)
         upstreams = (*upstreams, given)
     for upstream in upstreams:
-        if not upstream.base_url.startswith(("http://", "https://")):
-            text = f"The upstream '{upstream.name}' has base URL '{upstream.base_url}'"
-            raise SettingsError(f"{text}; it must begin with http:// or https:// and usually ends in /v1.")
+        _check_upstream(upstream)
+    _check_aliases(config.aliases, upstreams)
     ttl = _integer(env, "THREADMILL_RUN_TTL_SECONDS", config.limits.run_ttl_seconds)
     lease = _integer(env, "THREADMILL_LEASE_SECONDS", config.limits.lease_seconds)
     try:
@@ -238,6 +263,34 @@ def _search(config: ConfigFile, env: Mapping[str, str], upstreams: tuple[Upstrea
         if model and upstream and upstream not in names:
             raise SettingsError(f"search.{kind}_upstream is '{upstream}'; the upstreams are {', '.join(names)}.")
     return search
+
+
+def _check_upstream(upstream: Upstream) -> None:
+    try:
+        parts = urlsplit(upstream.base_url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        text = f"The upstream '{upstream.name}' has base URL '{upstream.base_url}'"
+        raise SettingsError(f"{text}; it must be like http://127.0.0.1:9001/v1 or https://host/v1.")
+    try:
+        if upstream.ca_file is not None:
+            ssl.create_default_context(cafile=upstream.ca_file)
+    except OSError as error:  # ssl's own errors are such
+        text = (
+            f"The upstream '{upstream.name}' has ca_file '{upstream.ca_file}', which cannot be used: {error.strerror}."
+        )
+        raise SettingsError(text, "Name a PEM file with the authorities' certificates, or leave ca_file out.") from None
+
+
+def _check_aliases(aliases: Mapping[str, str], upstreams: tuple[Upstream, ...]) -> None:
+    """An alias for a name that nobody serves could only fail, one run after the other."""
+    patterns = [pattern for upstream in upstreams for pattern in upstream.models]
+    for alias, name in aliases.items():
+        if name != BUILT_IN and not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+            text = f"The alias '{alias}' stands for '{name}', which no upstream serves."
+            raise SettingsError(text, "Add the name to an upstream's models, or add an upstream that has it.")
 
 
 def _with_key(upstream: Upstream, env: Mapping[str, str]) -> Upstream:

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from openai import AsyncAssistantEventHandler, AsyncOpenAI
 from openai.types.beta.threads import ImageFileContentBlock, Message, TextContentBlock
-from openai.types.beta.threads.runs import CodeInterpreterToolCall, ToolCall
+from openai.types.beta.threads.runs import CodeInterpreterToolCall, ToolCall, ToolCallsStepDetails
 
 from tests.sandbox.support import ENVIRONMENT
 from tests.support import scripted as up
@@ -125,7 +125,9 @@ async def test_it_draws_a_plot_that_the_sdk_streams_shows_and_downloads(script: 
     assert handler.code.startswith("import matplotlib")
     assert handler.logs == "drawn\n"
     steps = await client.beta.threads.runs.steps.list(run.id, thread_id=script.thread, order="asc")
-    (call,) = steps.data[0].step_details.tool_calls  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    details = steps.data[0].step_details
+    assert isinstance(details, ToolCallsStepDetails)
+    (call,) = details.tool_calls
     assert isinstance(call, CodeInterpreterToolCall)
     assert call.code_interpreter.input == handler.code
     assert [output.type for output in call.code_interpreter.outputs] == ["logs", "image"]

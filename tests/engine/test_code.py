@@ -2,15 +2,19 @@
 
 import json
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.stage import PROJECT, Stage
 from tests.support.stage import Turn as Asked
+from threadmill.adapters.blobs.disk import DiskBlobs, DiskWriter
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.domain.delta import AnnotationDelta, CallOpened, Delta, ImageDelta, InputDelta, OutputDelta, TextDelta
+from threadmill.domain.error import Unavailable
 from threadmill.domain.file import File, FilePurpose
 from threadmill.domain.ids import AssistantId, CallId, FileId, RunId, RunStepId, ThreadId
 from threadmill.domain.message import Annotation, ImageFilePart, Message, RefusalPart, TextPart
@@ -247,12 +251,21 @@ async def test_a_file_that_cannot_be_kept_is_told_and_does_not_fail_the_run(stag
     assert await stage.store.made_in(PROJECT, run.thread_id) == []
 
 
-async def test_a_picture_that_cannot_be_kept_is_told(stage: Stage) -> None:
+class FullBlobs(DiskBlobs):
+    """A disk without room."""
+
+    @asynccontextmanager
+    async def writer(self) -> AsyncGenerator[DiskWriter, None]:
+        raise Unavailable("The disk is full.")
+        yield
+
+
+async def test_a_picture_that_cannot_be_kept_is_told(stage: Stage, tmp_path: Path) -> None:
+    stage.blobs = FullBlobs(tmp_path)
+    stage.hire()
     await begun(stage)
-    (stage.blobs._incoming).parent.mkdir(exist_ok=True)  # pyright: ignore[reportPrivateUsage]
-    stage.blobs._incoming.write_bytes(b"a file where the directory should be")  # pyright: ignore[reportPrivateUsage]
     await called(stage, "plot", Image("plot.png", b"png"))
-    assert "plot.png could not be kept" in heard(stage)
+    assert "plot.png could not be kept. The disk is full." in heard(stage)
 
 
 async def test_the_sessions_files_are_there_by_id_and_by_name_and_the_model_knows(stage: Stage) -> None:

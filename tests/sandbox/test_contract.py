@@ -159,11 +159,14 @@ async def test_a_busy_session_ends_at_its_age_but_never_during_a_call(
     sandbox: ThreadSessions, clock: FakeClock
 ) -> None:
     await told(sandbox, "x = 1")
-    running = sandbox.execute(ONE, "print('on')\nx")
+    running = sandbox.execute(ONE, "print('on', flush=True)\nwhile True: pass")
     await anext(running)
     clock.ticks += 60 * 60
     assert await sandbox.expire() == 0
-    assert [output async for output in running][-1] == Ended(Ending.COMPLETED)
+    await sandbox.interrupt(ONE)
+    ended = [output async for output in running][-1]
+    assert isinstance(ended, Ended)
+    assert (ended.how, ended.state_kept) == (Ending.INTERRUPTED, True)
     clock.ticks += 60 * 60
     assert await sandbox.start(ONE) == Started(fresh=True, lost=Loss.IDLE)
 

@@ -142,6 +142,7 @@ async def test_deep_folders_and_names_that_are_no_text(bwrap: ThreadSessions) ->
     ],
 )
 async def test_a_dead_interpreter_keeps_its_files(bwrap: ThreadSessions, code: str, how: str) -> None:
+    await bwrap.start(ONE)
     await told(bwrap, "open('/mnt/data/kept', 'w').write('it')")
     found = await told(bwrap, code)
     assert (found.ended.how, found.ended.state_kept) == (Ending.KILLED, False)

@@ -1,32 +1,67 @@
-"""`threadmill`: serve, migrate, demo. Errors are one readable line on standard error, exit code 2."""
+"""`threadmill`: serve, migrate, demo, and a command for every operation of the API.
 
+Errors are one readable block on standard error; exit codes are those of docs/reference/cli.md.
+"""
+
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from threadmill.cli.sandbox import app as sandbox
-from threadmill.domain.error import ThreadmillError
-from threadmill.settings import SettingsError
+from threadmill.cli.resources.failure import Exit, Failure, tell
+from threadmill.cli.resources.group import PLAIN, Group, ResourceGroup
+from threadmill.cli.resources.options import common
+from threadmill.cli.resources.paint import wants_colour
+from threadmill.cli.resources.table import load
+from threadmill.cli.sandbox import sandbox
 
-app = typer.Typer(
+DATA_DIR = click.option("--data-dir", type=click.Path(path_type=Path), help="Where data is kept. [env: THREADMILL_DATA_DIR]")  # fmt: skip
+
+
+class Root(Group):
+    """The server's commands and the API's."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The server's, then the API's."""
+        return [*self.commands, *(resource.name for resource in load())]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by its name; the API's are made when asked for."""
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
+        return next((ResourceGroup(resource) for resource in load() if resource.name == cmd_name), None)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Two lists of commands, then the common flags."""
+        resources = load()
+        for title, rows in (
+            ("The server", [(name, command.get_short_help_str(80)) for name, command in self.commands.items()]),
+            ("The API", [(resource.name, resource.about) for resource in resources]),
+            ("Common flags", [row for one in self.get_params(ctx) if (row := one.get_help_record(ctx))]),
+        ):
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+app = Root(
+    name="threadmill",
+    params=common(),
+    help="A self-hosted Assistants API server, and its command line.",
+    context_settings=PLAIN,
     no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    help="A self-hosted Assistants API server.",
 )
-app.add_typer(sandbox, name="sandbox")
+click.version_option(package_name="threadmill", prog_name="threadmill", message="%(prog)s %(version)s")(app)
 
 
 @app.command()
-def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on. [env: THREADMILL_HOST, 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one. [env: THREADMILL_PORT, 8000]")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where data is kept. [env: THREADMILL_DATA_DIR]")] = None,
-    database_url: Annotated[str | None, typer.Option(help="Database. [env: THREADMILL_DATABASE_URL]")] = None,
-    role: Annotated[str, typer.Option(help="all, api or worker.")] = "all",
-) -> None:
+@click.option("--host", help="Address to listen on. [env: THREADMILL_HOST, 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 picks a free one. [env: THREADMILL_PORT, 8000]")
+@DATA_DIR
+@click.option("--database-url", help="Database. [env: THREADMILL_DATABASE_URL]")
+@click.option("--role", default="all", help="all, api or worker.")
+def serve(host: str | None, port: int | None, data_dir: Path | None, database_url: str | None, role: str) -> None:
     """Serve the API until stopped."""
     from threadmill.cli.serving import run_server  # noqa: PLC0415 - `--help` shall not wait for the server's imports
 
@@ -34,9 +69,8 @@ def serve(
 
 
 @app.command()
-def migrate(
-    data_dir: Annotated[Path | None, typer.Option(help="Where data is kept. [env: THREADMILL_DATA_DIR]")] = None,
-) -> None:
+@DATA_DIR
+def migrate(data_dir: Path | None) -> None:
     """Bring the database to this version's schema. `serve` does it by itself."""
     from threadmill.cli.serving import run_migrate  # noqa: PLC0415 - as above
 
@@ -48,13 +82,69 @@ def demo() -> None:
     """Start a server on a free port, drive one streamed run through the official SDK, show all of it, stop."""
     from threadmill.cli.demo import run_demo  # noqa: PLC0415 - as above
 
-    raise typer.Exit(run_demo())
+    raise click.exceptions.Exit(run_demo())
+
+
+@app.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what a shell must read to complete commands and flags: `eval "$(threadmill completion bash)"`."""
+    from threadmill.cli.completion import script  # noqa: PLC0415 - as above
+
+    click.echo(script(app, shell))
+
+
+app.add_command(sandbox)
 
 
 def main() -> None:
     """Entry point of the command."""
+    raise SystemExit(_guarded(_run))
+
+
+def _run() -> object:
+    """The chosen command. Not click's `main`, which has its own way with interrupts and broken pipes."""
+    if "_THREADMILL_COMPLETE" in os.environ:
+        from threadmill.cli.completion import register  # noqa: PLC0415 - as above
+
+        register()
+        return app.main(prog_name="threadmill")
     try:
-        app()
-    except (SettingsError, ThreadmillError) as error:
-        print(f"threadmill: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        with app.make_context("threadmill", sys.argv[1:]) as context:
+            return app.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+
+
+def _guarded(run: Callable[[], object]) -> int:
+    """The exit code of `run`; what went wrong is told on standard error."""
+    try:
+        code = run()
+        sys.stdout.flush()
+        return code if isinstance(code, int) else Exit.OK
+    except click.ClickException as error:
+        error.show()
+        return Exit.USAGE
+    except Failure as failure:
+        tell(failure, colour=wants_colour(sys.stderr))
+        return failure.exit
+    except (click.Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:  # the reader, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.PIPE
+    except Exception as error:
+        if (failure := _known(error)) is None:
+            raise
+        tell(failure, colour=wants_colour(sys.stderr))
+        return failure.exit
+
+
+def _known(error: Exception) -> Failure | None:
+    """The block of an error that is the operator's to mend: settings, the database, the data directory."""
+    from threadmill.domain.error import ThreadmillError  # noqa: PLC0415 - as above
+    from threadmill.settings import SettingsError  # noqa: PLC0415 - as above
+
+    if not isinstance(error, (SettingsError, ThreadmillError)):
+        return None
+    return Failure(str(error), Exit.USAGE, error.advice if isinstance(error, SettingsError) else "")

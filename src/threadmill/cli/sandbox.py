@@ -1,37 +1,46 @@
 """`threadmill sandbox`: build the Python that code_interpreter runs, and see whether its walls hold on this machine."""
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 if TYPE_CHECKING:
     from threadmill.adapters.sandbox.bwrap.selftest import SelfTest
     from threadmill.adapters.sandbox.opening import SandboxSettings
 
-app = typer.Typer(no_args_is_help=True, help="The sandbox code_interpreter runs in.")
-
-_Data = Annotated[Path | None, typer.Option("--data-dir", help="Where data is kept. [env: THREADMILL_DATA_DIR]")]
-_Where = Annotated[Path | None, typer.Option("--path", help="Where its Python lies. [DATA_DIR/sandbox/python]")]
-_With = Annotated[list[Path] | None, typer.Option("--with", help="A requirements file to add; repeatable.")]
+_DATA = click.option("--data-dir", type=click.Path(path_type=Path), help="Where data is kept. [env: THREADMILL_DATA_DIR]")  # fmt: skip
+_WHERE = click.option("--path", type=click.Path(path_type=Path), help="Where its Python lies. [DATA_DIR/sandbox/python]")  # fmt: skip
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@app.command("install")
-def install_command(data_dir: _Data = None, path: _Where = None, extra: _With = None) -> None:
+@click.group(no_args_is_help=True)
+def sandbox() -> None:
+    """The sandbox code_interpreter runs in."""
+
+
+@sandbox.command("install")
+@_DATA
+@_WHERE
+@click.option("--with", "extra", multiple=True, type=_FILE, help="A requirements file to add; repeatable.")
+def install_command(data_dir: Path | None, path: Path | None, extra: tuple[Path, ...]) -> None:
     """Build the sandbox's Python: numpy, pandas, matplotlib and what else analysts expect. About 600 MB."""
     from threadmill.adapters.sandbox.bwrap.command import find_bwrap  # noqa: PLC0415 - `--help` shall not wait
     from threadmill.adapters.sandbox.environment import install  # noqa: PLC0415 - as above
 
-    install(_settings(data_dir, path).environment, extra or (), print)
+    install(_settings(data_dir, path).environment, extra, print)
     if find_bwrap() is None:
         print("sandbox: bubblewrap is missing; install it with your system's packages (apt-get install bubblewrap)")
 
 
-@app.command("check")
-def check_command(data_dir: _Data = None, path: _Where = None) -> None:
+@sandbox.command("check")
+@_DATA
+@_WHERE
+def check_command(data_dir: Path | None, path: Path | None) -> None:
     """Start the sandbox and try every attempt of the escape table in it."""
+    import asyncio  # noqa: PLC0415 - as above
+
     from threadmill.adapters.sandbox.bwrap.selftest import self_test  # noqa: PLC0415 - as above
     from threadmill.adapters.sandbox.opening import bwrap_backend  # noqa: PLC0415 - as above
 
@@ -48,7 +57,7 @@ def check_command(data_dir: _Data = None, path: _Where = None) -> None:
     print(f"sandbox: {tested.attempts - len(tested.succeeded)} of {tested.attempts} attempts to get out were blocked")
     if tested.problem:
         print(f"sandbox: {tested.problem}")
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _settings(data_dir: Path | None, path: Path | None) -> "SandboxSettings":

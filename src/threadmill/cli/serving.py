@@ -1,6 +1,7 @@
 """`threadmill serve` and `threadmill migrate`."""
 
 import asyncio
+import errno
 import gc
 import json
 import logging
@@ -64,6 +65,12 @@ def _log_to_stderr(log_format: str) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
+_LISTEN_ADVICE = {
+    errno.EADDRINUSE: "Stop what listens there, or choose another port with --port; 0 picks a free one.",
+    errno.EACCES: "Ports below 1024 need rights; choose another with --port.",
+}
+
+
 def _listen(server: ServerSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     listener = socket.socket(family)
@@ -72,8 +79,8 @@ def _listen(server: ServerSettings) -> socket.socket:
         listener.bind((server.host, server.port))
     except OSError as error:
         listener.close()
-        text = f"Cannot listen on {server.host}:{server.port}: {error.strerror}. Choose another with --port."
-        raise SettingsError(text) from None
+        text = f"Cannot listen on {server.host}:{server.port}: {error.strerror}."
+        raise SettingsError(text, _LISTEN_ADVICE.get(error.errno or 0, "Choose another with --host.")) from None
     return listener
 
 

@@ -120,8 +120,7 @@ class CodeCall:
         async def content() -> AsyncIterator[bytes]:
             yield image.data
 
-        file = await self._keep(image.name, image.path, content())
-        if file is not None:
+        if (file := await self._keep(image.name, image.path, content())) is not None:
             self._tell(CodeOutput(image=file.id))
             where = "" if image.path is None else f" It is saved as /mnt/data/{image.path}."
             self._draft.notes.append(f"The user is shown the picture {file.id}.{where}")

@@ -26,7 +26,9 @@ def migrate(url: str) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except CommandError as error:
-        text = f"The database was written by a newer version of threadmill ({error}). Upgrade threadmill."
+        where = engine.url.database
+        text = f"The database {where} was written by a newer version of threadmill ({error})."
+        text = f"{text} Upgrade threadmill, or choose another --data-dir."
         raise Unavailable(text) from error
     except DatabaseError as error:
         text = (

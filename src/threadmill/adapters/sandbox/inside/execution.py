@@ -14,6 +14,7 @@ from .frames import Kind
 from .isolation import Limits
 
 TICK = 0.1
+LARGEST_PICTURE = 21_000_000
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -92,6 +93,7 @@ class Execution:
         self.verdict: Verdict | None = None
         self.stopping: Verdict | None = None
         self.wall = self.deadline = 0.0
+        self.picture: list[bytes] = []
 
     def run(self, code: bytes, wall: float) -> Verdict:
         """Until the interpreter is done, dead or out of time."""
@@ -158,8 +160,19 @@ class Execution:
             explained = Verdict(said.how, self._explain(said))
             self.verdict = self.stopping if self.stopping and said.how != "completed" else explained
         elif frame[0] in {Kind.IMAGE, Kind.DATA, Kind.END}:
+            self._picture(*frame)
+
+    def _picture(self, kind: Kind, payload: bytes) -> None:
+        """A picture is told at once when it is whole: output that comes meanwhile may not stand in the middle of it."""
+        if kind == Kind.IMAGE:
+            self.picture.clear()
+        self.picture.append(frames.pack(kind, payload))
+        if sum(map(len, self.picture)) > LARGEST_PICTURE:
+            self._kill(Verdict("killed", "A picture was too large."))
+        elif kind == Kind.END:
             self._drain()
-            self.host.sendall(frames.pack(*frame))
+            self.host.sendall(b"".join(self.picture))
+            self.picture.clear()
 
     def _explain(self, said: Verdict) -> str | None:
         """One clear line for limits the code ran into by itself."""

@@ -1,0 +1,65 @@
+"""A stream of server-sent events, from lines to events, and what its end means for the exit code."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from threadmill.cli.resources.failure import Exit, Failure
+from threadmill.cli.resources.table import Json
+
+ENDED_BADLY = frozenset({"thread.run.failed", "thread.run.cancelled", "thread.run.expired", "thread.run.incomplete"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event as the clients see it: its name and its data."""
+
+    name: str
+    data: Json
+
+    def value(self) -> dict[str, Json]:
+        """The event as one JSON object."""
+        return {"event": self.name, "data": self.data}
+
+
+def events_in(lines: Iterable[bytes]) -> Iterator[Event]:
+    """Events as their lines come. Raises Failure when the stream stops before `done`."""
+    name, data = "", list[str]()
+    for raw in lines:
+        line = raw.decode(errors="replace").rstrip("\r\n")
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "event":
+            name = value
+        elif field == "data" and line:
+            data.append(value)
+        elif not line and data:
+            yield Event(name, _data("\n".join(data)))
+            if name == "done":
+                return
+            name, data = "", []
+    text = "The stream broke off before its end."
+    raise Failure(text, Exit.CONNECTION, "The run goes on; look at it with `threadmill beta:threads:runs retrieve`.")
+
+
+def _data(text: str) -> Json:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def ending(event: Event) -> Failure | None:
+    """How a stream with this event as its last one failed; None for events that end well or end nothing."""
+    data = event.data if isinstance(event.data, dict) else {}
+    if event.name == "error":
+        error = data.get("error", data)
+        message = error.get("message") if isinstance(error, dict) else None
+        return Failure(f"The stream ended with an error: {message or event.data}", Exit.SERVER, body=event.data)
+    if event.name not in ENDED_BADLY:
+        return None
+    reason = data.get("last_error") or data.get("incomplete_details") or {}
+    why = (reason.get("message") or reason.get("reason")) if isinstance(reason, dict) else None
+    text = f"The run ended {event.name.rpartition('.')[2]}" + (f": {why}" if why else ".")
+    code = reason.get("code") if isinstance(reason, dict) else None
+    return Failure(text, Exit.RUN, facts={"run": str(data.get("id")), **({"code": str(code)} if code else {})})

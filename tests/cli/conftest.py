@@ -1,0 +1,13 @@
+"""One server for all commands."""
+
+from collections.abc import Generator
+
+import pytest
+
+from tests.cli.command import Shell, server
+
+
+@pytest.fixture(scope="session")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Generator[Shell, None, None]:
+    with server(tmp_path_factory.mktemp("data")) as url:
+        yield Shell(url)

@@ -1,0 +1,26 @@
+"""What comes out of a sandbox comes whole: prints and pictures at the same time do not mix."""
+
+from tests.sandbox.support import bwrap_settings, told
+from tests.support.stage import FakeClock
+from threadmill.adapters.sandbox.opening import bwrap_backend
+from threadmill.adapters.sandbox.sessions import Lifetimes, ThreadSessions
+from threadmill.engine.ports.sandbox import Ending
+
+CODE = """
+import matplotlib.pyplot as plt, numpy as np
+for number in range(6):
+    plt.imshow(np.random.rand(300, 300))
+    plt.show()
+    print(number, flush=True)
+"""
+
+
+async def test_a_picture_is_whole_though_the_code_prints_meanwhile() -> None:
+    sessions = ThreadSessions(bwrap_backend(bwrap_settings()), Lifetimes(), FakeClock())
+    try:
+        found = await told(sessions, CODE)
+    finally:
+        await sessions.close()
+    assert found.ended.how is Ending.COMPLETED
+    assert found.logs == "0\n1\n2\n3\n4\n5\n"
+    assert [image.data[-8:-4] for image in found.images] == [b"IEND"] * 6
