@@ -11,8 +11,10 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from threadmill.adapters.blobs.disk import DiskBlobs
+from threadmill.adapters.embeddings.local import LocalEmbedder
+from threadmill.adapters.extract.fenced import FencedExtractor, ReadingLimits
 from threadmill.adapters.memory.event_log import LocalEventLog
-from threadmill.adapters.models.configured import open_models
+from threadmill.adapters.models.configured import open_models, open_upstream_embedder
 from threadmill.adapters.models.tokens import BpeTokens
 from threadmill.adapters.sandbox.opening import SandboxSettings, open_sandbox
 from threadmill.adapters.sqlite.store import SqliteStore
@@ -24,6 +26,7 @@ from threadmill.api.exchange import Edge
 from threadmill.domain.error import Unavailable
 from threadmill.engine.engine import Engine
 from threadmill.engine.ports.bundle import EngineSettings, Ports
+from threadmill.engine.ports.embedder import Embedder, EmbeddingFailed
 from threadmill.engine.worker import Worker
 from threadmill.settings import ConfigFile, Settings, SettingsError
 
@@ -123,6 +126,28 @@ async def _rescue(engine: Engine, settings: Settings) -> None:
     except Unavailable as error:
         advice = f"Look at the disk, and restore {database_path(settings)} from a backup if it is damaged."
         raise SettingsError(str(error), advice) from error
+
+
+def open_embedder(config: ConfigFile) -> Embedder | None:
+    """The embedder the configuration names, and a line in the log of what search goes by. Raises SettingsError."""
+    embedder: Embedder | None = open_upstream_embedder(config)
+    if config.search.local_model is not None:
+        try:
+            embedder = LocalEmbedder(config.search.local_model)
+        except EmbeddingFailed as error:
+            raise SettingsError(str(error)) from None
+    if embedder is None:
+        LOG.warning("file_search goes by words only: no embedding model is set (THREADMILL_EMBEDDING_MODEL).")
+    else:
+        LOG.info("file_search goes by words and by meaning: %s", embedder.identity)
+    return embedder
+
+
+def open_extractor(config: ConfigFile) -> FencedExtractor:
+    """The reader of files, within the configuration's limits."""
+    search = config.search
+    memory = search.read_memory_mb * 1024 * 1024
+    return FencedExtractor(ReadingLimits(search.read_seconds, search.read_seconds, memory))
 
 
 def _engine(ports: Ports, config: ConfigFile) -> Engine:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 MAX_PORT = 65535
 
@@ -88,6 +88,29 @@ class Sandbox(BaseModel):
     processes: Annotated[int, Field(ge=8, le=1024)] = 64
 
 
+class Search(BaseModel):
+    """How file_search reads, embeds and ranks. Neither model: search goes by words only. Upstreams are named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    embedding_model: str | None = None
+    embedding_upstream: str | None = None
+    embedding_dimensions: Annotated[int, Field(ge=1, le=8192)] | None = None
+    embedding_batch: Annotated[int, Field(ge=1, le=2048)] = 128
+    local_model: Path | None = None
+    rerank_model: str | None = None
+    rerank_upstream: str | None = None
+    read_seconds: Annotated[int, Field(ge=1)] = 120
+    read_memory_mb: Annotated[int, Field(ge=256)] = 2048
+
+    @model_validator(mode="after")
+    def one_embedder(self) -> "Search":
+        """Vectors of two models cannot be compared."""
+        if self.embedding_model and self.local_model:
+            raise ValueError("set embedding_model or local_model, not both")
+        return self
+
+
 class ConfigFile(BaseModel):
     """`threadmill.toml`."""
 
@@ -98,6 +121,7 @@ class ConfigFile(BaseModel):
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     limits: Limits = Limits()
     sandbox: Sandbox = Sandbox()
+    search: Search = Search()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +234,8 @@ def _with_environment(config: ConfigFile, env: Mapping[str, str]) -> ConfigFile:
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         raise SettingsError(f"THREADMILL_{str(first['loc'][0]).upper()}: {first['msg']}.") from None
-    return config.model_copy(update={"upstreams": upstreams, "limits": limits, "sandbox": _sandbox(config, env)})
+    changes = {"limits": limits, "sandbox": _sandbox(config, env), "search": _search(config, env, upstreams)}
+    return config.model_copy(update={"upstreams": upstreams, **changes})
 
 
 def _sandbox(config: ConfigFile, env: Mapping[str, str]) -> Sandbox:
@@ -222,6 +247,22 @@ def _sandbox(config: ConfigFile, env: Mapping[str, str]) -> Sandbox:
         raise SettingsError(
             f"THREADMILL_SANDBOX is '{given.get('backend')}'; it must be bwrap, off, or the URL of a Jupyter Kernel Gateway."
         ) from None
+
+
+def _search(config: ConfigFile, env: Mapping[str, str], upstreams: tuple[Upstream, ...]) -> Search:
+    search = config.search
+    if model := env.get("THREADMILL_EMBEDDING_MODEL"):
+        search = search.model_copy(update={"embedding_model": model, "local_model": None})
+    for kind, model, upstream in (
+        ("embedding", search.embedding_model, search.embedding_upstream),
+        ("rerank", search.rerank_model, search.rerank_upstream),
+    ):
+        names = [one.name for one in upstreams]
+        if model and not names:
+            raise SettingsError(f"The {kind} model '{model}' needs an upstream; set THREADMILL_UPSTREAM_URL.")
+        if model and upstream and upstream not in names:
+            raise SettingsError(f"search.{kind}_upstream is '{upstream}'; the upstreams are {', '.join(names)}.")
+    return search
 
 
 def _check_upstream(upstream: Upstream) -> None:

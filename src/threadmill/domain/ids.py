@@ -14,6 +14,7 @@ RunStepId = NewType("RunStepId", str)
 CallId = NewType("CallId", str)
 FileId = NewType("FileId", str)
 VectorStoreId = NewType("VectorStoreId", str)
+FileBatchId = NewType("FileBatchId", str)
 ProjectId = NewType("ProjectId", str)
 WorkerId = NewType("WorkerId", str)
 
@@ -29,6 +30,7 @@ PREFIXES: dict[str, str] = {
     "tool call": "call_",
     "file": "file-",
     "vector store": "vs_",
+    "file batch": "vsfb_",
 }
 """Noun of the wire -> the prefix its ids carry."""
 

@@ -1,0 +1,1 @@
+"""Embeddings on this machine: the extra `threadmill[local-embeddings]`."""

@@ -1,0 +1,121 @@
+"""The Embedder port on a sentence-transformers model in ONNX form, such as all-MiniLM-L6-v2: no torch, no network.
+
+The folder is the operator's: `tokenizer.json`, and `model.onnx` there or in `onnx/`, as they lie on the model's page.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from threadmill.engine.ports.embedder import EmbeddingFailed, Vector
+
+WINDOW = 256
+"""Tokens MiniLM was made for. A longer text is embedded window by window, and its vector is their mean."""
+
+BATCH = 16
+"""Windows run at once."""
+
+Floats = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.int64]
+
+
+class LocalEmbedder:
+    """About 10 windows a second and core with MiniLM: for small stores. Works in one thread of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load. Raises EmbeddingFailed, with a line for the operator, when the extra or the files are missing."""
+        try:
+            # By name: an extra, whose hints leave half of it unknown.
+            runtime: Any = import_module("onnxruntime")
+            tokenizers: Any = import_module("tokenizers")
+        except ImportError:
+            text = "Local embeddings need the extra: pip install 'threadmill[local-embeddings]'."
+            raise EmbeddingFailed(text) from None
+        path = next((one for one in (folder / "model.onnx", folder / "onnx" / "model.onnx") if one.is_file()), None)
+        if path is None or not (folder / "tokenizer.json").is_file():
+            raise EmbeddingFailed(f"{folder} lacks tokenizer.json or model.onnx; see docs/reference/search.md.")
+        options: Any = runtime.SessionOptions()
+        options.intra_op_num_threads = max(1, (os.cpu_count() or 2) // 2)
+        try:
+            self._session: Any = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._tokenizer: Any = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:
+            raise EmbeddingFailed(f"The model in {folder} cannot be loaded: {error}") from error
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._inputs: frozenset[str] = frozenset(one.name for one in self._session.get_inputs())
+        self._identity: str = f"local:{folder.name}:{_fingerprint(path)}"
+        self._thread: ThreadPoolExecutor = ThreadPoolExecutor(1, "embed")
+
+    @property
+    def identity(self) -> str:
+        """See the port: the folder's name and the model file's fingerprint."""
+        return self._identity
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+        """See the port. Batches of several callers take turns, so that a question waits for one batch only."""
+        windows = await self._run(self._windows, texts)
+        total: Floats | None = None
+        for start in range(0, len(windows), BATCH):
+            batch = windows[start : start + BATCH]
+            means = await self._run(self._means, [ids for _, ids in batch])
+            total = np.zeros((len(texts), means.shape[1]), np.float32) if total is None else total
+            for (place, ids), mean in zip(batch, means, strict=True):
+                total[place] += mean * len(ids)
+        if total is None:
+            return []
+        lengths = np.linalg.norm(total, axis=1, keepdims=True)
+        return [row.astype("<f4").tobytes() for row in total / np.where(lengths > 0, lengths, 1)]
+
+    async def aclose(self) -> None:
+        """See the port."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, call: Any, argument: Any) -> Any:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, call, argument)
+        except Exception as error:
+            raise EmbeddingFailed(f"The local model failed: {error}") from error
+
+    def _windows(self, texts: Sequence[str]) -> Sequence[tuple[int, Sequence[int]]]:
+        """The place of each text and the tokens of each of its windows."""
+        frame: Sequence[int] = self._tokenizer.encode("").ids
+        found: list[tuple[int, Sequence[int]]] = []
+        for place, encoding in enumerate(self._tokenizer.encode_batch(list(texts), add_special_tokens=False)):
+            found += [(place, ids) for ids in _cut(encoding.ids, frame)]
+        return found
+
+    def _means(self, windows: Sequence[Sequence[int]]) -> Floats:
+        """The mean of the windows' token vectors."""
+        longest = max(map(len, windows))
+        ids: Numbers = np.zeros((len(windows), longest), np.int64)
+        mask: Numbers = np.zeros_like(ids)
+        for row, window in enumerate(windows):
+            ids[row, : len(window)] = window
+            mask[row, : len(window)] = 1
+        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        outputs: Any = self._session.run(None, {name: given[name] for name in self._inputs})
+        weights = mask[:, :, None].astype(np.float32)
+        means: Floats = (outputs[0] * weights).sum(axis=1) / weights.sum(axis=1)
+        return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), np.float32(1e-12))
+
+
+def _cut(ids: Sequence[int], frame: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Windows of at most WINDOW tokens, each between the tokens that open and close a text, if the model has them."""
+    opening, closing = list(frame[:1]), list(frame[1:2])
+    size = WINDOW - len(opening) - len(closing)
+    for start in range(0, max(1, len(ids)), size):
+        yield [*opening, *ids[start : start + size], *closing] or [0]
+
+
+def _fingerprint(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

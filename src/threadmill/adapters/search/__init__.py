@@ -1,0 +1,1 @@
+"""The search index in this process: words by tantivy, nearness by numpy and usearch."""

@@ -1,0 +1,241 @@
+"""Vector stores, their files and file batches, with the table of a file's life (behaviour.md 7.2 to 7.4).
+
+A status of a store or a batch is never kept: it is read off the counts of its files, so the two agree at every read,
+whichever of them a client polls.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TypeAlias
+
+from threadmill.domain.assistant import Metadata
+from threadmill.domain.chunking import ChunkingStrategy, StaticChunking
+from threadmill.domain.error import Conflict, Invalid
+from threadmill.domain.filter import Attributes
+from threadmill.domain.ids import FileBatchId, FileId, Instant, ProjectId, VectorStoreId
+
+MAX_STORE_FILES = 10_000
+MAX_BATCH_FILES = 2_000
+MIN_EXPIRY_DAYS, MAX_EXPIRY_DAYS = 1, 365
+HELPER_EXPIRY_DAYS = 7
+"""Life of the stores that thread helpers and message attachments make, from when they were last used."""
+
+SECONDS_A_DAY = 86_400
+VECTOR_BYTES = 1_024
+"""What a chunk's vector adds to `usage_bytes`: the service's 256 numbers of 4 bytes, whatever embedder is used here."""
+
+
+class VectorStoreStatus(StrEnum):
+    """A store whose files failed is `completed` all the same."""
+
+    EXPIRED = "expired"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+
+
+class VectorStoreFileStatus(StrEnum):
+    """Life of a file in a store."""
+
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+VECTOR_STORE_FILE_TRANSITIONS: Mapping[VectorStoreFileStatus, frozenset[VectorStoreFileStatus]] = {
+    VectorStoreFileStatus.IN_PROGRESS: frozenset(VectorStoreFileStatus) - {VectorStoreFileStatus.IN_PROGRESS},
+    VectorStoreFileStatus.COMPLETED: frozenset(),
+    VectorStoreFileStatus.CANCELLED: frozenset(),
+    VectorStoreFileStatus.FAILED: frozenset(),
+}
+
+
+class FileErrorCode(StrEnum):
+    """The three codes of a file's `last_error`."""
+
+    SERVER_ERROR = "server_error"
+    UNSUPPORTED_FILE = "unsupported_file"
+    INVALID_FILE = "invalid_file"
+
+
+@dataclass(frozen=True, slots=True)
+class FileError:
+    """Why a file could not be made searchable; shown to the client."""
+
+    code: FileErrorCode
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileCounts:
+    """How many files are in which status."""
+
+    in_progress: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.in_progress + self.completed + self.failed + self.cancelled
+
+    def moved(self, before: VectorStoreFileStatus | None, after: VectorStoreFileStatus | None) -> "FileCounts":
+        """The counts once a file went from `before` to `after`; None: it was not there, or is there no more."""
+        leaving, arriving = FileCounts.of([before] if before else []), FileCounts.of([after] if after else [])
+        return FileCounts(
+            self.in_progress - leaving.in_progress + arriving.in_progress,
+            self.completed - leaving.completed + arriving.completed,
+            self.failed - leaving.failed + arriving.failed,
+            self.cancelled - leaving.cancelled + arriving.cancelled,
+        )
+
+    @staticmethod
+    def of(statuses: Iterable[VectorStoreFileStatus]) -> "FileCounts":
+        """Count them."""
+        found = [str(status) for status in statuses]
+        return FileCounts(**{str(status): found.count(status) for status in VectorStoreFileStatus})
+
+
+class FileBatchStatus(StrEnum):
+    """`failed` is in the schema; this server never has a batch in it: files fail, not batches."""
+
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiresAfter:
+    """A store's life in days since it was last used."""
+
+    days: int
+    anchor: str = "last_active_at"
+
+
+@dataclass(frozen=True, slots=True)
+class VectorStore:
+    """A vector store as stored. `file_counts` and `usage_bytes` are kept in step with its files by `with_file`."""
+
+    id: VectorStoreId
+    project: ProjectId
+    created_at: Instant
+    last_active_at: Instant
+    name: str | None = None
+    description: str | None = None
+    usage_bytes: int = 0
+    file_counts: FileCounts = field(default_factory=FileCounts)
+    expires_after: ExpiresAfter | None = None
+    metadata: Metadata = field(default_factory=dict[str, str])
+    version: int = 1
+
+    @property
+    def expires_at(self) -> Instant | None:
+        """`last_active_at` and the days of `expires_after` on top."""
+        if self.expires_after is None:
+            return None
+        return self.last_active_at + self.expires_after.days * SECONDS_A_DAY
+
+    def status(self, now: Instant) -> VectorStoreStatus:
+        """What the store reads as at `now`."""
+        if self.expires_at is not None and self.expires_at <= now:
+            return VectorStoreStatus.EXPIRED
+        return VectorStoreStatus.IN_PROGRESS if self.file_counts.in_progress else VectorStoreStatus.COMPLETED
+
+    def used(self, now: Instant) -> "VectorStore":
+        """The store after a use at `now`, which prolongs its life. An expired store stays expired."""
+        if self.status(now) is VectorStoreStatus.EXPIRED:
+            return self
+        return replace(self, last_active_at=now, version=self.version + 1)
+
+    def with_file(self, before: "VectorStoreFile | None", after: "VectorStoreFile | None") -> "VectorStore":
+        """The store once one of its files changed; None: it was not there, or is there no more."""
+        return replace(
+            self,
+            file_counts=self.file_counts.moved(before and before.status, after and after.status),
+            usage_bytes=self.usage_bytes + (after.usage_bytes if after else 0) - (before.usage_bytes if before else 0),
+            version=self.version + 1,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VectorStoreFile:
+    """A file in a store; on the wire its `id` is `file_id`. `batch_id` names the batch that brought it, if any."""
+
+    file_id: FileId
+    vector_store_id: VectorStoreId
+    project: ProjectId
+    created_at: Instant
+    status: VectorStoreFileStatus = VectorStoreFileStatus.IN_PROGRESS
+    usage_bytes: int = 0
+    last_error: FileError | None = None
+    chunking_strategy: ChunkingStrategy = field(default_factory=StaticChunking)
+    attributes: Attributes = field(default_factory=dict[str, str | float | bool])
+    batch_id: FileBatchId | None = None
+    version: int = 1
+
+    def completed(self, usage_bytes: int) -> "VectorStoreFile":
+        """Searchable from now on. Raises Conflict unless it is in progress."""
+        return replace(self._settled(VectorStoreFileStatus.COMPLETED), usage_bytes=usage_bytes)
+
+    def failed(self, error: FileError) -> "VectorStoreFile":
+        """Not to be made searchable. Raises Conflict unless it is in progress."""
+        return replace(self._settled(VectorStoreFileStatus.FAILED), last_error=error)
+
+    def cancelled(self) -> "VectorStoreFile":
+        """Given up by the client. Raises Conflict unless it is in progress."""
+        return self._settled(VectorStoreFileStatus.CANCELLED)
+
+    def _settled(self, status: VectorStoreFileStatus) -> "VectorStoreFile":
+        if status not in VECTOR_STORE_FILE_TRANSITIONS[self.status]:
+            raise Conflict(f"File '{self.file_id}' is {self.status} and cannot become {status}.")
+        return replace(self, status=status, version=self.version + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class FileBatch:
+    """Files added to a store in one request."""
+
+    id: FileBatchId
+    project: ProjectId
+    vector_store_id: VectorStoreId
+    created_at: Instant
+    file_counts: FileCounts = field(default_factory=FileCounts)
+    version: int = 1
+
+    @property
+    def status(self) -> FileBatchStatus:
+        """In progress while a file is; else cancelled if a file was; else completed. Cancelling a batch whose files
+        are all done therefore changes nothing, as at the service (behaviour.md 7.4).
+        """
+        if self.file_counts.in_progress:
+            return FileBatchStatus.IN_PROGRESS
+        return FileBatchStatus.CANCELLED if self.file_counts.cancelled else FileBatchStatus.COMPLETED
+
+    def with_file(self, before: VectorStoreFileStatus | None, after: VectorStoreFileStatus | None) -> "FileBatch":
+        """The batch once one of its files changed."""
+        return replace(self, file_counts=self.file_counts.moved(before, after), version=self.version + 1)
+
+
+ChunkTexts: TypeAlias = Sequence[str]
+
+
+def usage_bytes(chunks: ChunkTexts) -> int:
+    """What a file's chunks count as: their text in UTF-8 and a vector each. The service's 1,045 bytes for a text of 21
+    bytes come out.
+    """
+    return sum(len(text.encode()) + VECTOR_BYTES for text in chunks)
+
+
+def check_expiry(expires_after: ExpiresAfter, param: str = "expires_after") -> ExpiresAfter:
+    """`expires_after` itself. Raises Invalid outside 1 to 365 days."""
+    days = expires_after.days
+    if days < MIN_EXPIRY_DAYS:
+        text = f"integer below minimum value. Expected a value >= {MIN_EXPIRY_DAYS}, but got {days} instead."
+        raise Invalid(f"Invalid '{param}.days': {text}", param=f"{param}.days", code="integer_below_min_value")
+    if days > MAX_EXPIRY_DAYS:
+        text = f"integer above maximum value. Expected a value <= {MAX_EXPIRY_DAYS}, but got {days} instead."
+        raise Invalid(f"Invalid '{param}.days': {text}", param=f"{param}.days", code="integer_above_max_value")
+    return expires_after

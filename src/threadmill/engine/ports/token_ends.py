@@ -1,0 +1,13 @@
+"""Where the tokens of a text end, offline."""
+
+from typing import Protocol
+
+from threadmill.domain.chunking import TokenEnds
+
+
+class TokenRuler(Protocol):
+    """Measures a text in the tokens chunks are counted in."""
+
+    def ends(self, text: str) -> TokenEnds:
+        """The end of each token of `text`, as `TokenEnds` says. Blocking: up to a second for 20 MB."""
+        ...

@@ -1,0 +1,76 @@
+"""What a process behind the fence can still do: nothing but compute."""
+
+import subprocess
+import sys
+
+import pytest
+
+from threadmill.adapters.extract.fence import has_whole_fence
+
+PRELUDE = """
+import os, socket, sys, ctypes, subprocess, mmap
+from threadmill.adapters.extract import fence
+fence.enter(2 * 1024**3, 5)
+def attempt(call):
+    try:
+        call()
+    except (OSError, ValueError, LookupError):
+        os.write(1, b"refused")
+    else:
+        os.write(1, b"done")
+    os._exit(0)
+"""
+
+ATTEMPTS = {
+    "open a file": "open('/etc/hostname')",
+    "write a file": "open('/tmp/threadmill-fence', 'w')",
+    "list a folder": "os.listdir('/')",
+    "open a TCP socket": "socket.socket()",
+    "open a UNIX socket": "socket.socket(socket.AF_UNIX)",
+    "open a pair of sockets": "socket.socketpair()",
+    "resolve a name": "socket.getaddrinfo('localhost', 1)",
+    "fork": "os.fork()",
+    "run a program": "os.execv('/bin/true', ['true'])",
+    "kill its parent": "os.kill(os.getppid(), 0)",
+    "raise its limits": "__import__('resource').setrlimit(__import__('resource').RLIMIT_CPU, (9, 9))",
+    "become root": "os.setuid(0)",
+    "remove a file": "os.unlink('/tmp/threadmill-fence')",
+    "make a pipe": "os.pipe()",
+}
+
+pytestmark = pytest.mark.skipif(not has_whole_fence(), reason="the fence exists on Linux, x86-64 and arm64")
+
+
+def run(code: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, "-I", "-c", PRELUDE + code], capture_output=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_behind_the_fence_a_process_cannot(attempt: str) -> None:
+    assert run(f"attempt(lambda: {ATTEMPTS[attempt]})").stdout == b"refused"
+
+
+def test_behind_the_fence_a_process_can_compute_and_answer() -> None:
+    assert run("attempt(lambda: bytearray(50_000_000))").stdout == b"done"
+
+
+def test_a_process_of_root_is_nobody_behind_the_fence() -> None:
+    code = "os.write(1, str(ctypes.CDLL(None).getpid() > 0).encode()); os._exit(0)"
+    assert run(code).stdout == b"True"
+    seen = subprocess.run(
+        [
+            sys.executable,
+            "-I",
+            "-c",
+            "from threadmill.adapters.extract import fence; import os; fence.drop_rights(); print(os.getuid())",
+        ],
+        capture_output=True,
+        timeout=30,
+        check=True,
+    )
+    assert int(seen.stdout) != 0
+
+
+def test_memory_is_bounded() -> None:
+    code = "\ntry:\n    bytearray(3 * 1024**3)\nexcept MemoryError:\n    os.write(1, b'bounded')\nos._exit(0)"
+    assert run(code).stdout == b"bounded"
