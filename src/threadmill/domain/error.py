@@ -15,7 +15,7 @@ ThreadmillError
 └── LostRace                 internal: somebody else wrote first; decide again
 """
 
-from threadmill.domain.ids import AssistantId, FileId, MessageId, RunId, RunStepId, ThreadId
+from threadmill.domain.ids import AssistantId, FileBatchId, FileId, MessageId, RunId, RunStepId, ThreadId, VectorStoreId
 
 
 class ThreadmillError(Exception):
@@ -107,6 +107,21 @@ def no_run_step(step_id: RunStepId) -> NotFound:
 def no_file(file_id: FileId) -> NotFound:
     """Text of behaviour.md 7.1."""
     return NotFound(f"No such File object: {file_id}", param="id")
+
+
+def no_vector_store(store_id: VectorStoreId) -> NotFound:
+    """Text from memory (behaviour.md 8.3: not found in evidence)."""
+    return NotFound(f"Vector store {store_id} not found.")
+
+
+def no_store_file(file_id: FileId, store_id: VectorStoreId) -> NotFound:
+    """Text of our own."""
+    return NotFound(f"No file found with id '{file_id}' in vector store '{store_id}'.")
+
+
+def no_file_batch(batch_id: FileBatchId) -> NotFound:
+    """Text of our own."""
+    return NotFound(f"No file batch found with id '{batch_id}'.")
 
 
 def messages_locked(thread_id: ThreadId, run_id: RunId) -> ThreadLocked:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 from threadmill.domain.assistant import Metadata
 from threadmill.domain.message import NewMessage
+from threadmill.domain.new_store import NewVectorStore
 from threadmill.domain.tool import ResponseFormat, Tool, ToolResources
 
 
 @dataclass(frozen=True, slots=True)
 class NewAssistant:
-    """A create-assistant request, defaults filled in (behaviour.md 6)."""
+    """A create-assistant request, defaults filled in (behaviour.md 6). `new_store`: make this one and search in it."""
 
     model: str
     name: str | None = None
@@ -26,6 +27,7 @@ class NewAssistant:
     tool_resources: ToolResources = field(default_factory=ToolResources)
     metadata: Metadata = field(default_factory=dict[str, str])
     response_format: ResponseFormat = field(default_factory=ResponseFormat)
+    new_store: NewVectorStore | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,12 @@ class AssistantPatch:
 
 @dataclass(frozen=True, slots=True)
 class NewThread:
-    """A create-thread request."""
+    """A create-thread request. `new_store`: make this one for the thread."""
 
     messages: tuple[NewMessage, ...] = ()
     metadata: Metadata = field(default_factory=dict[str, str])
     tool_resources: ToolResources = field(default_factory=ToolResources)
+    new_store: NewVectorStore | None = None
 
 
 @dataclass(frozen=True, slots=True)
