@@ -26,6 +26,7 @@ async def page(
     project: ProjectId,
     store_id: VectorStoreId,
     query: PageQuery,
+    *,
     status: VectorStoreFileStatus | None = None,
     batch_id: FileBatchId | None = None,
 ) -> Page[VectorStoreFile]:
