@@ -13,10 +13,12 @@ from starlette.types import ASGIApp
 from threadmill.adapters.blobs.disk import DiskBlobs
 from threadmill.adapters.embeddings.local import LocalEmbedder
 from threadmill.adapters.extract.fenced import FencedExtractor, ReadingLimits
+from threadmill.adapters.extract.ruler import BpeRuler
 from threadmill.adapters.memory.event_log import LocalEventLog
-from threadmill.adapters.models.configured import open_models, open_upstream_embedder
+from threadmill.adapters.models.configured import open_models, open_reranker, open_upstream_embedder
 from threadmill.adapters.models.tokens import BpeTokens
 from threadmill.adapters.sandbox.opening import SandboxSettings, open_sandbox
+from threadmill.adapters.search.embedded import EmbeddedIndex
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.clock import RandomIds, SystemClock
 from threadmill.adapters.system.metrics import PrometheusMetrics
@@ -25,7 +27,8 @@ from threadmill.api.auth import Keys
 from threadmill.api.exchange import Edge
 from threadmill.domain.error import Unavailable
 from threadmill.engine.engine import Engine
-from threadmill.engine.ports.bundle import EngineSettings, Ports
+from threadmill.engine.ingester import Ingester
+from threadmill.engine.ports.bundle import EngineSettings, Ports, SearchPorts
 from threadmill.engine.ports.embedder import Embedder, EmbeddingFailed
 from threadmill.engine.worker import Worker
 from threadmill.settings import ConfigFile, Settings, SettingsError
@@ -101,8 +104,9 @@ async def _over(store: SqliteStore, settings: Settings) -> AsyncGenerator[Assemb
     clock, ids = SystemClock(), RandomIds()
     blobs = DiskBlobs(settings.server.data_dir / "blobs")
     sandbox = await open_sandbox(SandboxSettings.of(settings), clock)
+    search = open_search(store, settings)
     log = LocalEventLog(store)
-    ports = Ports(store, store, log, models, clock, ids, tokens, metrics, blobs, store.files, sandbox)
+    ports = Ports(store, store, log, models, clock, ids, tokens, metrics, blobs, store.files, sandbox, search)
     engine = _engine(ports, settings.config)
     await _rescue(engine, settings)
     if settings.config.upstreams:  # a long prompt must not make every other stream wait for a vocabulary
@@ -117,6 +121,7 @@ async def _over(store: SqliteStore, settings: Settings) -> AsyncGenerator[Assemb
         await asyncio.gather(tending, return_exceptions=True)
         await engine.worker.drain(0)
         await sandbox.close()
+        await search.aclose()
         await models.aclose()
 
 
@@ -126,6 +131,21 @@ async def _rescue(engine: Engine, settings: Settings) -> None:
     except Unavailable as error:
         advice = f"Look at the disk, and restore {database_path(settings)} from a backup if it is damaged."
         raise SettingsError(str(error), advice) from error
+
+
+def open_search(store: SqliteStore, settings: Settings) -> SearchPorts:
+    """What reads, embeds and finds documents. Raises SettingsError."""
+    index = EmbeddedIndex(settings.server.data_dir / "search", store.chunks)
+    config = settings.config
+    return SearchPorts(
+        store.chunks,
+        store.chunks,
+        index,
+        open_extractor(config),
+        BpeRuler(),
+        open_embedder(config),
+        open_reranker(config),
+    )
 
 
 def open_embedder(config: ConfigFile) -> Embedder | None:
@@ -162,4 +182,5 @@ def _engine(ports: Ports, config: ConfigFile) -> Engine:
     def report(text: str, error: BaseException | None) -> None:
         LOG.error("%s", text, exc_info=error)
 
-    return Engine(ports, settings, Worker(ports, settings, report), report)
+    ingester = Ingester(ports, settings.readers, report)
+    return Engine(ports, settings, Worker(ports, settings, report), ingester, report)

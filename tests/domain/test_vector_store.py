@@ -37,7 +37,7 @@ def test_an_empty_store_is_completed() -> None:
 def test_counts_bytes_and_status_follow_a_file_through_its_life() -> None:
     with_one = store().with_file(None, FILE)
     assert (with_one.status(100), with_one.file_counts) == (VectorStoreStatus.IN_PROGRESS, FileCounts(in_progress=1))
-    done = FILE.completed(1_045)
+    done = FILE.completed("e", 1_045)
     ready = with_one.with_file(FILE, done)
     assert (ready.status(100), ready.file_counts, ready.usage_bytes) == ("completed", FileCounts(completed=1), 1_045)
     empty = ready.with_file(done, None)
@@ -54,10 +54,10 @@ def test_a_file_says_why_it_failed() -> None:
     assert FILE.failed(ERROR).last_error == ERROR
 
 
-@pytest.mark.parametrize("settled", [FILE.completed(1), FILE.failed(ERROR), FILE.cancelled()])
+@pytest.mark.parametrize("settled", [FILE.completed("e", 1), FILE.failed(ERROR), FILE.cancelled()])
 def test_a_file_settles_once(settled: VectorStoreFile) -> None:
     with pytest.raises(Conflict):
-        settled.completed(1)
+        settled.completed("e", 1)
     with pytest.raises(Conflict):
         settled.failed(ERROR)
     with pytest.raises(Conflict):

@@ -1,8 +1,9 @@
 """An engine on a stage: fake clock, counted ids, a model that says what the test hands it, a worker that can die."""
 
 import asyncio
+import re
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 from tests.support.stage_sandbox import StageSandbox
 from threadmill.adapters.blobs.disk import DiskBlobs
 from threadmill.adapters.memory.event_log import LocalEventLog
+from threadmill.adapters.search.embedded import EmbeddedIndex
 from threadmill.adapters.system.metrics import PrometheusMetrics
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.file import FilePurpose, NewFile
 from threadmill.domain.ids import (
     AssistantId,
     CallId,
+    FileBatchId,
     FileId,
     Instant,
     MessageId,
@@ -23,15 +26,19 @@ from threadmill.domain.ids import (
     RunId,
     RunStepId,
     ThreadId,
+    VectorStoreId,
 )
 from threadmill.domain.message import MessageRole, NewMessage, TextPart
 from threadmill.domain.patch import NewAssistant, NewThread
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import FunctionTool
+from threadmill.domain.vector_store import FileErrorCode
 from threadmill.engine import assistants, files, threads
 from threadmill.engine.engine import Engine
-from threadmill.engine.ports.bundle import EngineSettings, Ports
+from threadmill.engine.ingester import Ingester
+from threadmill.engine.ports.bundle import EngineSettings, Ports, SearchPorts
 from threadmill.engine.ports.model import ModelInfo, ModelRequest, Piece
+from threadmill.engine.ports.text_extractor import ExtractionFailed
 from threadmill.engine.worker import Worker
 
 PROJECT = ProjectId("p")
@@ -85,6 +92,12 @@ class CountedIds:
 
     def file(self) -> FileId:
         return FileId(self._next("file"))
+
+    def vector_store(self) -> VectorStoreId:
+        return VectorStoreId(self._next("vs"))
+
+    def file_batch(self) -> FileBatchId:
+        return FileBatchId(self._next("vsfb"))
 
 
 class WordTokens:
@@ -176,6 +189,34 @@ class Mortal:
         return call
 
 
+class WordRuler:
+    """A token ends where a word does."""
+
+    def ends(self, text: str) -> Sequence[int]:
+        ends = [match.end() for match in re.finditer(r"\S+\s*", text)]
+        return [*ends[:-1], len(text)] if ends else []
+
+
+class StageExtractor:
+    """Files are UTF-8 text; one that says `broken` is broken. `reads` counts; `gate`, if set, is waited for."""
+
+    def __init__(self) -> None:
+        self.reads: list[str] = []
+        self.gate: asyncio.Event | None = None
+        self.trouble: Exception | None = None
+
+    async def extract(self, content: AsyncIterator[bytes], filename: str) -> str:
+        self.reads.append(filename)
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.trouble is not None:
+            raise self.trouble
+        text = b"".join([piece async for piece in content]).decode()
+        if text == "broken":
+            raise ExtractionFailed(FileErrorCode.INVALID_FILE, "The file is broken.")
+        return text
+
+
 class Stage:
     """One store, one client side, and workers that come and go."""
 
@@ -186,6 +227,9 @@ class Stage:
         self.ids = CountedIds()
         self.model = StageModel()
         self.sandbox = StageSandbox()
+        self.extractor = StageExtractor()
+        index = EmbeddedIndex(Path(tempfile.mkdtemp(prefix="threadmill-stage-")), store.chunks)
+        self.search = SearchPorts(store.chunks, store.chunks, index, self.extractor, WordRuler())
         self.settings = replace(EngineSettings(max_runs=8), **settings)
         self.surprises: list[str] = []
         self.hire()
@@ -207,9 +251,11 @@ class Stage:
             self.blobs,
             getattr(self.store, "files", self.store),
             self.sandbox,
+            self.search,
         )
         self.worker = Worker(self.ports, self.settings, self._note)
-        self.engine = Engine(self.ports, self.settings, self.worker, self._note)
+        self.ingester = Ingester(self.ports, self.settings.readers, self._note)
+        self.engine = Engine(self.ports, self.settings, self.worker, self.ingester, self._note)
 
     def _note(self, text: str, error: BaseException | None) -> None:
         self.surprises.append(f"{text}: {error!r}")

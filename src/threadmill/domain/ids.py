@@ -15,6 +15,7 @@ CallId = NewType("CallId", str)
 FileId = NewType("FileId", str)
 VectorStoreId = NewType("VectorStoreId", str)
 FileBatchId = NewType("FileBatchId", str)
+StoreFileId = NewType("StoreFileId", str)
 ProjectId = NewType("ProjectId", str)
 WorkerId = NewType("WorkerId", str)
 

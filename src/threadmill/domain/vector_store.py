@@ -13,7 +13,7 @@ from threadmill.domain.assistant import Metadata
 from threadmill.domain.chunking import ChunkingStrategy, StaticChunking
 from threadmill.domain.error import Conflict, Invalid
 from threadmill.domain.filter import Attributes
-from threadmill.domain.ids import FileBatchId, FileId, Instant, ProjectId, VectorStoreId
+from threadmill.domain.ids import FileBatchId, FileId, Instant, ProjectId, StoreFileId, VectorStoreId
 
 MAX_STORE_FILES = 10_000
 MAX_BATCH_FILES = 2_000
@@ -162,7 +162,10 @@ class VectorStore:
 
 @dataclass(frozen=True, slots=True)
 class VectorStoreFile:
-    """A file in a store; on the wire its `id` is `file_id`. `batch_id` names the batch that brought it, if any."""
+    """A file in a store; on the wire its `id` is `file_id`. `batch_id` names the batch that brought it, if any.
+
+    `edition` names its chunks once it is completed: the same bytes, cut and embedded the same way, share one.
+    """
 
     file_id: FileId
     vector_store_id: VectorStoreId
@@ -174,19 +177,26 @@ class VectorStoreFile:
     chunking_strategy: ChunkingStrategy = field(default_factory=StaticChunking)
     attributes: Attributes = field(default_factory=dict[str, str | float | bool])
     batch_id: FileBatchId | None = None
+    edition: str | None = None
     version: int = 1
 
-    def completed(self, usage_bytes: int) -> "VectorStoreFile":
+    @property
+    def id(self) -> StoreFileId:
+        """The key of its row."""
+        return store_file_id(self.vector_store_id, self.file_id)
+
+    def completed(self, edition: str, usage_bytes: int) -> "VectorStoreFile":
         """Searchable from now on. Raises Conflict unless it is in progress."""
-        return replace(self._settled(VectorStoreFileStatus.COMPLETED), usage_bytes=usage_bytes)
+        done = self._settled(VectorStoreFileStatus.COMPLETED)
+        return replace(done, edition=edition, usage_bytes=usage_bytes)
 
     def failed(self, error: FileError) -> "VectorStoreFile":
         """Not to be made searchable. Raises Conflict unless it is in progress."""
-        return replace(self._settled(VectorStoreFileStatus.FAILED), last_error=error)
+        return replace(self._settled(VectorStoreFileStatus.FAILED), last_error=error, edition=None)
 
     def cancelled(self) -> "VectorStoreFile":
         """Given up by the client. Raises Conflict unless it is in progress."""
-        return self._settled(VectorStoreFileStatus.CANCELLED)
+        return replace(self._settled(VectorStoreFileStatus.CANCELLED), edition=None)
 
     def _settled(self, status: VectorStoreFileStatus) -> "VectorStoreFile":
         if status not in VECTOR_STORE_FILE_TRANSITIONS[self.status]:
@@ -217,6 +227,11 @@ class FileBatch:
     def with_file(self, before: VectorStoreFileStatus | None, after: VectorStoreFileStatus | None) -> "FileBatch":
         """The batch once one of its files changed."""
         return replace(self, file_counts=self.file_counts.moved(before, after), version=self.version + 1)
+
+
+def store_file_id(store_id: VectorStoreId, file_id: FileId) -> StoreFileId:
+    """The key of a file's row in a store: a file is in a store once."""
+    return StoreFileId(f"{store_id}/{file_id}")
 
 
 ChunkTexts: TypeAlias = Sequence[str]

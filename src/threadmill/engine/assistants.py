@@ -10,16 +10,24 @@ from threadmill.domain.patch import AssistantPatch, NewAssistant
 from threadmill.engine.attachments import check_resources
 from threadmill.engine.attempt import until_won
 from threadmill.engine.engine import Engine
-from threadmill.engine.ports.store import Delete, Insert, Scope, Update, WriteSet
+from threadmill.engine.filling import check_files, new_store
+from threadmill.engine.ports.store import Delete, Insert, Scope, Update, Write, WriteSet
 
 
 async def create(engine: Engine, project: ProjectId, new: NewAssistant) -> Assistant:
-    """Store a new assistant. Raises Invalid for files that do not exist."""
+    """Store a new assistant, with the vector store it asks for. Raises Invalid for files that do not exist, NotFound."""
     await check_resources(engine.ports, project, new.tool_resources)
-    values = {field.name: getattr(new, field.name) for field in fields(new)}
+    values = {field.name: getattr(new, field.name) for field in fields(new) if field.name != "new_store"}
     now = engine.ports.clock.now()
     assistant = Assistant(id=engine.ports.ids.assistant(), project=project, created_at=now, **values)
-    await engine.ports.store.apply(WriteSet((Insert(assistant),)))
+    writes: tuple[Write, ...] = ()
+    if new.new_store is not None:
+        await check_files(engine.ports, project, new.new_store.files, "tool_resources.file_search.vector_stores")
+        made = new_store(engine.ports, project, new.new_store)
+        resources = replace(assistant.tool_resources, vector_store_ids=(made.store.id,))
+        assistant, writes = replace(assistant, tool_resources=resources), made.writes
+    await engine.ports.store.apply(WriteSet((*writes, Insert(assistant))))
+    engine.ingester.wake()
     return assistant
 
 

@@ -10,13 +10,16 @@ from threadmill.domain.thread import Thread
 from threadmill.engine.attempt import until_won
 from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.store import Delete, Update, WriteSet
+from threadmill.engine.taking_out import take_out_everywhere
 
 BATCH = 100
 """Expired files deleted in one sweep."""
 
 
 async def discard(ports: Ports, file: File) -> None:
-    """Remove the file's row, its id wherever a code interpreter was given it, then its bytes. Raises NotFound."""
+    """Remove the file from every vector store and code interpreter, then its row, then its bytes. Raises NotFound."""
+    for place in await ports.search.stores.holding(file.project, file.id):
+        await take_out_everywhere(ports, place)
 
     async def attempt() -> None:
         holders = await ports.files.holders(file.project, file.id)

@@ -1,10 +1,11 @@
-"""The engine as one value: ports, settings and the worker; and its background tasks."""
+"""The engine as one value: ports, settings, the worker and the ingester; and its background tasks."""
 
 import asyncio
 from dataclasses import dataclass
 
 from threadmill.domain.error import ThreadmillError
 from threadmill.engine.discard import expire
+from threadmill.engine.ingester import Ingester
 from threadmill.engine.ports.bundle import EngineSettings, Ports
 from threadmill.engine.reaper import FOREVER, sweep
 from threadmill.engine.worker import Report, Worker
@@ -17,6 +18,7 @@ class Engine:
     ports: Ports
     settings: EngineSettings
     worker: Worker
+    ingester: Ingester
     report: Report
     executes: bool = True
 
@@ -29,6 +31,7 @@ class Engine:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._claim_forever())
             tasks.create_task(self._sweep_forever())
+            tasks.create_task(self._read_forever())
 
     async def _claim_forever(self) -> None:
         while True:
@@ -36,6 +39,15 @@ class Engine:
                 await self.worker.claim_forever()
             except ThreadmillError as error:
                 self.report("claiming failed; it is tried again", error)
+
+    async def _read_forever(self) -> None:
+        while True:
+            try:
+                await self.ingester.read_forever()
+            except ThreadmillError as error:
+                self.report("reading files failed; it is tried again", error)
+                await asyncio.sleep(self.settings.sweep_every)
+                self.ingester.wake()
 
     async def _sweep_forever(self) -> None:
         next_beat = 0.0

@@ -9,10 +9,10 @@ from threadmill.domain.ids import MessageId, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message, MessageStatus, NewMessage
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.thread import Thread
-from threadmill.engine.attachments import check_messages, with_attached
+from threadmill.engine.attachments import attach, check_messages
 from threadmill.engine.attempt import until_won
 from threadmill.engine.engine import Engine
-from threadmill.engine.ports.store import Delete, Insert, Scope, ThreadIsFree, Update, WriteSet
+from threadmill.engine.ports.store import Delete, Insert, Scope, ThreadIsFree, Update, Write, WriteSet
 
 
 def new_messages(
@@ -44,7 +44,7 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
     async def attempt() -> Message:
         thread = await _require_thread(engine, project, thread_id)
         (message,) = new_messages(engine, project, thread_id, [new])
-        writes = (*attach(thread, [new]), Insert(message))
+        writes = (*await attached(engine, thread, [new]), Insert(message))
         try:
             await engine.ports.store.apply(WriteSet(writes, (ThreadIsFree(thread_id),)))
         except LostRace:
@@ -55,15 +55,19 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
             raise
         return message
 
-    return await until_won(attempt)
+    made = await until_won(attempt)
+    if made.attachments:
+        engine.ingester.wake()
+    return made
 
 
-def attach(thread: Thread, said: Sequence[NewMessage]) -> tuple[Update, ...]:
-    """The thread with the files the messages hand its code interpreter, if there are any new. Raises Invalid."""
-    resources = with_attached(thread.tool_resources, said)
-    if resources is thread.tool_resources:
-        return ()
-    return (Update(replace(thread, tool_resources=resources, version=thread.version + 1), thread.version),)
+async def attached(engine: Engine, thread: Thread, said: Sequence[NewMessage]) -> tuple[Write, ...]:
+    """What has to be written so that the thread's tools have the files the messages hand them. Raises Invalid."""
+    found = await attach(engine.ports, thread.project, thread.tool_resources, said)
+    if found.resources == thread.tool_resources:
+        return found.writes
+    after = replace(thread, tool_resources=found.resources, version=thread.version + 1)
+    return (*found.writes, Update(after, thread.version))
 
 
 async def _require_thread(engine: Engine, project: ProjectId, thread_id: ThreadId) -> Thread:

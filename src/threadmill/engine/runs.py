@@ -28,14 +28,14 @@ from threadmill.domain.run import NewRun, Run, RunStatus
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import ToolOutput, ToolResources
-from threadmill.engine.attachments import check_messages, check_resources, with_attached
+from threadmill.engine.attachments import attach, check_messages
 from threadmill.engine.attempt import until_won
 from threadmill.engine.commit import commit, write_set
 from threadmill.engine.engine import Engine
-from threadmill.engine.messages import attach, new_messages
+from threadmill.engine.messages import new_messages
 from threadmill.engine.ports.store import Insert, Scope, ThreadIsFree, Update, WriteSet
 from threadmill.engine.reaper import load_progress
-from threadmill.engine.threads import new_thread
+from threadmill.engine.threads import check_new, new_thread
 from threadmill.engine.worker import claimed
 
 
@@ -56,11 +56,11 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
         thread = await engine.ports.store.get(Thread, project, thread_id)
         if thread is None:
             raise no_thread(thread_id)
-        resources = with_attached(thread.tool_resources, new.additional_messages)
-        run = _new_run(engine, assistant, replace(thread, tool_resources=resources), new)
+        found = await attach(engine.ports, project, thread.tool_resources, new.additional_messages)
+        run = _new_run(engine, assistant, replace(thread, tool_resources=found.resources), new)
         await _check_context(engine, run, new.additional_messages)
         messages = new_messages(engine, project, thread_id, new.additional_messages)
-        writes = (*attach(thread, new.additional_messages), *(Insert(message) for message in messages))
+        writes = (*found.writes, *_changed(thread, found.resources), *(Insert(message) for message in messages))
         try:
             return await _accept(engine, run, WriteSet(writes, (ThreadIsFree(thread_id),)), ())
         except LostRace:
@@ -70,17 +70,23 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
     return await until_won(attempt)
 
 
+def _changed(thread: Thread, resources: ToolResources) -> tuple[Update, ...]:
+    if resources == thread.tool_resources:
+        return ()
+    return (Update(replace(thread, tool_resources=resources, version=thread.version + 1), thread.version),)
+
+
 async def create_with_thread(engine: Engine, project: ProjectId, made: NewThread, new: NewRun) -> Accepted:
     """Create a thread and run it at once (behaviour.md 1.10). Raises NotFound, Invalid."""
     assistant = await _assistant(engine, project, new)
-    await check_resources(engine.ports, project, new.tool_resources or made.tool_resources)
-    await check_messages(engine.ports, project, made.messages)
-    thread = new_thread(engine, project, replace(made, tool_resources=new.tool_resources or made.tool_resources))
+    made = replace(made, tool_resources=new.tool_resources or made.tool_resources)
+    await check_new(engine, project, made)
+    thread, writes = await new_thread(engine, project, made)
     messages = new_messages(engine, project, thread.id, made.messages)
     run = _new_run(engine, assistant, thread, new)
     if not run.instructions and not any(message.role is MessageRole.USER for message in messages):
         raise _no_context()
-    inserts = (Insert(thread), *(Insert(message) for message in messages))
+    inserts = (*writes, *(Insert(message) for message in messages))
     return await _accept(engine, run, WriteSet(inserts), (Event(EventName.THREAD_CREATED, thread),))
 
 

@@ -7,27 +7,37 @@ from threadmill.domain.ids import ProjectId, ThreadId
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.patch import NewThread, ThreadPatch
 from threadmill.domain.thread import Thread
-from threadmill.engine.attachments import check_messages, check_resources, with_attached
+from threadmill.engine.attachments import attach, check_messages, check_resources
 from threadmill.engine.attempt import until_won
 from threadmill.engine.engine import Engine
+from threadmill.engine.filling import check_files
 from threadmill.engine.messages import new_messages
-from threadmill.engine.ports.store import Delete, Insert, Scope, Update, WriteSet
+from threadmill.engine.ports.store import Delete, Insert, Scope, Update, Write, WriteSet
 
 
-def new_thread(engine: Engine, project: ProjectId, new: NewThread) -> Thread:
-    """The thread a request asks for, not stored yet. Raises Invalid."""
+async def check_new(engine: Engine, project: ProjectId, new: NewThread) -> None:
+    """Everything the request names exists. Raises Invalid, NotFound."""
+    await check_resources(engine.ports, project, new.tool_resources)
+    await check_messages(engine.ports, project, new.messages)
+    if new.new_store is not None:
+        await check_files(engine.ports, project, new.new_store.files, "tool_resources.file_search.vector_stores")
+
+
+async def new_thread(engine: Engine, project: ProjectId, new: NewThread) -> tuple[Thread, tuple[Write, ...]]:
+    """The thread a checked request asks for, and what has to be written for it, its row first. Raises Invalid."""
     now = engine.ports.clock.now()
-    resources = with_attached(new.tool_resources, new.messages)
-    return Thread(engine.ports.ids.thread(), project, now, new.metadata, resources)
+    found = await attach(engine.ports, project, new.tool_resources, new.messages, new.new_store)
+    thread = Thread(engine.ports.ids.thread(), project, now, new.metadata, found.resources)
+    return thread, (Insert(thread), *found.writes)
 
 
 async def create(engine: Engine, project: ProjectId, new: NewThread) -> Thread:
-    """Store a new thread with its first messages. Raises Invalid for files that do not exist."""
-    await check_resources(engine.ports, project, new.tool_resources)
-    await check_messages(engine.ports, project, new.messages)
-    thread = new_thread(engine, project, new)
+    """Store a new thread with its first messages. Raises Invalid for files that do not exist, NotFound for a store."""
+    await check_new(engine, project, new)
+    thread, writes = await new_thread(engine, project, new)
     messages = new_messages(engine, project, thread.id, new.messages)
-    await engine.ports.store.apply(WriteSet((Insert(thread), *(Insert(message) for message in messages))))
+    await engine.ports.store.apply(WriteSet((*writes, *(Insert(message) for message in messages))))
+    engine.ingester.wake()
     return thread
 
 

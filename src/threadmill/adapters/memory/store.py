@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from threadmill.adapters.memory.chunks import MemoryChunks
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.error import Invalid, LostRace
 from threadmill.domain.file import File
@@ -12,14 +13,15 @@ from threadmill.domain.page import Order, Page, PageQuery
 from threadmill.domain.run import ACTIVE, Run, RunStatus
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
+from threadmill.domain.vector_store import VectorStoreFile
 from threadmill.engine.ports.store import (
     Delete,
     Fence,
-    Guard,
     Insert,
     R,
     Row,
     Scope,
+    Sealed,
     StoredEvent,
     ThreadIsFree,
     Update,
@@ -46,12 +48,19 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._state: _State = _State()
+        self.chunks: MemoryChunks = MemoryChunks(self._store_files)
+
+    def _store_files(self) -> Sequence[VectorStoreFile]:
+        return [row for row in self._state.rows.values() if isinstance(row, VectorStoreFile)]
 
     async def apply(self, write_set: WriteSet) -> int:
         """See the port. The transaction works on a copy, which becomes the truth when all of it held."""
         state = self._state.copy()
         for guard in write_set.guards:
-            _check(state, guard)
+            if isinstance(guard, Sealed):
+                self._check_sealed(guard)
+            else:
+                _check(state, guard)
         for write in write_set.writes:
             _write(state, write)
         first = 0
@@ -61,6 +70,10 @@ class MemoryStore:
             log.extend(StoredEvent(first + index, event) for index, event in enumerate(write_set.events))
         self._state = state
         return first
+
+    def _check_sealed(self, guard: Sealed) -> None:
+        if not self.chunks.is_sealed(guard.edition):
+            raise LostRace(f"the chunks of {guard.edition} are gone")
 
     async def get(self, kind: type[R], project: ProjectId, object_id: str) -> R | None:
         """See the port."""
@@ -170,7 +183,7 @@ def _active(state: _State, thread_id: ThreadId) -> Run | None:
     return None
 
 
-def _check(state: _State, guard: Guard) -> None:
+def _check(state: _State, guard: ThreadIsFree | Fence) -> None:
     match guard:
         case Fence(run_id, epoch):
             run = state.rows.get(run_id)
@@ -186,8 +199,8 @@ def _check(state: _State, guard: Guard) -> None:
 def _write(state: _State, write: Write) -> None:
     match write:
         case Insert(row):
-            thread_id: ThreadId | None = getattr(row, "thread_id", None)
-            if row.id in state.rows or (thread_id is not None and thread_id not in state.rows):
+            owner: str | None = getattr(row, "thread_id", None) or getattr(row, "vector_store_id", None)
+            if row.id in state.rows or (owner is not None and owner not in state.rows):
                 raise LostRace(f"{row.id} cannot be inserted")
             if isinstance(row, Run) and row.status in ACTIVE and _active(state, row.thread_id) is not None:
                 raise LostRace(f"{row.thread_id} has an active run")
@@ -205,7 +218,8 @@ def _write(state: _State, write: Write) -> None:
 
 def _remove(state: _State, object_id: str) -> None:
     """The row and all that belongs to it."""
-    gone = [row for row in state.rows.values() if object_id in (row.id, getattr(row, "thread_id", None))]
+    owners = ("id", "thread_id", "vector_store_id")
+    gone = [row for row in state.rows.values() if object_id in [getattr(row, name, None) for name in owners]]
     for row in gone:
         del state.rows[row.id]
         state.logs.pop(RunId(row.id), None)

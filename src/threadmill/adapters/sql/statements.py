@@ -8,6 +8,7 @@ from sqlalchemy import ClauseElement, Select, Table, and_, bindparam, delete, fu
 from threadmill.adapters.sql.tables import (
     ACTIVE,
     ASSISTANTS,
+    FILE_BATCHES,
     FILE_LINKS,
     FILES,
     MESSAGES,
@@ -15,6 +16,8 @@ from threadmill.adapters.sql.tables import (
     RUN_STEPS,
     RUNS,
     THREADS,
+    VECTOR_STORE_FILES,
+    VECTOR_STORES,
 )
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.file import File
@@ -24,6 +27,7 @@ from threadmill.domain.page import Order
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
+from threadmill.domain.vector_store import FileBatch, VectorStore, VectorStoreFile
 from threadmill.engine.ports.store import Row
 
 Rows: TypeAlias = "Select[*tuple[Any, ...]]"
@@ -35,6 +39,9 @@ TABLE_OF: dict[type[Row], Table] = {
     Run: RUNS,
     RunStep: RUN_STEPS,
     File: FILES,
+    VectorStore: VECTOR_STORES,
+    VectorStoreFile: VECTOR_STORE_FILES,
+    FileBatch: FILE_BATCHES,
 }
 
 _EXECUTING = or_(RUNS.c.status == "in_progress", RUNS.c.status == "cancelling")
@@ -73,6 +80,11 @@ def columns_of(row: Row) -> dict[str, Any]:
     if isinstance(row, File):
         columns |= {"purpose": row.purpose.value, "blob": row.blob.key, "expires_at": row.expires_at}
         columns["thread_id"] = None if row.origin is None else row.origin.thread_id
+    if isinstance(row, VectorStoreFile | FileBatch):
+        columns["vector_store_id"] = row.vector_store_id
+    if isinstance(row, VectorStoreFile):
+        names = {"file_id": row.file_id, "batch_id": row.batch_id, "edition": row.edition}
+        columns |= {**names, "status": row.status.value}
     return columns
 
 

@@ -6,6 +6,7 @@ Alembic's migrations build the same; a test compares.
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -107,6 +108,58 @@ FILE_LINKS = Table(
     sqlite_with_rowid=False,
 )
 """Which assistants and threads name a file in their tool resources: what a deleted file must be taken from."""
+
+
+def _vector_store_id() -> Column[object]:
+    return Column("vector_store_id", String, ForeignKey("vector_stores.id", ondelete="CASCADE"), nullable=False)
+
+
+READING = text("status = 'in_progress'")
+"""Files still to be read, in the very words of the partial index."""
+
+VECTOR_STORES = Table(
+    "vector_stores", METADATA, *_object_columns(), Index("vector_stores_page", "project", "created_at", "ord")
+)
+VECTOR_STORE_FILES = Table(
+    "vector_store_files",
+    METADATA,
+    *_object_columns(),
+    _vector_store_id(),
+    Column("file_id", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("batch_id", String),
+    Column("edition", String),
+    Index("vector_store_files_page", "vector_store_id", "created_at", "ord"),
+    Index("vector_store_files_batch", "batch_id"),
+    Index("vector_store_files_file", "file_id"),
+    Index("vector_store_files_edition", "edition"),
+    Index("vector_store_files_reading", "ord", sqlite_where=READING, postgresql_where=READING),
+)
+FILE_BATCHES = Table(
+    "file_batches",
+    METADATA,
+    *_object_columns(),
+    _vector_store_id(),
+    Index("file_batches_store", "vector_store_id"),
+)
+EDITIONS = Table(
+    "editions",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("chunks", Integer, nullable=False),
+    Column("usage_bytes", BigInteger, nullable=False),
+    Column("is_sealed", Boolean, nullable=False),
+)
+"""What was cut and embedded once, for however many stores."""
+
+CHUNKS = Table(
+    "chunks",
+    METADATA,
+    Column("edition", String, ForeignKey("editions.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("text", String, nullable=False),
+    Column("vector", LargeBinary),
+)
 
 RUN_EVENTS = Table(
     "run_events",

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import sqlite
 from threadmill.adapters.sql import statements as s
 from threadmill.adapters.sql.codec import decode, encode
 from threadmill.adapters.sql.migrate import migrate
+from threadmill.adapters.sqlite.chunks import SEALED, SqliteChunks
 from threadmill.adapters.sqlite.database import Database, connect, lock
 from threadmill.adapters.sqlite.file_index import SqliteFileIndex
 from threadmill.adapters.sqlite.hot import HotHistories, HotRows
@@ -33,6 +34,7 @@ from threadmill.engine.ports.store import (
     R,
     Row,
     Scope,
+    Sealed,
     StoredEvent,
     ThreadIsFree,
     Update,
@@ -99,6 +101,7 @@ class SqliteStore:
     def __init__(self, database: Database) -> None:
         self._database: Database = database
         self.files: SqliteFileIndex = SqliteFileIndex(database)
+        self.chunks: SqliteChunks = SqliteChunks(database)
         self._hot: HotRows = HotRows()
         self._histories: HotHistories = HotHistories()
 
@@ -244,6 +247,9 @@ def _check(cursor: sqlite3.Cursor, guard: Guard) -> None:
                 raise LostRace(f"{thread_id} is gone")
             if _ACTIVE_RUN.run(cursor, thread_id=thread_id).fetchone() is not None:
                 raise LostRace(f"{thread_id} has an active run")
+        case Sealed(edition):
+            if SEALED.run(cursor, edition=edition).fetchone() is None:
+                raise LostRace(f"the chunks of {edition} are gone")
 
 
 def _write(cursor: sqlite3.Cursor, write: Write, encoded: _Encoded) -> None:

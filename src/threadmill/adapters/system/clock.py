@@ -11,12 +11,14 @@ from threadmill.domain.ids import (
     PREFIXES,
     AssistantId,
     CallId,
+    FileBatchId,
     FileId,
     Instant,
     MessageId,
     RunId,
     RunStepId,
     ThreadId,
+    VectorStoreId,
 )
 
 _ALPHABET = (string.ascii_letters + string.digits).encode()
@@ -89,3 +91,11 @@ class RandomIds:
     def file(self) -> FileId:
         """file-…."""
         return FileId(PREFIXES["file"] + self._body())
+
+    def vector_store(self) -> VectorStoreId:
+        """vs_…."""
+        return VectorStoreId(PREFIXES["vector store"] + self._body())
+
+    def file_batch(self) -> FileBatchId:
+        """vsfb_…."""
+        return FileBatchId(PREFIXES["file batch"] + self._body())

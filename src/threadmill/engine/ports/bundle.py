@@ -3,15 +3,40 @@
 from dataclasses import dataclass
 
 from threadmill.engine.ports.blobs import Blobs
+from threadmill.engine.ports.chunks import Chunks, StoreFiles
 from threadmill.engine.ports.clock import Clock, Ids
+from threadmill.engine.ports.embedder import Embedder, Reranker
 from threadmill.engine.ports.event_log import EventLog
 from threadmill.engine.ports.file_index import FileIndex
 from threadmill.engine.ports.metrics import Metrics
 from threadmill.engine.ports.model import Model
 from threadmill.engine.ports.run_queue import RunQueue
 from threadmill.engine.ports.sandbox import Sandbox
+from threadmill.engine.ports.search_index import SearchIndex
 from threadmill.engine.ports.store import Store
+from threadmill.engine.ports.text_extractor import TextExtractor
+from threadmill.engine.ports.token_ends import TokenRuler
 from threadmill.engine.ports.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPorts:
+    """What reading, embedding and finding documents takes. Without an embedder search is by words only."""
+
+    chunks: Chunks
+    stores: StoreFiles
+    index: SearchIndex
+    extractor: TextExtractor
+    ruler: TokenRuler
+    embedder: Embedder | None = None
+    reranker: Reranker | None = None
+
+    async def aclose(self) -> None:
+        """Let go of files and connections."""
+        await self.index.aclose()
+        for one in (self.embedder, self.reranker):
+            if one is not None:
+                await one.aclose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +54,12 @@ class Ports:
     blobs: Blobs
     files: FileIndex
     sandbox: Sandbox
+    search: SearchPorts
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """Limits of the engine: seconds, counts of turns, runs executing at once."""
+    """Limits of the engine: seconds, counts of turns, runs executing and files being read at once."""
 
     run_ttl: int = 600
     lease: int = 30
@@ -41,3 +67,4 @@ class EngineSettings:
     max_runs: int = 64
     persist_every: float = 1.0
     sweep_every: float = 1.0
+    readers: int = 2

@@ -2,7 +2,18 @@
 
 from typing import Protocol
 
-from threadmill.domain.ids import AssistantId, CallId, FileId, Instant, MessageId, RunId, RunStepId, ThreadId
+from threadmill.domain.ids import (
+    AssistantId,
+    CallId,
+    FileBatchId,
+    FileId,
+    Instant,
+    MessageId,
+    RunId,
+    RunStepId,
+    ThreadId,
+    VectorStoreId,
+)
 
 
 class Clock(Protocol):
@@ -46,4 +57,12 @@ class Ids(Protocol):
 
     def file(self) -> FileId:
         """file-…."""
+        ...
+
+    def vector_store(self) -> VectorStoreId:
+        """vs_…."""
+        ...
+
+    def file_batch(self) -> FileBatchId:
+        """vsfb_…."""
         ...

@@ -7,15 +7,26 @@ from typing import Protocol, TypeAlias, TypeVar
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.event import Event
 from threadmill.domain.file import File, FilePurpose
-from threadmill.domain.ids import AssistantId, FileId, MessageId, ProjectId, RunId, ThreadId
+from threadmill.domain.ids import (
+    AssistantId,
+    FileBatchId,
+    FileId,
+    MessageId,
+    ProjectId,
+    RunId,
+    StoreFileId,
+    ThreadId,
+    VectorStoreId,
+)
 from threadmill.domain.message import Message
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
+from threadmill.domain.vector_store import FileBatch, VectorStore, VectorStoreFile, VectorStoreFileStatus
 
-Row: TypeAlias = Assistant | Thread | Message | Run | RunStep | File
-R = TypeVar("R", Assistant, Thread, Message, Run, RunStep, File)
+Row: TypeAlias = Assistant | Thread | Message | Run | RunStep | File | VectorStore | VectorStoreFile | FileBatch
+R = TypeVar("R", Assistant, Thread, Message, Run, RunStep, File, VectorStore, VectorStoreFile, FileBatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,7 @@ class Delete:
     """Remove the row and everything that belongs to it; LostRace if it is not there."""
 
     kind: type[Row]
-    id: AssistantId | ThreadId | MessageId | FileId
+    id: AssistantId | ThreadId | MessageId | FileId | VectorStoreId | StoreFileId
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,14 @@ class Fence:
     epoch: int
 
 
-Guard: TypeAlias = ThreadIsFree | Fence
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Guard: the edition's chunks are all there, else LostRace."""
+
+    edition: str
+
+
+Guard: TypeAlias = ThreadIsFree | Fence | Sealed
 Write: TypeAlias = Insert | Update | Delete
 
 
@@ -75,16 +93,26 @@ class WriteSet:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose rows: always one project's; of one thread, one run, one purpose where given."""
+    """Whose rows: always one project's; narrowed to one thread, run, purpose, store, batch, status where given."""
 
     project: ProjectId
     thread_id: ThreadId | None = None
     run_id: RunId | None = None
     purpose: FilePurpose | None = None
+    vector_store_id: VectorStoreId | None = None
+    batch_id: FileBatchId | None = None
+    status: VectorStoreFileStatus | None = None
 
     def filters(self) -> dict[str, str]:
         """Field of the row -> value it must have, besides the project; empty for all rows."""
-        given = {"thread_id": self.thread_id, "run_id": self.run_id, "purpose": self.purpose}
+        given = {
+            "thread_id": self.thread_id,
+            "run_id": self.run_id,
+            "purpose": self.purpose,
+            "vector_store_id": self.vector_store_id,
+            "batch_id": self.batch_id,
+            "status": self.status,
+        }
         return {name: str(value) for name, value in given.items() if value is not None}
 
 

@@ -1,0 +1,47 @@
+"""Statements about chunks and the files of vector stores."""
+
+from sqlalchemy import and_, bindparam, delete, insert, select, update
+
+from threadmill.adapters.sql.tables import CHUNKS, EDITIONS, READING, VECTOR_STORE_FILES
+
+_NAMED = select(VECTOR_STORE_FILES.c.id).where(VECTOR_STORE_FILES.c.edition == EDITIONS.c.id).exists()
+_IS_SEALED = EDITIONS.c.is_sealed.is_(True)
+
+SEALED = select(EDITIONS.c.chunks, EDITIONS.c.usage_bytes).where(EDITIONS.c.id == bindparam("edition"), _IS_SEALED)
+CHUNKS_OF = (
+    select(CHUNKS.c.text, CHUNKS.c.vector).where(CHUNKS.c.edition == bindparam("edition")).order_by(CHUNKS.c.seq)
+)
+FORGET = delete(EDITIONS).where(EDITIONS.c.id == bindparam("edition"), EDITIONS.c.is_sealed.is_(False))
+DROP = delete(EDITIONS).where(EDITIONS.c.id == bindparam("edition"), ~_NAMED)
+BEGIN = insert(EDITIONS).values(id=bindparam("edition"), chunks=0, usage_bytes=0, is_sealed=False)
+ADD_CHUNK = insert(CHUNKS)
+SEAL = (
+    update(EDITIONS)
+    .where(EDITIONS.c.id == bindparam("edition"))
+    .values(chunks=bindparam("chunks"), usage_bytes=bindparam("usage_bytes"), is_sealed=True)
+)
+UNNAMED = select(EDITIONS.c.id).where(~_NAMED).order_by(EDITIONS.c.id)
+EDITIONS_OF = select(VECTOR_STORE_FILES.c.file_id, VECTOR_STORE_FILES.c.edition).where(
+    VECTOR_STORE_FILES.c.vector_store_id == bindparam("store_id"), VECTOR_STORE_FILES.c.edition.is_not(None)
+)
+EDITION_OF = select(VECTOR_STORE_FILES.c.edition).where(
+    VECTOR_STORE_FILES.c.id == bindparam("row_id"), VECTOR_STORE_FILES.c.edition.is_not(None)
+)
+TEXT_OF = (
+    select(CHUNKS.c.text)
+    .join(VECTOR_STORE_FILES, VECTOR_STORE_FILES.c.edition == CHUNKS.c.edition)
+    .where(VECTOR_STORE_FILES.c.id == bindparam("row_id"), CHUNKS.c.seq == bindparam("seq"))
+)
+PENDING = (
+    select(VECTOR_STORE_FILES.c.id, VECTOR_STORE_FILES.c.data)
+    .where(READING)
+    .order_by(VECTOR_STORE_FILES.c.ord)
+    .limit(bindparam("rows"))
+)
+HOLDING = (
+    select(VECTOR_STORE_FILES.c.data)
+    .where(
+        and_(VECTOR_STORE_FILES.c.file_id == bindparam("file_id"), VECTOR_STORE_FILES.c.project == bindparam("project"))
+    )
+    .order_by(VECTOR_STORE_FILES.c.ord)
+)

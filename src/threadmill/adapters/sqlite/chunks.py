@@ -1,0 +1,120 @@
+"""The Chunks and StoreFiles ports on the SQLite file."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from threadmill.adapters.sql import chunk_statements as s
+from threadmill.adapters.sql.codec import decode
+from threadmill.adapters.sqlite.database import Database
+from threadmill.adapters.sqlite.statement import Statement
+from threadmill.domain.ids import FileId, ProjectId, VectorStoreId
+from threadmill.domain.vector_store import VectorStoreFile, store_file_id
+from threadmill.engine.ports.chunks import Edition
+from threadmill.engine.ports.search_index import IndexedChunk, IndexedFile
+
+SWEPT = 8
+"""Editions removed in one transaction: other writers wait for it."""
+
+SEALED = Statement(s.SEALED)
+_CHUNKS_OF = Statement(s.CHUNKS_OF)
+_FORGET = Statement(s.FORGET)
+_DROP = Statement(s.DROP)
+_BEGIN = Statement(s.BEGIN)
+_ADD_CHUNK = Statement(s.ADD_CHUNK)
+_SEAL = Statement(s.SEAL)
+_UNNAMED = Statement(s.UNNAMED)
+_EDITIONS_OF = Statement(s.EDITIONS_OF)
+_EDITION_OF = Statement(s.EDITION_OF)
+_TEXT_OF = Statement(s.TEXT_OF)
+_PENDING = Statement(s.PENDING)
+_HOLDING = Statement(s.HOLDING)
+
+
+class SqliteChunks:
+    """See both ports."""
+
+    def __init__(self, database: Database) -> None:
+        self._database: Database = database
+
+    async def _all(self, statement: Statement, **parameters: object) -> list[tuple[Any, ...]]:
+        return await self._database.read(lambda cursor: statement.run(cursor, **parameters).fetchall())
+
+    async def sealed(self, edition: str) -> Edition | None:
+        """See the port."""
+        found = await self._all(SEALED, edition=edition)
+        return Edition(edition, *found[0]) if found else None
+
+    async def chunks(self, edition: str) -> Sequence[IndexedChunk]:
+        """See the port."""
+        return [IndexedChunk(*row) for row in await self._all(_CHUNKS_OF, edition=edition)]
+
+    async def begin(self, edition: str) -> None:
+        """See the port."""
+
+        def write(cursor: sqlite3.Cursor) -> None:
+            _FORGET.run(cursor, edition=edition)
+            _BEGIN.run(cursor, edition=edition)
+
+        await self._database.write(write)
+
+    async def write(self, edition: str, first: int, chunks: Sequence[IndexedChunk]) -> None:
+        """See the port."""
+        rows = [
+            {"edition": edition, "seq": seq, "text": one.text, "vector": one.vector}
+            for seq, one in enumerate(chunks, first)
+        ]
+
+        def write(cursor: sqlite3.Cursor) -> None:
+            cursor.executemany(_ADD_CHUNK.sql, rows)
+
+        await self._database.write(write)
+
+    async def seal(self, edition: Edition) -> None:
+        """See the port."""
+        values = {"edition": edition.id, "chunks": edition.chunks, "usage_bytes": edition.usage_bytes}
+        await self._database.write(lambda cursor: _SEAL.run(cursor, **values))
+
+    async def sweep(self, spare: frozenset[str]) -> int:
+        """See the port."""
+        unnamed = [row[0] for row in await self._all(_UNNAMED) if row[0] not in spare][:SWEPT]
+
+        def write(cursor: sqlite3.Cursor) -> int:
+            return sum(_DROP.run(cursor, edition=one).rowcount for one in unnamed)
+
+        return await self._database.write(write) if unnamed else 0
+
+    async def editions(self, store_id: VectorStoreId) -> Mapping[FileId, str]:
+        """See the port."""
+        return {FileId(file_id): edition for file_id, edition in await self._all(_EDITIONS_OF, store_id=store_id)}
+
+    async def read(self, store_id: VectorStoreId, file_id: FileId) -> IndexedFile | None:
+        """See the port."""
+        found = await self._all(_EDITION_OF, row_id=store_file_id(store_id, file_id))
+        if not found:
+            return None
+        edition: str = found[0][0]
+        return IndexedFile(file_id, edition, await self.chunks(edition))
+
+    async def texts(self, store_id: VectorStoreId, places: Sequence[tuple[FileId, int]]) -> Sequence[str | None]:
+        """See the port."""
+
+        def read(cursor: sqlite3.Cursor) -> list[str | None]:
+            rows = (
+                _TEXT_OF.run(cursor, row_id=store_file_id(store_id, file_id), seq=seq).fetchone()
+                for file_id, seq in places
+            )
+            return [None if row is None else row[0] for row in rows]
+
+        return await self._database.read(read)
+
+    async def pending(self, limit: int, beside: frozenset[str]) -> Sequence[VectorStoreFile]:
+        """See the port."""
+        found = await self._all(_PENDING, rows=limit + len(beside))
+        return [decode(VectorStoreFile, data) for row_id, data in found if row_id not in beside][:limit]
+
+    async def holding(self, project: ProjectId, file_id: FileId) -> Sequence[VectorStoreFile]:
+        """See the port."""
+        return [
+            decode(VectorStoreFile, data) for (data,) in await self._all(_HOLDING, project=project, file_id=file_id)
+        ]

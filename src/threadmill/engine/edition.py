@@ -1,0 +1,63 @@
+"""How a file becomes chunks: its text is taken out, cut, and embedded in portions, so that memory stays bounded."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+
+from threadmill.domain.chunking import ChunkingStrategy, StaticChunking, chunks_of
+from threadmill.domain.file import File
+from threadmill.domain.vector_store import VectorStoreFile, usage_bytes
+from threadmill.engine.ports.bundle import Ports
+from threadmill.engine.ports.chunks import Edition
+from threadmill.engine.ports.embedder import Embedder
+from threadmill.engine.ports.search_index import IndexedChunk
+
+PORTION = 256
+"""Chunks embedded and written at once."""
+
+
+def edition_of(file: File, strategy: ChunkingStrategy, embedder: Embedder | None) -> str:
+    """Names what comes out when these bytes are read, cut and embedded so. Projects share nothing.
+
+    The extension counts: it says what the bytes are read as.
+    """
+    cut = strategy if isinstance(strategy, StaticChunking) else StaticChunking()
+    _, _, extension = file.filename.rpartition(".")
+    parts = (
+        file.project,
+        file.blob.key,
+        extension.lower(),
+        str(cut.max_chunk_size_tokens),
+        str(cut.chunk_overlap_tokens),
+        "" if embedder is None else embedder.identity,
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
+
+
+async def made(ports: Ports, name: str, file: File, row: VectorStoreFile) -> Edition:
+    """Read the file and store its chunks as edition `name`.
+
+    Raises ExtractionFailed, TooManyTokens, EmbeddingFailed, Unavailable.
+    """
+    search = ports.search
+    text = await search.extractor.extract(ports.blobs.read(file.blob.key), file.filename)
+    texts = await asyncio.to_thread(_cut, ports, text, row.chunking_strategy)
+    await search.chunks.begin(name)
+    for first in range(0, len(texts), PORTION):
+        portion = texts[first : first + PORTION]
+        await search.chunks.write(name, first, await _embedded(search.embedder, portion))
+    edition = Edition(name, len(texts), usage_bytes(texts))
+    await search.chunks.seal(edition)
+    return edition
+
+
+def _cut(ports: Ports, text: str, strategy: ChunkingStrategy) -> Sequence[str]:
+    chunks = chunks_of(text, ports.search.ruler.ends(text), strategy)
+    return [text[chunk.start : chunk.end] for chunk in chunks]
+
+
+async def _embedded(embedder: Embedder | None, texts: Sequence[str]) -> Sequence[IndexedChunk]:
+    if embedder is None:
+        return [IndexedChunk(text) for text in texts]
+    vectors = await embedder.embed(texts)
+    return [IndexedChunk(text, vector) for text, vector in zip(texts, vectors, strict=True)]
