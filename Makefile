@@ -10,7 +10,7 @@ SANDBOX_READY := .threadmill/sandbox/python/stamp
 GATEWAY_READY := .venv-gateway/.ready
 NODE_READY := tests/sdk/node/node_modules/.ready
 
-.PHONY: help setup bubblewrap fix check test cover serve demo bench peer docs clean
+.PHONY: help setup bubblewrap fix check test cover replay serve demo bench peer docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ test: setup $(NODE_READY) $(GATEWAY_READY) ## All tests; one floor alone: make t
 
 cover: setup $(NODE_READY) $(GATEWAY_READY) ## Branch coverage of everything (make test asks 100 % of domain and engine)
 	@$(BIN)/pytest -q tests --cov=threadmill --cov-branch --cov-report=term-missing:skip-covered
+
+replay: setup ## Play recorded exchanges against a server of its own: make replay RECORDINGS=dir
+	@$(BIN)/python -m tools.replay $(or $(RECORDINGS),tests/replay/recordings)
 
 serve: setup ## Serve on 127.0.0.1:8000
 	@$(BIN)/threadmill serve

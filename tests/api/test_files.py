@@ -117,10 +117,34 @@ async def test_a_form_with_a_fault_is_refused_and_leaves_no_bytes(
 
 @pytest.mark.parametrize(
     ("sent", "kept"),
-    [("../../etc/passwd", "passwd"), ("C:\\temp\\a.csv", "a.csv"), ("..", "upload"), ("a\u0007b.txt", "ab.txt")],
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\temp\\a.csv", "a.csv"),
+        ("..", "upload"),
+        ("a\u0007b.txt", "ab.txt"),
+        ("/etc/x", "x"),
+        ("a/../x", "x"),
+        ("a//x", "x"),
+        ("a/.", "upload"),
+    ],
 )
 async def test_a_name_that_tries_to_be_a_path_is_only_a_name(live: Live, sent: str, kept: str) -> None:
     assert (await uploaded(live, name=sent))["filename"] == kept
+
+
+@pytest.mark.parametrize("name", ["text/csv", "src/a/main.py", "a..b/c"])
+async def test_a_name_with_a_slash_is_kept_as_the_service_keeps_it(live: Live, name: str) -> None:
+    assert (await uploaded(live, name=name))["filename"] == name
+
+
+async def test_a_page_of_files_and_their_errors_are_written_as_the_service_writes_them(live: Live) -> None:
+    await uploaded(live)
+    assert list(await live.api.ok("GET", "/files")) == ["object", "data", "has_more", "first_id", "last_id"]
+    gone = await live.api.call("GET", "/files/file-none")
+    assert list(gone.body) == ["error", "detail"]
+    assert gone.body["detail"] == {"message": gone.body["error"]["message"], "code": None}
+    refused = await upload(live, fields=[("purpose", "world_domination")])
+    assert list(refused.body["detail"]) == ["message", "code"]
 
 
 async def test_an_empty_file_is_a_file(live: Live) -> None:

@@ -29,6 +29,7 @@ def say_everything(checker: SchemaChecker) -> None:
     errors = [error_response(Invalid("no", param="p", code="c")), error_response(NotFound("no"))]
     for status, body in (*errors, crash_response("req_1"), unknown_url("GET", "/x"), wrong_method("PUT", "/x")):
         checker.check_response("GET", "/v1/assistants", status, body)
+    checker.check_response("GET", "/v1/files/x", *error_response(NotFound("no", param="id"), "/v1/files/x"))
 
 
 def _say_objects(checker: SchemaChecker) -> None:

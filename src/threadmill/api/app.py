@@ -50,9 +50,9 @@ def _json(status: int, body: bytes) -> Response:
     return Response(body, status, media_type="application/json")
 
 
-async def _known(_: Request, error: Exception) -> Response:
+async def _known(request: Request, error: Exception) -> Response:
     known = error if isinstance(error, ThreadmillError) else ThreadmillError(str(error))
-    status, body = error_response(known)
+    status, body = error_response(known, request.url.path)
     return _json(TOO_LARGE if isinstance(known, BodyTooLarge) else status, body)
 
 

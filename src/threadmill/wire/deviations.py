@@ -53,6 +53,10 @@ _LISTS = (
 )
 _USAGES = ("RunCompletionUsage", "RunStepCompletionUsage")
 _MESSAGE_STATUS = ("status", "incomplete_details", "incomplete_at", "completed_at")
+_DETAIL = (
+    '{"type":"object","required":["message","code"],"additionalProperties":false,'
+    '"properties":{"message":{"type":"string"},"code":{"type":"null"}}}'
+)
 _RESOURCES = (
     '{"type":"object","additionalProperties":false,"properties":{'
     '"code_interpreter":{"type":"object","required":["file_ids"],"additionalProperties":false,'
@@ -68,6 +72,7 @@ def _counts(name: str) -> str:
 
 
 DEVIATIONS: tuple[Deviation, ...] = (
+    Deviation("ErrorResponse", "detail", Kind.ADDED, "errors of /files are said twice", "0.12", _DETAIL),
     *(
         Deviation(usage, field, Kind.ADDED, what, "0.2", _counts(count))
         for usage in _USAGES

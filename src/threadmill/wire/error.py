@@ -31,9 +31,12 @@ def error_object(error: e.ThreadmillError) -> Json:
     return {"error": {"message": message, "type": _row(error)[1], "param": error.param, "code": error.code}}
 
 
-def error_response(error: e.ThreadmillError) -> tuple[int, bytes]:
-    """HTTP status and body."""
-    return _row(error)[0], _pretty(error_object(error))
+def error_response(error: e.ThreadmillError, path: str = "") -> tuple[int, bytes]:
+    """HTTP status and body. The service says errors of /files twice (behaviour.md 0.12)."""
+    shown = error_object(error)
+    if path.startswith("/v1/files"):
+        shown["detail"] = {"message": shown["error"]["message"], "code": None}
+    return _row(error)[0], _pretty(shown)
 
 
 def crash_response(request_id: str) -> tuple[int, bytes]:

@@ -277,6 +277,12 @@ def listing(items: Iterable[Json], *, has_more: bool) -> Json:
     return {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": has_more}
 
 
+def file_listing(items: Iterable[Json], *, has_more: bool) -> Json:
+    """A page of files, in their own key order (behaviour.md 7.1)."""
+    page = listing(items, has_more=has_more)
+    return {key: page[key] for key in ("object", "data", "has_more", "first_id", "last_id")}
+
+
 def model(model_id: str, created: Instant, owned_by: str) -> Json:
     """A model on offer."""
     return {"id": model_id, "object": "model", "created": created, "owned_by": owned_by}

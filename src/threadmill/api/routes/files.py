@@ -39,7 +39,7 @@ class FileRoutes:
         """GET /files."""
         query, purpose = files_query(request.query_params)
         page = await files.page(self._edge.engine, project_of(request), query, purpose)
-        return answer(o.rest(o.listing(map(o.file, page.items), has_more=page.has_more)))
+        return answer(o.rest(o.file_listing(map(o.file, page.items), has_more=page.has_more)))
 
     async def retrieve(self, request: Request) -> Response:
         """GET /files/{id}."""

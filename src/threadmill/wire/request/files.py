@@ -27,13 +27,15 @@ def new_file(filename: str | None, fields: Mapping[str, str]) -> NewFile:
             raise problem.unknown(name)
     if "purpose" not in fields:
         raise problem.missing("purpose")
-    return NewFile(base_name(filename), _purpose(fields["purpose"]), _expiry(fields))
+    return NewFile(safe_name(filename), _purpose(fields["purpose"]), _expiry(fields))
 
 
-def base_name(filename: str) -> str:
-    """The last part of what the client called the file: a name, never a way to anywhere. Raises Invalid."""
-    name = re.split(r"[/\\]", filename)[-1]
-    name = "".join(character for character in name if character.isprintable()).strip()
+def safe_name(filename: str) -> str:
+    """What the client called the file, `text/csv` included; of a way to anywhere, its last part. Raises Invalid."""
+    name = "".join(character for character in filename if character.isprintable()).strip()
+    parts = re.split(r"[/\\]", name)
+    if "\\" in name or any(not part.strip(". ") for part in parts):
+        name = parts[-1].strip()
     if len(name) > MAX_NAME:
         raise problem.too_long("file.filename", MAX_NAME, len(name))
     return name if name.strip(".") else "upload"
