@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from bench import load
+from bench import load, search
 from bench.load import Rest, p50
 
 ROOT = Path(__file__).parent.parent
@@ -327,17 +327,18 @@ def main() -> None:
     done = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=ROOT
     )
-    print(f"Measuring: {ROUNDS} interleaved rounds, about two minutes.", flush=True)
+    print(f"Measuring: {ROUNDS} interleaved rounds, about two minutes; then search, about five.", flush=True)
     with tempfile.TemporaryDirectory(dir=ROOT) as directory:
         bench = Bench(directory)
         try:
             rows = asyncio.run(measure(bench))
         finally:
             bench.stop()
+    rows += asyncio.run(search.measure())
     lines = [
         "# Benchmarks",
         "",
-        f"Made by `make bench`: servers on one core, upstream and load on the other; medians of {ROUNDS} interleaved rounds.",
+        f"Made by `make bench`: servers on one core, upstream and load on the other; medians of {ROUNDS} interleaved rounds; search on one core, in process.",
         "",
         f"Commit {done.stdout.strip() or 'unknown'}; {where}.",
         "",

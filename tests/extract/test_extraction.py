@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.documents import (
+    doc_of,
     docx_bomb,
     docx_of,
     long_pdf,
@@ -144,6 +145,28 @@ async def test_pptx_is_read_slide_by_slide_with_tables_and_notes() -> None:
     data = pptx_of("First slide", "Second slide", notes="Say hello", table=[["a", "b"]])
     text = await text_of(data, "a.pptx")
     assert text.index("First slide") < text.index("Second slide") < text.index("a\tb") < text.index("Say hello")
+
+
+@pytest.mark.parametrize("small", [False, True])
+async def test_an_old_word_document_is_read_piece_by_piece(small: bool) -> None:
+    data = doc_of("Plain words\r", "Größe 你好\r", "a\x07b\x07\x13 PAGE \x14 7\x15 end\r", small=small)
+    assert await text_of(data, "a.doc") == "Plain words\nGröße 你好\na\tb\t 7 end\n"
+
+
+async def test_what_else_is_called_doc_is_told_apart() -> None:
+    assert await text_of(docx_of("new under the old name"), "a.doc") == "new under the old name\n"
+    assert "RTF" in await reason(r"{\rtf1 hello}", "a.doc")
+    assert "is a PDF" in await reason(pdf_of("x"), "a.doc")
+    assert "encrypted" in await reason(doc_of("x", flags=0x0300), "a.doc")
+    assert "Word 95" in await reason(doc_of("x", version=0x68), "a.doc")
+    for data in (b"plain words", doc_of("x" * 5_000)[:700], b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)):
+        assert "broken" in await reason(data, "a.doc")
+
+
+async def test_an_old_word_document_whose_sectors_go_in_circles_is_broken() -> None:
+    data = bytearray(doc_of("x" * 5_000))
+    data[512 + 8 : 512 + 12] = (2).to_bytes(4, "little")
+    assert "has no end" in await reason(bytes(data), "a.doc")
 
 
 async def test_pdf_is_read_page_by_page() -> None:

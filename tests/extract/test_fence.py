@@ -1,5 +1,7 @@
 """What a process behind the fence can still do: nothing but compute."""
 
+import os
+import select
 import subprocess
 import sys
 
@@ -69,6 +71,17 @@ def test_a_process_of_root_is_nobody_behind_the_fence() -> None:
         check=True,
     )
     assert int(seen.stdout) != 0
+
+
+def test_a_process_does_not_outlive_the_server_that_started_it() -> None:
+    endless = PRELUDE + "os.write(1, b'x')\nwhile True: pass"
+    starter = f"import subprocess, sys; c = subprocess.Popen([sys.executable, '-I', '-c', {endless!r}], stdout=subprocess.PIPE); c.stdout.read(1); print(c.pid, flush=True); c.wait()"
+    server = subprocess.Popen([sys.executable, "-I", "-c", starter], stdout=subprocess.PIPE)
+    assert server.stdout is not None
+    with server.stdout, os.fdopen(os.pidfd_open(int(server.stdout.readline())), "rb", buffering=0) as child:
+        server.kill()
+        server.wait()
+        assert select.select([child], [], [], 4)[0]
 
 
 def test_memory_is_bounded() -> None:

@@ -123,3 +123,60 @@ def lying_docx() -> bytes:
     body = head + b"<w:p><w:r><w:t>boom</w:t></w:r></w:p>" * 100_000
     squeezed = zlib.compress(body, wbits=-15)
     return _archive(b"word/document.xml", squeezed, zlib.crc32(body), 1_000)
+
+
+def doc_of(*pieces: str, flags: int = 0x0200, version: int = 0xC1, small: bool = False) -> bytes:
+    """A Word 97 document: each piece in one byte a character if it can be, else in two.
+
+    Laid out by hand, as no library writes it: sector 0 is the table of chains, 1 the directory, then the streams.
+    """
+    body, places, starts = bytearray(0x600), [0], list[int]()
+    for piece in pieces:
+        narrow = piece.isascii()
+        starts.append(len(body) * 2 | 0x40000000 if narrow else len(body))
+        body += piece.encode("cp1252" if narrow else "utf-16-le")
+        places.append(places[-1] + len(piece))
+    size = 4 * len(places) + 8 * len(starts)
+    table = b"\x01\x02\x00ab\x02" + struct.pack("<I", size) + struct.pack(f"<{len(places)}I", *places)
+    table += b"".join(struct.pack("<HIH", 0, start, 0) for start in starts)
+    struct.pack_into("<HH6xH", body, 0, 0xA5EC, version, flags)
+    struct.pack_into("<II", body, 0x1A2, 0, len(table))
+    return _compound({"WordDocument": bytes(body), "1Table": table}, cutoff=0 if small is False else 4_096)
+
+
+def _compound(streams: Mapping[str, bytes], cutoff: int) -> bytes:
+    """A compound file; streams below `cutoff` go into the small sectors of the root entry."""
+    sectors: list[bytes] = []
+    following = [0xFFFFFFFD, 0xFFFFFFFE]
+
+    def store(data: bytes) -> int:
+        count = max(1, -(-len(data) // 512))
+        start = len(following)
+        following.extend([*range(start + 1, start + count), 0xFFFFFFFE])
+        sectors.append(data.ljust(512 * count, b"\0"))
+        return start
+
+    small, small_next, entries = bytearray(), list[int](), list[bytes]()
+    for name, data in streams.items():
+        if len(data) >= cutoff:
+            entries.append(_entry(name, 2, store(data), len(data)))
+            continue
+        count, start = -(-len(data) // 64), len(small_next)
+        small_next += [*range(start + 1, start + count), 0xFFFFFFFE]
+        small += data.ljust(64 * count, b"\0")
+        entries.append(_entry(name, 2, start, len(data)))
+    entries.insert(0, _entry("Root Entry", 5, store(bytes(small)), len(small)))
+    small_table = store(struct.pack(f"<{len(small_next)}I", *small_next)) if small_next else 0xFFFFFFFE
+    chains = struct.pack(f"<{len(following)}I", *following).ljust(512, b"\xff")
+    head = bytearray(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".ljust(512, b"\0"))
+    struct.pack_into("<HH", head, 30, 9, 6)
+    struct.pack_into("<I", head, 44, 1)
+    struct.pack_into("<I4xII", head, 48, 1, cutoff, small_table)
+    struct.pack_into("<II", head, 68, 0xFFFFFFFE, 0)
+    struct.pack_into("<109I", head, 76, 0, *[0xFFFFFFFF] * 108)
+    return bytes(head) + chains + b"".join(entries).ljust(512, b"\0") + b"".join(sectors)
+
+
+def _entry(name: str, kind: int, start: int, size: int) -> bytes:
+    raw = name.encode("utf-16-le") + b"\0\0"
+    return struct.pack("<64sHB49xII4x", raw, len(raw), kind, start, size)

@@ -24,8 +24,8 @@ KINDS = {
 }
 """How files begin whose extension may say something else."""
 
-ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp437")
-"""Loaded before the fence; the last is how zip archives write names."""
+ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp437", "cp1252")
+"""Loaded before the fence; the last two are those of zip archives' names and of old Word documents."""
 
 OWN_KINDS = {".pdf": "a PDF", ".docx": "a zip archive", ".pptx": "a zip archive", ".doc": "an old Office document"}
 
@@ -60,6 +60,8 @@ def _reader(extension: str) -> Reader:
         from threadmill.adapters.extract.office import read_docx as reader  # noqa: PLC0415 - see above
     elif extension == ".pptx":
         from threadmill.adapters.extract.office import read_pptx as reader  # noqa: PLC0415 - see above
+    elif extension == ".doc":
+        from threadmill.adapters.extract.word97 import read_doc as reader  # noqa: PLC0415 - see above
     elif extension == ".html":
         from threadmill.adapters.extract.markup import read_html as reader  # noqa: PLC0415 - see above
     elif extension == ".json":
@@ -86,7 +88,8 @@ def _check_kind(extension: str, data: memoryview) -> None:
     head = bytes(data[:1_024])
     found = next((kind for start, kind in KINDS.items() if head.startswith(start)), None)
     wanted = OWN_KINDS.get(extension)
-    if extension == ".pdf" and b"%PDF-" in head:
+    if (extension == ".pdf" and b"%PDF-" in head) or (extension == ".doc" and found != "a PDF"):
+        # Some PDFs have a preface; .doc has been the name of several formats, which its reader tells apart.
         return
     if wanted == "a zip archive" and found == "an old Office document":
         # Office puts a document with a password into this container.

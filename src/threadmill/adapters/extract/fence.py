@@ -9,6 +9,7 @@ import ctypes
 import os
 import platform
 import resource
+import signal
 import struct
 import sys
 
@@ -52,8 +53,9 @@ def enter(memory_bytes: int, cpu_seconds: int) -> None:
         _limit(resource.RLIMIT_AS, memory_bytes)
     if sys.platform == "linux":
         library = ctypes.CDLL(None, use_errno=True)
-        _check(library.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0))
         drop_rights()
+        # After that, for the kernel forgets it when rights change.
+        _check(library.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
         _filter(library)
 
 
