@@ -1,0 +1,574 @@
+"""Vector stores in the engine: what is read, counted, found, cancelled, and what happens when things go wrong."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.support.stage import PROJECT, Stage
+from threadmill.adapters.memory.store import MemoryStore
+from threadmill.domain.chunking import StaticChunking, TooManyTokens
+from threadmill.domain.error import Conflict, Invalid, NotFound, Unavailable
+from threadmill.domain.filter import Comparator, Comparison
+from threadmill.domain.ids import FileBatchId, FileId, ThreadId, VectorStoreId
+from threadmill.domain.message import Attachment, MessageRole, NewMessage, TextPart
+from threadmill.domain.new_store import NewStoreFile, NewVectorStore, StoreSearch, VectorStorePatch
+from threadmill.domain.page import Order, PageQuery
+from threadmill.domain.patch import NewAssistant, NewThread
+from threadmill.domain.run import NewRun
+from threadmill.domain.tool import ToolResources
+from threadmill.domain.vector_store import (
+    ExpiresAfter,
+    FileBatchStatus,
+    FileCounts,
+    FileErrorCode,
+    VectorStore,
+    VectorStoreFile,
+    VectorStoreFileStatus,
+    VectorStoreStatus,
+)
+from threadmill.engine import (
+    assistants,
+    file_batches,
+    files,
+    ingester,
+    messages,
+    runs,
+    store_files,
+    threads,
+    vector_stores,
+)
+from threadmill.engine.ingester import GONE, SORRY
+from threadmill.engine.ports.bundle import SearchPorts
+from threadmill.engine.ports.embedder import EmbeddingFailed, Vector
+from threadmill.engine.ports.store import Delete, Update, WriteSet
+from threadmill.engine.taking_out import take_out_everywhere
+
+DONE = VectorStoreFileStatus.COMPLETED
+ALL = PageQuery(100, Order.ASC)
+
+
+@pytest.fixture
+async def stage() -> AsyncGenerator[Stage, None]:
+    made = Stage(MemoryStore())
+    yield made
+    await made.worker.drain(0)
+    await made.search.index.aclose()
+
+
+async def read(stage: Stage) -> None:
+    """Let the ingester read until nothing waits."""
+    while True:
+        await stage.ingester.read_waiting()
+        tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("read ")]
+        if not tasks:
+            return
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def filled(stage: Stage, *texts: str, **fields: Any) -> VectorStore:
+    """A store with files of these texts, read."""
+    ids = [await stage.file(f"{number}.txt", text.encode()) for number, text in enumerate(texts)]
+    new = NewVectorStore(files=tuple(NewStoreFile(one) for one in ids), **fields)
+    store = await vector_stores.create(stage.engine, PROJECT, new)
+    await read(stage)
+    return await vector_stores.retrieve(stage.engine, PROJECT, store.id)
+
+
+async def rows_of(stage: Stage, store_id: VectorStoreId, **narrowed: Any) -> Sequence[VectorStoreFile]:
+    return (await store_files.page(stage.engine, PROJECT, store_id, ALL, **narrowed)).items
+
+
+async def found(stage: Stage, store_id: VectorStoreId, *queries: str, **fields: Any) -> list[str]:
+    matches = await vector_stores.search(stage.engine, PROJECT, store_id, StoreSearch(queries, **fields))
+    return [match.text for match in matches]
+
+
+async def test_a_store_reads_as_in_progress_until_its_files_are_found(stage: Stage) -> None:
+    file = await stage.file("a.txt", b"the quick brown fox")
+    store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
+    assert (store.status(stage.clock.now()), store.file_counts) == ("in_progress", FileCounts(in_progress=1))
+    assert await found(stage, store.id, "fox") == []
+    await read(stage)
+    store = await vector_stores.retrieve(stage.engine, PROJECT, store.id)
+    assert (store.status(stage.clock.now()), store.file_counts) == ("completed", FileCounts(completed=1))
+    assert store.usage_bytes == 1024 + 19
+    assert await found(stage, store.id, "fox") == ["the quick brown fox"]
+
+
+async def test_an_empty_store_is_completed_and_can_be_listed_changed_and_deleted(stage: Stage) -> None:
+    store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore("one"))
+    assert store.status(stage.clock.now()) is VectorStoreStatus.COMPLETED
+    patch = VectorStorePatch(frozenset({"name", "metadata"}), NewVectorStore("two", metadata={"a": "b"}))
+    changed = await vector_stores.modify(stage.engine, PROJECT, store.id, patch)
+    assert (changed.name, changed.metadata) == ("two", {"a": "b"})
+    assert (await vector_stores.page(stage.engine, PROJECT, PageQuery())).items == [changed]
+    await vector_stores.delete(stage.engine, PROJECT, store.id)
+    with pytest.raises(NotFound, match=f"Vector store {store.id} not found."):
+        await vector_stores.delete(stage.engine, PROJECT, store.id)
+
+
+async def test_a_file_that_cannot_be_read_says_why_and_its_neighbours_are_found(stage: Stage) -> None:
+    store = await filled(stage, "good", "broken")
+    assert store.file_counts == FileCounts(completed=1, failed=1)
+    (failed,) = await rows_of(stage, store.id, status=VectorStoreFileStatus.FAILED)
+    assert failed.last_error is not None
+    assert failed.last_error.code is FileErrorCode.INVALID_FILE
+    assert await found(stage, store.id, "good") == ["good"]
+
+
+async def test_files_are_added_changed_filtered_and_taken_out(stage: Stage) -> None:
+    store = await filled(stage, "fox one")
+    file = await stage.file("b.txt", b"fox two")
+    new = NewStoreFile(file, {"year": 2024}, StaticChunking(100, 0))
+    added = await store_files.add(stage.engine, PROJECT, store.id, new)
+    assert added.status is VectorStoreFileStatus.IN_PROGRESS
+    await read(stage)
+    only = Comparison(Comparator.EQ, "year", 2024)
+    assert await found(stage, store.id, "fox", filters=only) == ["fox two"]
+    await store_files.modify(stage.engine, PROJECT, store.id, file, {"year": 1999})
+    assert await found(stage, store.id, "fox", filters=only) == []
+    assert len(await found(stage, store.id, "fox")) == 2
+    of, row, texts = await store_files.content(stage.engine, PROJECT, store.id, file)
+    assert (of.filename, row.attributes, texts) == ("b.txt", {"year": 1999}, ["fox two"])
+    await store_files.remove(stage.engine, PROJECT, store.id, file)
+    await read(stage)
+    assert await found(stage, store.id, "fox") == ["fox one"]
+    assert (await vector_stores.retrieve(stage.engine, PROJECT, store.id)).file_counts == FileCounts(completed=1)
+    with pytest.raises(NotFound):
+        await store_files.retrieve(stage.engine, PROJECT, store.id, file)
+    assert (await files.retrieve(stage.engine, PROJECT, file)).id == file
+
+
+async def test_the_content_of_a_file_not_read_yet_is_empty_and_of_a_deleted_one_not_found(stage: Stage) -> None:
+    file = await stage.file("a.txt", b"x")
+    store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
+    _, _, texts = await store_files.content(stage.engine, PROJECT, store.id, file)
+    assert texts == []
+    stage.store._state.rows.pop(file)  # as a delete that is half way
+    with pytest.raises(NotFound):
+        await store_files.content(stage.engine, PROJECT, store.id, file)
+    await read(stage)
+    (row,) = await rows_of(stage, store.id)
+    assert row.last_error == GONE
+
+
+async def test_pages_go_by_file_ids(stage: Stage) -> None:
+    store = await filled(stage, "a", "b", "c")
+    first, second, third = await rows_of(stage, store.id)
+    query = PageQuery(1, Order.ASC, after=first.file_id)
+    page = await store_files.page(stage.engine, PROJECT, store.id, query)
+    assert ([row.file_id for row in page.items], page.has_more) == ([second.file_id], True)
+    query = PageQuery(5, Order.ASC, before=third.file_id)
+    assert len((await store_files.page(stage.engine, PROJECT, store.id, query)).items) == 2
+    with pytest.raises(Invalid, match="No object found with id 'file-none'"):
+        await store_files.page(stage.engine, PROJECT, store.id, PageQuery(after="file-none"))
+    with pytest.raises(Invalid):
+        await store_files.page(
+            stage.engine, PROJECT, store.id, PageQuery(after=first.file_id), status=VectorStoreFileStatus.FAILED
+        )
+
+
+@pytest.mark.parametrize("name", ["a.xls", "none"])
+async def test_files_of_other_kinds_are_refused_in_the_services_words(stage: Stage, name: str) -> None:
+    file = await stage.file(name)
+    with pytest.raises(Invalid, match="are not supported for retrieval") as caught:
+        await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
+    assert (caught.value.code, caught.value.param) == ("unsupported_file", "file_ids")
+
+
+async def test_files_that_do_not_exist_are_refused(stage: Stage) -> None:
+    store = await filled(stage)
+    with pytest.raises(Invalid, match="not found"):
+        await store_files.add(stage.engine, PROJECT, store.id, NewStoreFile(FileId("file-none")))
+    with pytest.raises(NotFound):
+        await store_files.add(stage.engine, PROJECT, VectorStoreId("vs_none"), NewStoreFile(FileId("file-none")))
+
+
+async def test_the_same_file_is_read_once_however_often_it_is_attached(stage: Stage) -> None:
+    file = await stage.file("a.txt", b"the fox")
+    stores = [
+        await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),))) for _ in range(3)
+    ]
+    await read(stage)
+    assert stage.extractor.reads == ["a.txt"]
+    for store in stores:
+        assert await found(stage, store.id, "fox") == ["the fox"]
+    await vector_stores.delete(stage.engine, PROJECT, stores[0].id)
+    await read(stage)
+    assert await found(stage, stores[1].id, "fox") == ["the fox"]
+
+
+async def test_what_no_store_names_any_more_is_swept_and_read_again_when_wanted(stage: Stage) -> None:
+    file = await stage.file("a.txt", b"the fox")
+    for _ in range(2):
+        new = NewVectorStore(files=(NewStoreFile(file),))
+        store = await vector_stores.create(stage.engine, PROJECT, new)
+        await read(stage)
+        await vector_stores.delete(stage.engine, PROJECT, store.id)
+        await read(stage)
+    assert stage.extractor.reads == ["a.txt", "a.txt"]
+
+
+async def test_a_file_added_again_is_read_as_is_wanted_now_and_stays_findable_meanwhile(stage: Stage) -> None:
+    text = " ".join(f"word{number}" for number in range(300))
+    store = await filled(stage, text)
+    (row,) = await rows_of(stage, store.id)
+    assert len(await found(stage, store.id, "word1")) == 1
+    again = NewStoreFile(row.file_id, {"a": "b"}, StaticChunking(100, 0))
+    await store_files.add(stage.engine, PROJECT, store.id, again)
+    assert len(await found(stage, store.id, "word1")) == 1
+    await read(stage)
+    _, row, texts = await store_files.content(stage.engine, PROJECT, store.id, row.file_id)
+    assert (len(texts), row.attributes) == (3, {"a": "b"})
+    assert (await vector_stores.retrieve(stage.engine, PROJECT, store.id)).file_counts == FileCounts(completed=1)
+
+
+async def test_a_file_added_again_while_it_is_read_is_read_again(stage: Stage) -> None:
+    stage.extractor.gate = asyncio.Event()
+    file = await stage.file("a.txt", b"fox " * 200)
+    store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
+    await stage.ingester.read_waiting()
+    await store_files.add(stage.engine, PROJECT, store.id, NewStoreFile(file, chunking=StaticChunking(100, 0)))
+    stage.extractor.gate.set()
+    await read(stage)
+    (row,) = await rows_of(stage, store.id)
+    assert (row.status, row.chunking_strategy) == (DONE, StaticChunking(100, 0))
+    assert len((await store_files.content(stage.engine, PROJECT, store.id, file))[2]) == 2
+
+
+async def test_a_batch_counts_its_own_files_and_can_be_cancelled(stage: Stage) -> None:
+    store = await filled(stage, "old")
+    ids = [await stage.file(f"b{number}.txt", b"new") for number in range(150)]
+    batch = await file_batches.create(stage.engine, PROJECT, store.id, [NewStoreFile(one) for one in ids])
+    assert (batch.status, batch.file_counts.in_progress) == (FileBatchStatus.IN_PROGRESS, 150)
+    await store_files.remove(stage.engine, PROJECT, store.id, ids[0])
+    stage.extractor.gate = asyncio.Event()
+    await stage.ingester.read_waiting()
+    cancelled = await file_batches.cancel(stage.engine, PROJECT, store.id, batch.id)
+    assert (cancelled.status, cancelled.file_counts) == (FileBatchStatus.CANCELLED, FileCounts(cancelled=149))
+    await read(stage)
+    again = await file_batches.cancel(stage.engine, PROJECT, store.id, batch.id)
+    assert again == cancelled
+    assert len(await rows_of(stage, store.id, batch_id=batch.id)) == 100
+    counts = (await vector_stores.retrieve(stage.engine, PROJECT, store.id)).file_counts
+    assert counts == FileCounts(completed=1, cancelled=149)
+
+
+async def test_a_batch_that_ends_is_completed_and_cancelling_it_changes_nothing(stage: Stage) -> None:
+    store = await filled(stage)
+    file = await stage.file("a.txt", b"fox")
+    batch = await file_batches.create(stage.engine, PROJECT, store.id, [NewStoreFile(file), NewStoreFile(file)])
+    await read(stage)
+    done = await file_batches.cancel(stage.engine, PROJECT, store.id, batch.id)
+    assert (done.status, done.file_counts) == (FileBatchStatus.COMPLETED, FileCounts(completed=1))
+    other = await filled(stage)
+    for wrong in (batch.id, FileBatchId("vsfb_none")):
+        with pytest.raises(NotFound):
+            await file_batches.retrieve(stage.engine, PROJECT, other.id, wrong)
+
+
+async def test_a_batch_waits_no_more_for_a_file_that_is_added_anew(stage: Stage) -> None:
+    store = await filled(stage)
+    file = await stage.file("a.txt", b"fox")
+    batch = await file_batches.create(stage.engine, PROJECT, store.id, [NewStoreFile(file)])
+    await store_files.add(stage.engine, PROJECT, store.id, NewStoreFile(file))
+    left = await file_batches.retrieve(stage.engine, PROJECT, store.id, batch.id)
+    assert left.file_counts == FileCounts(cancelled=1)
+    await read(stage)
+
+
+async def test_a_store_has_room_for_so_many_files(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("threadmill.engine.filling.MAX_STORE_FILES", 1)
+    store = await filled(stage, "one")
+    file = await stage.file("a.txt", b"fox")
+    with pytest.raises(Invalid, match="can hold at most 1 files"):
+        await store_files.add(stage.engine, PROJECT, store.id, NewStoreFile(file))
+
+
+async def test_an_expired_store_is_not_searched_and_use_prolongs_a_life(stage: Stage) -> None:
+    store = await filled(stage, "fox", expires_after=ExpiresAfter(1))
+    stage.clock.at += 80_000
+    assert await found(stage, store.id, "fox") == ["fox"]
+    stage.clock.at += 80_000
+    assert await found(stage, store.id, "fox") == ["fox"]
+    assert await found(stage, store.id, "fox") == ["fox"]
+    stage.clock.at += 90_000
+    with pytest.raises(Conflict, match="expired"):
+        await found(stage, store.id, "fox")
+    patch = VectorStorePatch(frozenset({"expires_after"}), NewVectorStore(expires_after=ExpiresAfter(2)))
+    await vector_stores.modify(stage.engine, PROJECT, store.id, patch)
+    assert await found(stage, store.id, "fox") == ["fox"]
+    bad = VectorStorePatch(frozenset({"expires_after"}), NewVectorStore(expires_after=ExpiresAfter(0)))
+    with pytest.raises(Invalid):
+        await vector_stores.modify(stage.engine, PROJECT, store.id, bad)
+
+
+async def test_a_deleted_file_is_gone_from_every_store_and_batch(stage: Stage) -> None:
+    store = await filled(stage)
+    file = await stage.file("a.txt", b"fox")
+    batch = await file_batches.create(stage.engine, PROJECT, store.id, [NewStoreFile(file)])
+    await read(stage)
+    await files.delete(stage.engine, PROJECT, file)
+    assert await rows_of(stage, store.id) == []
+    assert await found(stage, store.id, "fox") == []
+    assert (await file_batches.retrieve(stage.engine, PROJECT, store.id, batch.id)).file_counts == FileCounts()
+
+
+async def test_taking_out_what_is_gone_is_no_error_for_who_deletes_the_file(stage: Stage) -> None:
+    store = await filled(stage, "fox")
+    (row,) = await rows_of(stage, store.id)
+    await store_files.remove(stage.engine, PROJECT, store.id, row.file_id)
+    await take_out_everywhere(stage.ports, row)
+
+
+class Embedding:
+    """Vectors of two numbers; fails as told."""
+
+    identity = "two"
+
+    def __init__(self) -> None:
+        self.trouble: list[EmbeddingFailed] = []
+        self.texts = 0
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+        if self.trouble:
+            raise self.trouble.pop(0)
+        self.texts += len(texts)
+        return [b"\0\0\x80?\0\0\0\0" for _ in texts]
+
+    async def aclose(self) -> None:
+        pass
+
+
+def embedding(stage: Stage) -> Embedding:
+    """A stage with an embedder."""
+    made = Embedding()
+    stage.search = replace(stage.search, embedder=made)
+    stage.hire()
+    return made
+
+
+async def test_chunks_are_embedded_in_portions_and_once(stage: Stage) -> None:
+    embedder = embedding(stage)
+    text = " ".join(f"w{number}" for number in range(60_000))
+    file = await stage.file("long.txt", text.encode())
+    new = NewStoreFile(file, chunking=StaticChunking(100, 0))
+    for _ in range(2):
+        store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(new,)))
+    await read(stage)
+    assert embedder.texts == 600 or 600 < embedder.texts < 700
+    assert len(await found(stage, store.id, "anything near")) == 10
+    await stage.search.aclose()
+
+
+async def test_an_embedder_that_refuses_fails_the_file_and_one_that_is_away_is_waited_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingester, "AGAIN_AFTER", 0)
+    embedder = embedding(stage)
+    embedder.trouble = [EmbeddingFailed("busy", transient=True), EmbeddingFailed("no such model")]
+    store = await filled(stage, "fox")
+    (row,) = await rows_of(stage, store.id)
+    assert row.last_error is not None
+    assert row.last_error.message == "no such model"
+    assert len(stage.surprises) == 1
+    embedder.trouble = [EmbeddingFailed("busy", transient=True)]
+    file = await stage.file("b.txt", b"late")
+    await store_files.add(stage.engine, PROJECT, store.id, NewStoreFile(file))
+    stage.clock.at += ingester.PATIENCE
+    await read(stage)
+    row = await store_files.retrieve(stage.engine, PROJECT, store.id, file)
+    assert row.last_error is not None
+    assert row.last_error.message == "busy"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code", "message"),
+    [
+        (TooManyTokens(5_000_001), FileErrorCode.INVALID_FILE, "The file has 5,000,001 tokens; at most 5,000,000 are"),
+        (ZeroDivisionError("a bug"), FileErrorCode.SERVER_ERROR, SORRY),
+    ],
+)
+async def test_whatever_goes_wrong_the_file_settles(
+    stage: Stage, trouble: Exception, code: FileErrorCode, message: str
+) -> None:
+    stage.extractor.trouble = trouble
+    store = await filled(stage, "fox")
+    (row,) = await rows_of(stage, store.id)
+    assert row.last_error is not None
+    assert row.last_error.code is code
+    assert row.last_error.message.startswith(message)
+
+
+async def test_a_deleted_store_stops_what_reads_for_it(stage: Stage) -> None:
+    stage.extractor.gate = asyncio.Event()
+    file = await stage.file("a.txt", b"fox")
+    store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
+    await stage.ingester.read_waiting()
+    await vector_stores.delete(stage.engine, PROJECT, store.id)
+    await read(stage)
+    assert not stage.surprises
+
+
+async def test_reading_goes_on_whenever_woken_and_what_is_cut_off_is_read_by_the_next_process(stage: Stage) -> None:
+    stage.extractor.gate = asyncio.Event()
+    reading = asyncio.ensure_future(stage.engine.tend())
+    file = await stage.file("a.txt", b"fox")
+    store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
+    while not stage.extractor.reads:
+        await asyncio.to_thread(lambda: None)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    (row,) = await rows_of(stage, store.id)
+    assert row.status is VectorStoreFileStatus.IN_PROGRESS
+    stage.extractor.gate.set()
+    stage.hire()
+    await read(stage)
+    assert await found(stage, store.id, "fox") == ["fox"]
+
+
+async def test_a_store_that_cannot_be_read_is_tried_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = 0
+    pending = stage.store.chunks.pending
+
+    async def failing(limit: int, beside: frozenset[str]) -> Sequence[VectorStoreFile]:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise Unavailable("no")
+        return await pending(limit, beside)
+
+    monkeypatch.setattr(stage.store.chunks, "pending", failing)
+    stage.settings = replace(stage.settings, sweep_every=0)
+    stage.hire()
+    reading = asyncio.ensure_future(stage.engine.tend())
+    while tries < 2:
+        await asyncio.to_thread(lambda: None)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    assert "reading files failed" in stage.surprises[0]
+
+
+def saying(*attached: FileId) -> NewMessage:
+    tools = tuple(Attachment(one, ("file_search",)) for one in attached)
+    return NewMessage(MessageRole.USER, (TextPart("hi"),), tools)
+
+
+async def stores_of(stage: Stage, thread_id: ThreadId) -> tuple[VectorStoreId, ...]:
+    return (await threads.retrieve(stage.engine, PROJECT, thread_id)).tool_resources.vector_store_ids or ()
+
+
+async def test_attachments_go_into_the_threads_store_made_with_a_life_of_seven_days(stage: Stage) -> None:
+    one, two, three = [await stage.file(f"{name}.txt", name.encode()) for name in ("fox", "hen", "cow")]
+    thread = await threads.create(stage.engine, PROJECT, NewThread((saying(one),)))
+    (store_id,) = await stores_of(stage, thread.id)
+    await messages.create(stage.engine, PROJECT, thread.id, saying(two))
+    assistant = await stage.assistant()
+    new = NewRun(assistant.id, additional_messages=(saying(three),))
+    accepted = await runs.create(stage.engine, PROJECT, thread.id, new)
+    assert accepted.run.tool_resources.vector_store_ids == (store_id,)
+    assert await stores_of(stage, thread.id) == (store_id,)
+    await read(stage)
+    store = await vector_stores.retrieve(stage.engine, PROJECT, store_id)
+    assert (store.file_counts, store.expires_after) == (FileCounts(completed=3), ExpiresAfter(7))
+    assert await found(stage, store_id, "cow") == ["cow"]
+
+
+async def test_a_thread_without_a_store_gets_one_with_a_later_message_or_run(stage: Stage) -> None:
+    file = await stage.file("fox.txt", b"fox")
+    assistant = await stage.assistant()
+    for way in ("message", "run"):
+        thread = await stage.thread("hi")
+        if way == "message":
+            await messages.create(stage.engine, PROJECT, thread.id, saying(file))
+        else:
+            new = NewRun(assistant.id, additional_messages=(saying(file),))
+            await runs.create(stage.engine, PROJECT, thread.id, new)
+        assert len(await stores_of(stage, thread.id)) == 1
+    await read(stage)
+
+
+async def test_an_expired_or_deleted_store_of_a_thread_is_replaced_when_files_come(stage: Stage) -> None:
+    file = await stage.file("fox.txt", b"fox")
+    thread = await threads.create(stage.engine, PROJECT, NewThread((saying(file),)))
+    (first,) = await stores_of(stage, thread.id)
+    stage.clock.at += 8 * 86_400
+    await messages.create(stage.engine, PROJECT, thread.id, saying(file))
+    (second,) = await stores_of(stage, thread.id)
+    await vector_stores.delete(stage.engine, PROJECT, second)
+    await messages.create(stage.engine, PROJECT, thread.id, saying(file))
+    (third,) = await stores_of(stage, thread.id)
+    assert len({first, second, third}) == 3
+    await read(stage)
+
+
+async def test_assistants_and_threads_make_the_store_they_ask_for(stage: Stage) -> None:
+    file = await stage.file("fox.txt", b"fox")
+    wanted = NewVectorStore(files=(NewStoreFile(file),), metadata={"a": "b"})
+    assistant = await assistants.create(stage.engine, PROJECT, NewAssistant("m", new_store=wanted))
+    thread = await threads.create(stage.engine, PROJECT, NewThread(new_store=wanted))
+    await read(stage)
+    (ours,) = assistant.tool_resources.vector_store_ids or ()
+    (its,) = await stores_of(stage, thread.id)
+    for store_id, life in ((ours, None), (its, ExpiresAfter(7))):
+        store = await vector_stores.retrieve(stage.engine, PROJECT, store_id)
+        assert (store.metadata, store.expires_after) == ({"a": "b"}, life)
+        assert await found(stage, store_id, "fox") == ["fox"]
+
+
+async def test_a_store_that_does_not_exist_is_refused(stage: Stage) -> None:
+    resources = ToolResources(vector_store_ids=(VectorStoreId("vs_none"),))
+    with pytest.raises(NotFound, match="Vector store vs_none not found."):
+        await threads.create(stage.engine, PROJECT, NewThread(tool_resources=resources))
+    with pytest.raises(Invalid):
+        missing = NewVectorStore(files=(NewStoreFile(FileId("file-none")),))
+        await threads.create(stage.engine, PROJECT, NewThread(new_store=missing))
+
+
+class Raced(MemoryStore):
+    """Somebody else is faster, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first: Any = None
+
+    async def apply(self, write_set: WriteSet) -> int:
+        first, self.first = self.first, None
+        if first is not None:
+            await first()
+        return await super().apply(write_set)
+
+
+async def test_a_touch_that_loses_its_race_is_no_error() -> None:
+    store = Raced()
+    stage = Stage(store)
+    made = await filled(stage, "fox")
+    stage.clock.at += 100
+
+    async def rename() -> None:
+        renamed = replace(made, name="new", version=made.version + 1)
+        await MemoryStore.apply(store, WriteSet((Update(renamed, made.version),)))
+
+    store.first = rename
+    assert await found(stage, made.id, "fox") == ["fox"]
+
+
+async def test_two_deletes_of_one_store_are_one_delete_and_one_not_found() -> None:
+    store = Raced()
+    stage = Stage(store)
+    made = await filled(stage)
+
+    async def delete() -> None:
+        await MemoryStore.apply(store, WriteSet((Delete(VectorStore, made.id),)))
+
+    store.first = delete
+    with pytest.raises(NotFound):
+        await vector_stores.delete(stage.engine, PROJECT, made.id)
+
+
+def test_the_ports_of_search_need_no_embedder(stage: Stage) -> None:
+    assert isinstance(stage.search, SearchPorts)
+    assert stage.search.embedder is None
