@@ -572,3 +572,34 @@ async def test_two_deletes_of_one_store_are_one_delete_and_one_not_found() -> No
 def test_the_ports_of_search_need_no_embedder(stage: Stage) -> None:
     assert isinstance(stage.search, SearchPorts)
     assert stage.search.embedder is None
+
+
+async def test_filters_look_at_every_page_of_a_store(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("threadmill.engine.searching.PAGE", 2)
+    store = await filled(stage, *(f"fox {number}" for number in range(5)))
+    for number, row in enumerate(await rows_of(stage, store.id)):
+        await store_files.modify(stage.engine, PROJECT, store.id, row.file_id, {"n": number})
+    over = Comparison(Comparator.GTE, "n", 3)
+    assert sorted(await found(stage, store.id, "fox", filters=over)) == ["fox 3", "fox 4"]
+
+
+async def test_a_batch_that_is_gone_stops_nothing(stage: Stage) -> None:
+    store = await filled(stage)
+    one, two = [await stage.file(f"{name}.txt", b"fox") for name in "ab"]
+    batch = await file_batches.create(stage.engine, PROJECT, store.id, [NewStoreFile(one), NewStoreFile(two)])
+    stage.store._state.rows.pop(batch.id)
+    await store_files.add(stage.engine, PROJECT, store.id, NewStoreFile(one))
+    await read(stage)
+    assert len(await found(stage, store.id, "fox")) == 2
+
+
+async def test_a_file_taken_out_while_it_is_read_leaves_nothing(stage: Stage) -> None:
+    stage.extractor.gate = asyncio.Event()
+    file = await stage.file("a.txt", b"fox")
+    store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
+    await stage.ingester.read_waiting()
+    await store_files.remove(stage.engine, PROJECT, store.id, file)
+    stage.extractor.gate.set()
+    await read(stage)
+    assert await found(stage, store.id, "fox") == []
+    assert (await vector_stores.retrieve(stage.engine, PROJECT, store.id)).file_counts == FileCounts()

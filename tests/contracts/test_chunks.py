@@ -1,0 +1,142 @@
+"""What every Chunks and StoreFiles keeps, on memory and on SQLite; and how the Store keeps vector stores."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.test_store import AnyStore, opened
+from threadmill.domain.error import LostRace
+from threadmill.domain.ids import FileBatchId, FileId, ProjectId, VectorStoreId
+from threadmill.domain.page import Order, PageQuery
+from threadmill.domain.vector_store import (
+    FileBatch,
+    FileCounts,
+    FileError,
+    FileErrorCode,
+    VectorStore,
+    VectorStoreFile,
+    VectorStoreFileStatus,
+)
+from threadmill.engine.ports.chunks import Edition
+from threadmill.engine.ports.search_index import IndexedChunk, IndexedFile
+from threadmill.engine.ports.store import Delete, Insert, Scope, Sealed, Update, WriteSet
+
+P, OTHER = ProjectId("p"), ProjectId("other")
+VS, FILE, BATCH = VectorStoreId("vs_1"), FileId("file-1"), FileBatchId("vsfb_1")
+STORE = VectorStore(VS, P, 1, 1, "ä", file_counts=FileCounts(in_progress=1), metadata={"a": "b"})
+READING = VectorStoreFile(FILE, VS, P, 1, attributes={"n": 1.5, "s": "x", "b": True}, batch_id=BATCH)
+CHUNKS = [IndexedChunk("one", b"\0\1"), IndexedChunk("two")]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[AnyStore, None]:
+    async with opened(request.param, tmp_path) as made:
+        yield made
+
+
+async def write(store: AnyStore, edition: str = "e") -> None:
+    await store.chunks.begin(edition)
+    await store.chunks.write(edition, 0, CHUNKS[:1])
+    await store.chunks.write(edition, 1, CHUNKS[1:])
+
+
+async def seal(store: AnyStore, edition: str = "e") -> None:
+    await write(store, edition)
+    await store.chunks.seal(Edition(edition, 2, 10))
+
+
+async def put(store: AnyStore, *rows: VectorStore | VectorStoreFile | FileBatch) -> None:
+    await store.apply(WriteSet(tuple(Insert(row) for row in rows)))
+
+
+async def test_stores_files_and_batches_are_read_back_whole(store: AnyStore) -> None:
+    failed = replace(READING, file_id=FileId("file-2")).failed(FileError(FileErrorCode.INVALID_FILE, "ö"))
+    batch = FileBatch(BATCH, P, VS, 1, FileCounts(completed=2))
+    await put(store, STORE, READING, failed, batch)
+    assert await store.get(VectorStore, P, VS) == STORE
+    assert await store.get(VectorStoreFile, P, READING.id) == READING
+    assert await store.get(VectorStoreFile, P, failed.id) == failed
+    assert await store.get(FileBatch, P, BATCH) == batch
+    assert await store.get(VectorStoreFile, OTHER, READING.id) is None
+
+
+async def test_a_file_is_in_a_store_once_and_only_in_one_that_exists(store: AnyStore) -> None:
+    with pytest.raises(LostRace):
+        await put(store, READING)
+    await put(store, STORE, READING)
+    with pytest.raises(LostRace):
+        await put(store, READING)
+
+
+async def test_lists_are_narrowed_by_store_batch_and_status(store: AnyStore) -> None:
+    other = replace(STORE, id=VectorStoreId("vs_2"))
+    done = replace(READING, file_id=FileId("file-2"), batch_id=None).completed("e", 1)
+    await put(store, STORE, other, READING, done, replace(READING, vector_store_id=other.id))
+    query = PageQuery(10, Order.ASC)
+    for narrowed, expected in (
+        (Scope(P, vector_store_id=VS), [READING, done]),
+        (Scope(P, vector_store_id=VS, batch_id=BATCH), [READING]),
+        (Scope(P, vector_store_id=VS, status=VectorStoreFileStatus.COMPLETED), [done]),
+        (Scope(OTHER, vector_store_id=VS), []),
+    ):
+        assert list((await store.page(VectorStoreFile, narrowed, query)).items) == expected
+
+
+async def test_a_deleted_store_takes_its_files_and_batches_with_it(store: AnyStore) -> None:
+    await put(store, STORE, READING, FileBatch(BATCH, P, VS, 1))
+    await store.apply(WriteSet((Delete(VectorStore, VS),)))
+    assert await store.get(VectorStoreFile, P, READING.id) is None
+    assert await store.get(FileBatch, P, BATCH) is None
+    assert await store.chunks.pending(10, frozenset()) == []
+
+
+async def test_an_edition_counts_once_it_is_sealed(store: AnyStore) -> None:
+    await write(store)
+    assert await store.chunks.sealed("e") is None
+    with pytest.raises(LostRace):
+        await store.apply(WriteSet((Insert(STORE),), (Sealed("e"),)))
+    await seal(store)
+    assert await store.chunks.sealed("e") == Edition("e", 2, 10)
+    assert list(await store.chunks.chunks("e")) == CHUNKS
+    assert list(await store.chunks.chunks("none")) == []
+    await store.apply(WriteSet((Insert(STORE),), (Sealed("e"),)))
+
+
+async def test_the_chunks_of_a_stores_files_are_found_by_file_and_number(store: AnyStore) -> None:
+    await seal(store)
+    await put(store, STORE, READING.completed("e", 10))
+    assert dict(await store.chunks.editions(VS)) == {FILE: "e"}
+    assert await store.chunks.read(VS, FILE) == IndexedFile(FILE, "e", CHUNKS)
+    assert await store.chunks.read(VS, FileId("file-none")) is None
+    places = [(FILE, 1), (FILE, 2), (FileId("file-none"), 0)]
+    assert list(await store.chunks.texts(VS, places)) == ["two", None, None]
+
+
+async def test_files_in_progress_wait_in_the_order_they_came(store: AnyStore) -> None:
+    later = replace(READING, file_id=FileId("file-0"))
+    await put(store, STORE, READING, later)
+    assert list(await store.chunks.pending(10, frozenset())) == [READING, later]
+    assert list(await store.chunks.pending(1, frozenset())) == [READING]
+    assert list(await store.chunks.pending(1, frozenset({READING.id}))) == [later]
+    await store.apply(WriteSet((Update(READING.cancelled(), READING.version),)))
+    assert list(await store.chunks.pending(10, frozenset())) == [later]
+
+
+async def test_the_places_of_a_file_are_known(store: AnyStore) -> None:
+    other = replace(STORE, id=VectorStoreId("vs_2"))
+    await put(store, STORE, other, READING, replace(READING, vector_store_id=other.id))
+    assert [row.vector_store_id for row in await store.chunks.holding(P, FILE)] == [VS, "vs_2"]
+    assert list(await store.chunks.holding(OTHER, FILE)) == []
+
+
+async def test_editions_nobody_names_are_swept_but_what_is_spared(store: AnyStore) -> None:
+    for edition in ("named", "spared", "left"):
+        await seal(store, edition)
+    await put(store, STORE, READING.completed("named", 10))
+    assert await store.chunks.sweep(frozenset({"spared"})) == 1
+    assert await store.chunks.sweep(frozenset({"spared"})) == 0
+    assert await store.chunks.sealed("left") is None
+    assert list(await store.chunks.chunks("left")) == []
+    assert await store.chunks.sealed("spared") is not None
