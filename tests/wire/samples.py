@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from threadmill.domain.assistant import Assistant
+from threadmill.domain.chunking import OtherChunking, StaticChunking
 from threadmill.domain.delta import (
     AnnotationDelta,
     ArgumentsDelta,
@@ -20,6 +21,7 @@ from threadmill.domain.file import Blob, File, FilePurpose
 from threadmill.domain.ids import (
     AssistantId,
     CallId,
+    FileBatchId,
     FileId,
     MessageId,
     ProjectId,
@@ -60,6 +62,15 @@ from threadmill.domain.tool import (
     ToolChoice,
     ToolChoiceMode,
     ToolResources,
+)
+from threadmill.domain.vector_store import (
+    ExpiresAfter,
+    FileBatch,
+    FileCounts,
+    FileError,
+    FileErrorCode,
+    VectorStore,
+    VectorStoreFile,
 )
 
 PROJECT = ProjectId("default")
@@ -217,3 +228,28 @@ def files() -> Iterator[File]:
     usual = File(FileId("file-1"), PROJECT, 1, "ä.txt", FilePurpose.EVALS, Blob("k", 3))
     yield usual
     yield replace(usual, expires_at=2, purpose=FilePurpose.ASSISTANTS_OUTPUT)
+
+
+def vector_stores() -> Iterator[VectorStore]:
+    """Empty, and with everything; at 86,401 the last has expired."""
+    empty = VectorStore(STORE, PROJECT, 1, 1)
+    yield empty
+    full = replace(empty, name="n", description="d", file_counts=FileCounts(1, 2, 3, 4), metadata={"k": "v"})
+    yield full
+    yield replace(full, expires_after=ExpiresAfter(1))
+
+
+def store_files() -> Iterator[VectorStoreFile]:
+    """In each status, cut in each way, with attributes of each kind."""
+    reading = VectorStoreFile(FILE, STORE, PROJECT, 1)
+    yield reading
+    yield replace(reading.completed(1045), attributes={"a": "x", "b": 1.5, "c": True, "d": 2024})
+    yield replace(reading.cancelled(), chunking_strategy=StaticChunking(100, 0))
+    for code in FileErrorCode:
+        yield replace(reading.failed(FileError(code, "no")), chunking_strategy=OtherChunking())
+
+
+def file_batches() -> Iterator[FileBatch]:
+    """In each status this server knows."""
+    for counts in (FileCounts(1, 2, 3, 4), FileCounts(0, 2, 3, 4), FileCounts(0, 2, 3)):
+        yield FileBatch(FileBatchId("vsfb_1"), PROJECT, STORE, 1, counts)

@@ -4,7 +4,7 @@ import pytest
 
 from threadmill.domain.error import Invalid
 from threadmill.domain.page import Order, PageQuery
-from threadmill.wire.request.objects import INCLUDABLE, check_id, includes_content, page_query, run_filter
+from threadmill.wire.request.query import INCLUDABLE, check_id, includes_content, page_query, run_filter
 
 
 def test_list_parameters_have_the_services_defaults() -> None:

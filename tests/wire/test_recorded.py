@@ -5,10 +5,11 @@ import pytest
 
 from tests.support.schema import SchemaChecker
 from tests.wire import recorded as r
-from threadmill.domain.error import Invalid
+from tests.wire import recorded_stores as rs
 from threadmill.domain.event import Event
 from threadmill.domain.run_step import RunStep
 from threadmill.wire import object as o
+from threadmill.wire import vector_store as w
 from threadmill.wire.delta import delta_frame
 from threadmill.wire.deviations import DEVIATIONS, Kind
 from threadmill.wire.request.body import Body, parse
@@ -23,6 +24,7 @@ from threadmill.wire.request.objects import (
     ModifyThread,
     SubmitToolOutputs,
 )
+from threadmill.wire.request.vector_stores import CreateBatch, CreateStore, CreateStoreFile
 from threadmill.wire.stream import DONE_FRAME, event_frame
 
 
@@ -84,7 +86,33 @@ def test_a_list_has_the_keys_of_the_services_lists() -> None:
             assert r.compact(o.listing(said["data"], has_more=said["has_more"])) == r.compact(said)
 
 
-@pytest.mark.parametrize("kind", ["assistant", "thread", "thread.message"])
+@pytest.mark.parametrize("said", r.objects("vector_store"), ids=lambda one: one["status"])
+def test_a_vector_store_is_shown_as_the_service_did(said: r.Json) -> None:
+    shown = w.vector_store(rs.vector_store(said), said["created_at"])
+    assert_as_recorded(shown, said, "VectorStoreObject")
+
+
+WHOLE, LISTED = (
+    [one for one in r.objects("vector_store.file") if ("usage_bytes" in one) is whole] for whole in (True, False)
+)
+
+
+@pytest.mark.parametrize("said", WHOLE, ids=lambda one: one["status"])
+def test_a_file_of_a_store_is_shown_as_the_service_did(said: r.Json) -> None:
+    assert r.compact(w.store_file(rs.store_file(said))) == r.compact(said)
+
+
+@pytest.mark.parametrize("said", LISTED, ids=lambda one: one["status"])
+def test_a_file_listed_through_its_batch_is_shown_as_the_service_did(said: r.Json) -> None:
+    assert_as_recorded(w.batch_file(rs.store_file(said)), said, "VectorStoreFileObject")
+
+
+@pytest.mark.parametrize("said", r.objects("vector_store.file_batch"), ids=lambda one: one["status"])
+def test_a_file_batch_is_shown_as_the_service_did(said: r.Json) -> None:
+    assert r.compact(w.file_batch(rs.file_batch(said))) == r.compact(said)
+
+
+@pytest.mark.parametrize("kind", ["assistant", "thread", "thread.message", "vector_store", "vector_store.file"])
 def test_a_delete_is_answered_as_the_service_does(kind: str) -> None:
     for said in r.objects(f"{kind}.deleted"):
         assert r.compact(o.deleted(said["id"], kind)) == r.compact(said)
@@ -138,6 +166,8 @@ def _body_of(exchange: r.Exchange) -> type[Body]:
             return CreateMessage
         case ["threads", _, "runs"]:
             return CreateRun
+        case [*_, "vector_stores" | "files" | "file_batches" as last]:
+            return {"vector_stores": CreateStore, "files": CreateStoreFile, "file_batches": CreateBatch}[last]
         case [*_, "submit_tool_outputs"]:
             return SubmitToolOutputs
         case _:
@@ -151,23 +181,25 @@ def _asks_for_a_store(exchange: r.Exchange) -> bool:
 ASKED = [one for one in r.exchanges() if one.method == "POST" and one.request is not None]
 
 
-@pytest.mark.parametrize(
-    "exchange", [one for one in ASKED if not _asks_for_a_store(one)], ids=lambda one: one.path[:40]
-)
+@pytest.mark.parametrize("exchange", ASKED, ids=lambda one: one.path[:40])
 def test_every_recorded_request_is_understood(exchange: r.Exchange) -> None:
     parse(_body_of(exchange), r.compact(exchange.request).encode())
 
 
 @pytest.mark.parametrize("exchange", [one for one in ASKED if _asks_for_a_store(one)], ids=lambda one: one.path[:40])
-def test_a_request_to_make_a_vector_store_is_refused_by_name(exchange: r.Exchange) -> None:
-    with pytest.raises(Invalid, match="does not make vector stores yet") as caught:
-        parse(_body_of(exchange), r.compact(exchange.request).encode())
-    assert caught.value.param == "tool_resources.file_search.vector_stores"
+def test_a_recorded_request_to_make_a_vector_store_with_an_assistant_or_a_thread_asks_for_it(
+    exchange: r.Exchange,
+) -> None:
+    body = parse(_body_of(exchange), r.compact(exchange.request).encode())
+    assert isinstance(body, CreateAssistant | CreateThread)
+    new, said = body.to_domain().new_store, (exchange.request or {})["tool_resources"]["file_search"]["vector_stores"]
+    assert new is not None
+    assert [file.file_id for file in new.files] == said[0].get("file_ids", [])
 
 
 def test_a_created_assistant_echoes_tools_as_the_service_does() -> None:
     for exchange in ASKED:
         said = exchange.body
-        if exchange.path == "/assistants" and said is not None and not _asks_for_a_store(exchange):
+        if exchange.path == "/assistants" and said is not None:
             new = parse(CreateAssistant, r.compact(exchange.request).encode()).to_domain()
             assert new.tools == r.tools(said["tools"])

@@ -8,6 +8,7 @@ from tests.wire import frames, samples
 from threadmill.domain.error import Invalid, NotFound
 from threadmill.domain.event import EventName
 from threadmill.wire import object as o
+from threadmill.wire import vector_store as w
 from threadmill.wire.delta import delta_frame
 from threadmill.wire.deviations import DEVIATIONS, Kind
 from threadmill.wire.error import (
@@ -26,6 +27,7 @@ def say_everything(checker: SchemaChecker) -> None:
     _say_objects(checker)
     _say_lists(checker)
     _say_streams(checker)
+    _say_stores(checker)
     errors = [error_response(Invalid("no", param="p", code="c")), error_response(NotFound("no"))]
     for status, body in (*errors, crash_response("req_1"), unknown_url("GET", "/x"), wrong_method("PUT", "/x")):
         checker.check_response("GET", "/v1/assistants", status, body)
@@ -79,6 +81,36 @@ def _say_streams(checker: SchemaChecker) -> None:
     fleeting = [delta_frame(delta) for delta in samples.deltas()]
     for frame in frames.read(b"".join([*stored, *fleeting, error_frame(NotFound("no")), DONE_FRAME])):
         checker.check_event(frame.event, frame.data)
+
+
+ONE_STORE = "/v1/vector_stores/vs_1"
+
+
+def _say_stores(checker: SchemaChecker) -> None:
+    stores = [w.vector_store(store, now) for store in samples.vector_stores() for now in (86_400, 86_401)]
+    assert {store["status"] for store in stores} == {"completed", "in_progress", "expired"}
+    files = [w.store_file(file) for file in samples.store_files()]
+    batches = [w.file_batch(batch) for batch in samples.file_batches()]
+    objects = {ONE_STORE: stores, f"{ONE_STORE}/files/file-1": files, f"{ONE_STORE}/file_batches/vsfb_1": batches}
+    for path, items in objects.items():
+        for item in items:
+            checker.check_response("GET", path, 200, o.rest(item))
+    lists = {
+        "/v1/vector_stores": stores,
+        f"{ONE_STORE}/files": files,
+        f"{ONE_STORE}/file_batches/vsfb_1/files": [w.batch_file(file) for file in samples.store_files()],
+    }
+    for path, items in lists.items():
+        for shown in (items, []):
+            checker.check_response("GET", path, 200, o.rest(o.listing(shown, has_more=False)))
+    checker.check_response("DELETE", ONE_STORE, 200, o.rest(o.deleted("vs_1", "vector_store")))
+    checker.check_response("DELETE", f"{ONE_STORE}/files/x", 200, o.rest(o.deleted("file-1", "vector_store.file")))
+    results = [
+        w.search_result("file-1", "a.txt", score, file["attributes"], "x") for score in (0.0, 1.0) for file in files
+    ]
+    for found in (results, []):
+        checker.check_response("POST", f"{ONE_STORE}/search", 200, o.rest(w.search_page(("a", "b"), found)))
+    checker.check_response("GET", f"{ONE_STORE}/files/x/content", 200, o.rest(w.content_page(["a", "b"])))
 
 
 def test_everything_said_keeps_the_schema() -> None:

@@ -13,11 +13,14 @@ from threadmill.api.auth import Keys
 from threadmill.api.exchange import BodyTooLarge, Edge
 from threadmill.api.gate import Gate
 from threadmill.api.routes.assistants import AssistantRoutes
+from threadmill.api.routes.file_batches import FileBatchRoutes
 from threadmill.api.routes.files import FileRoutes
 from threadmill.api.routes.messages import MessageRoutes
 from threadmill.api.routes.runs import RunRoutes
+from threadmill.api.routes.store_files import StoreFileRoutes
 from threadmill.api.routes.system import SystemRoutes
 from threadmill.api.routes.threads import ThreadRoutes
+from threadmill.api.routes.vector_stores import VectorStoreRoutes
 from threadmill.domain.error import ThreadmillError
 from threadmill.wire.error import crash_response, error_response, unknown_url, wrong_method
 
@@ -35,6 +38,9 @@ def build_app(edge: Edge, keys: Keys, metrics: Callable[[], bytes]) -> ASGIApp:
         ThreadRoutes(edge),
         AssistantRoutes(edge),
         FileRoutes(edge),
+        VectorStoreRoutes(edge),
+        StoreFileRoutes(edge),
+        FileBatchRoutes(edge),
         SystemRoutes(edge, metrics),
     ):
         routes.add_to(app.router)

@@ -6,12 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from threadmill.domain.error import Invalid
-from threadmill.domain.ids import ProjectId, ThreadId
+from threadmill.domain.ids import ProjectId, ThreadId, VectorStoreId
 from threadmill.engine.engine import Engine
-from threadmill.wire.request.objects import check_id
+from threadmill.wire.request.query import check_id
 
 POLL_AFTER = {"openai-poll-after-ms": "100"}
-"""Sent with an active run: SDK pollers ask again after 100 ms in place of their 1 to 5 s (behaviour.md 8.1)."""
+"""Sent with what is still at work: SDK pollers ask again after 100 ms in place of their 1 to 5 s (behaviour.md 8.1)."""
 
 
 class BodyTooLarge(Invalid):
@@ -52,3 +52,8 @@ def answer(body: bytes, headers: dict[str, str] | None = None) -> Response:
 def thread_id_of(request: Request) -> ThreadId:
     """The path's thread id. Raises Invalid for what cannot be one."""
     return ThreadId(check_id(request.path_params["thread_id"], "thread_id"))
+
+
+def store_id_of(request: Request) -> VectorStoreId:
+    """The path's vector store id. Raises Invalid for what cannot be one."""
+    return VectorStoreId(check_id(request.path_params["vector_store_id"], "vector_store_id"))

@@ -50,6 +50,8 @@ _LISTS = (
     "ListRunsResponse",
     "ListRunStepsResponse",
     "ListFilesResponse",
+    "ListVectorStoresResponse",
+    "ListVectorStoreFilesResponse",
 )
 _USAGES = ("RunCompletionUsage", "RunStepCompletionUsage")
 _MESSAGE_STATUS = ("status", "incomplete_details", "incomplete_at", "completed_at")
@@ -141,6 +143,26 @@ DEVIATIONS: tuple[Deviation, ...] = (
         for field in ("expires_at", "status_details")
     ),
     Deviation("OpenAIFile", "purpose", Kind.WIDER, "what may be uploaded", "7.1", '{"const":"evals"}'),
+    Deviation("VectorStoreObject", "description", Kind.ADDED, "what it is for, or null", "0.11", _NULL_OR_TEXT),
+    *(
+        Deviation("VectorStoreObject", field, Kind.WIDER, "null when nothing was said", "7.2", '{"type":"null"}')
+        for field in ("name", "expires_after")
+    ),
+    Deviation(
+        "VectorStoreFileObject",
+        "usage_bytes",
+        Kind.LEFT_OUT,
+        "comes last where files are listed through their batch",
+        "7.4",
+    ),
+    Deviation(
+        "VectorStoreFileBatchObject",
+        "object",
+        Kind.WIDER,
+        "its name in the service's answers",
+        "0.10",
+        '{"const":"vector_store.file_batch"}',
+    ),
     Deviation(
         "ErrorEvent",
         "data",

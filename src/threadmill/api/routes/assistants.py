@@ -9,7 +9,8 @@ from threadmill.domain.ids import AssistantId
 from threadmill.engine import assistants
 from threadmill.wire import object as o
 from threadmill.wire.request.body import parse
-from threadmill.wire.request.objects import CreateAssistant, ModifyAssistant, check_id, page_query
+from threadmill.wire.request.objects import CreateAssistant, ModifyAssistant
+from threadmill.wire.request.query import check_id, page_query
 
 
 class AssistantRoutes:

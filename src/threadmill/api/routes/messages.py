@@ -9,7 +9,8 @@ from threadmill.domain.ids import MessageId
 from threadmill.engine import messages
 from threadmill.wire import object as o
 from threadmill.wire.request.body import parse
-from threadmill.wire.request.objects import CreateMessage, Modify, check_id, page_query, run_filter
+from threadmill.wire.request.objects import CreateMessage, Modify
+from threadmill.wire.request.query import check_id, page_query, run_filter
 
 
 class MessageRoutes:

@@ -12,15 +12,8 @@ from threadmill.engine import runs
 from threadmill.engine.runs import Accepted
 from threadmill.wire import object as o
 from threadmill.wire.request.body import parse
-from threadmill.wire.request.objects import (
-    CreateRun,
-    CreateThreadAndRun,
-    Modify,
-    SubmitToolOutputs,
-    check_id,
-    includes_content,
-    page_query,
-)
+from threadmill.wire.request.objects import CreateRun, CreateThreadAndRun, Modify, SubmitToolOutputs
+from threadmill.wire.request.query import check_id, includes_content, page_query
 
 _EVERY = "/v1/threads/{thread_id}/runs"
 _ONE = f"{_EVERY}/{{run_id}}"

@@ -8,7 +8,8 @@ from threadmill.api.exchange import Edge, answer, body_of, project_of, thread_id
 from threadmill.engine import threads
 from threadmill.wire import object as o
 from threadmill.wire.request.body import parse
-from threadmill.wire.request.objects import CreateThread, ModifyThread, page_query
+from threadmill.wire.request.objects import CreateThread, ModifyThread
+from threadmill.wire.request.query import page_query
 
 
 class ThreadRoutes:

@@ -1,7 +1,7 @@
 """Raw bytes -> a checked body. One JSON parse; depth bounded before anything recursive looks at it."""
 
 import re
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -23,6 +23,9 @@ class Body(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
+    NULLS: ClassVar[frozenset[str]] = frozenset()
+    """Parameters whose null says something."""
+
     @model_validator(mode="before")
     @classmethod
     def _nulls_are_absent(cls, value: Any) -> Any:
@@ -30,7 +33,8 @@ class Body(BaseModel):
             return value  # pyright: ignore[reportUnknownVariableType] - JSON of the caller, checked next
         # An unknown parameter is told as such, also with a null.
         pairs = cast("dict[str, Any]", value)
-        return {key: item for key, item in pairs.items() if item is not None or key not in cls.model_fields}
+        absent = cls.model_fields.keys() - cls.NULLS
+        return {key: item for key, item in pairs.items() if item is not None or key not in absent}
 
 
 B = TypeVar("B", bound=Body)

@@ -7,7 +7,7 @@ from threadmill.domain.error import Invalid
 from threadmill.domain.file import UPLOAD_PURPOSES, FilePurpose, NewFile
 from threadmill.domain.page import PageQuery
 from threadmill.wire.request import problem
-from threadmill.wire.request.objects import page_query
+from threadmill.wire.request.query import page_query
 
 MIN_EXPIRY, MAX_EXPIRY = 3_600, 2_592_000
 """Seconds of `expires_after`: an hour to 30 days."""

@@ -1,23 +1,26 @@
-"""Bodies of assistants, threads, messages and runs, and the query parameters of lists."""
+"""Bodies of assistants, threads, messages and runs."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from threadmill.domain.error import Invalid
-from threadmill.domain.ids import AssistantId, CallId, RunId
+from threadmill.domain.ids import AssistantId, CallId
 from threadmill.domain.message import ContentPart, MessageRole, NewMessage, TextPart
-from threadmill.domain.page import Order, PageQuery
 from threadmill.domain.patch import AssistantPatch, NewAssistant, NewThread, ThreadPatch
 from threadmill.domain.run import NewRun, Truncation
-from threadmill.domain.tool import ResponseFormat, ToolOutput
+from threadmill.domain.tool import ResponseFormat, ToolOutput, ToolResources
 from threadmill.wire.request import parts as p
 from threadmill.wire.request import problem
 from threadmill.wire.request.body import Body
 from threadmill.wire.request.content import MAX_CONTENT, AttachmentBody, Content, PartBody, TextBody
+from threadmill.wire.request.resources import (
+    NewToolResourcesBody,
+    ToolResourcesBody,
+    new_store_of,
+    resources_of,
+)
 
 EMPTY_CONTENT = "Message content must be non-empty."
 
@@ -38,14 +41,13 @@ class _AssistantFields(Body):
     description: Annotated[str, Field(max_length=512)] | None = None
     instructions: Instructions | None = None
     tools: Annotated[list[p.ToolBody], Field(max_length=128)] | None = None
-    tool_resources: p.ToolResourcesBody | None = None
     metadata: p.Metadata | None = None
     temperature: p.Temperature | None = None
     top_p: p.TopP | None = None
     reasoning_effort: p.ReasoningEffort | None = None
     response_format: p.ResponseFormatField | None = None
 
-    def _values(self, model: str) -> NewAssistant:
+    def _values(self, model: str, resources: ToolResources) -> NewAssistant:
         return NewAssistant(
             model=model,
             name=self.name,
@@ -55,7 +57,7 @@ class _AssistantFields(Body):
             top_p=1.0 if self.top_p is None else self.top_p,
             temperature=1.0 if self.temperature is None else self.temperature,
             reasoning_effort=self.reasoning_effort,
-            tool_resources=p.resources_of(self.tool_resources),
+            tool_resources=resources,
             metadata=self.metadata or {},
             response_format=p.format_of(self.response_format) or ResponseFormat(),
         )
@@ -65,20 +67,24 @@ class CreateAssistant(_AssistantFields):
     """POST /assistants."""
 
     model: ModelName
+    tool_resources: NewToolResourcesBody | None = None
 
     def to_domain(self) -> NewAssistant:
         """Defaults filled in."""
-        return self._values(self.model)
+        values = self._values(self.model, resources_of(self.tool_resources))
+        return replace(values, new_store=new_store_of(self.tool_resources))
 
 
 class ModifyAssistant(_AssistantFields):
     """POST /assistants/{id}."""
 
     model: ModelName | None = None
+    tool_resources: ToolResourcesBody | None = None
 
     def to_domain(self) -> AssistantPatch:
         """What was spoken of."""
-        return AssistantPatch(frozenset(self.model_fields_set), self._values(self.model or ""))
+        values = self._values(self.model or "", resources_of(self.tool_resources))
+        return AssistantPatch(frozenset(self.model_fields_set), values)
 
 
 class CreateMessage(Body):
@@ -122,23 +128,24 @@ class CreateThread(Body):
 
     messages: list[CreateMessage] | None = None
     metadata: p.Metadata | None = None
-    tool_resources: p.ToolResourcesBody | None = None
+    tool_resources: NewToolResourcesBody | None = None
 
     def to_domain(self) -> NewThread:
         """Defaults filled in."""
         messages = tuple(message.to_domain() for message in self.messages or ())
-        return NewThread(messages, self.metadata or {}, p.resources_of(self.tool_resources))
+        resources, new_store = resources_of(self.tool_resources), new_store_of(self.tool_resources)
+        return NewThread(messages, self.metadata or {}, resources, new_store)
 
 
 class ModifyThread(Body):
     """POST /threads/{id}."""
 
     metadata: p.Metadata | None = None
-    tool_resources: p.ToolResourcesBody | None = None
+    tool_resources: ToolResourcesBody | None = None
 
     def to_domain(self) -> ThreadPatch:
         """What was spoken of."""
-        resources = None if self.tool_resources is None else self.tool_resources.to_domain()
+        resources = None if self.tool_resources is None else resources_of(self.tool_resources)
         return ThreadPatch(self.metadata, resources)
 
 
@@ -214,12 +221,12 @@ class CreateThreadAndRun(_RunFields):
     """POST /threads/runs."""
 
     thread: CreateThread | None = None
-    tool_resources: p.ToolResourcesBody | None = None
+    tool_resources: ToolResourcesBody | None = None
 
     def to_domain(self) -> tuple[NewThread, NewRun]:
         """The thread and its run."""
         thread = NewThread() if self.thread is None else self.thread.to_domain()
-        resources = None if self.tool_resources is None else self.tool_resources.to_domain()
+        resources = None if self.tool_resources is None else resources_of(self.tool_resources)
         return thread, replace(self._shared(), tool_resources=resources)
 
 
@@ -239,56 +246,3 @@ class SubmitToolOutputs(Body):
     def to_domain(self) -> tuple[ToolOutput, ...]:
         """An output left out is empty."""
         return tuple(ToolOutput(CallId(one.tool_call_id or ""), one.output or "") for one in self.tool_outputs)
-
-
-INCLUDABLE = "step_details.tool_calls[*].file_search.results[*].content"
-
-
-def includes_content(query: list[str]) -> bool:
-    """Whether `include[]` asks for search results' content. Raises Invalid for anything else (behaviour.md 1.8)."""
-    for value in query:
-        if value != INCLUDABLE:
-            raise problem.bad_value(value, [INCLUDABLE], "include")
-    return bool(query)
-
-
-MAX_PAGE, USUAL_PAGE = 100, 20
-
-
-def page_query(query: Mapping[str, str], *, most: int = MAX_PAGE, usual: int = USUAL_PAGE) -> PageQuery:
-    """Limit 1..`most` (`usual`), order asc or desc (desc), after, before (behaviour.md 8.4). Raises Invalid."""
-    order = query.get("order") or Order.DESC
-    if order not in tuple(Order):
-        raise problem.bad_value(order, tuple(Order), "order")
-    limit = _limit(query.get("limit") or str(usual), most)
-    return PageQuery(limit, Order(order), query.get("after") or None, query.get("before") or None)
-
-
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
-
-
-def _limit(text: str, most: int) -> int:
-    if not _WHOLE.fullmatch(text):
-        raise problem.wrong_type("limit", "an integer", text)
-    limit = int(text)
-    if limit < 1:
-        raise problem.out_of_range("limit", limit, 1, above=False)
-    if limit > most:
-        raise problem.out_of_range("limit", limit, most, above=True)
-    return limit
-
-
-def run_filter(query: Mapping[str, str]) -> RunId | None:
-    """`run_id` of a message list."""
-    return RunId(query["run_id"]) if query.get("run_id") else None
-
-
-_ID_PREFIX = {"thread_id": "thread", "run_id": "run", "message_id": "msg", "assistant_id": "asst", "step_id": "step"}
-
-
-def check_id(value: str, param: str) -> str:
-    """The id, if it begins as ids of that parameter do; Invalid otherwise (behaviour.md 8.3)."""
-    prefix = _ID_PREFIX[param]
-    if not value.startswith(prefix):
-        raise problem.bad_id(value, prefix, param)
-    return value

@@ -1,12 +1,12 @@
-"""What several bodies share: metadata, numbers, tools, tool resources, response format, tool choice."""
+"""What several bodies share: metadata, numbers, tools, response format, tool choice."""
 
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, StrictStr, field_validator, model_validator
+from pydantic import Field, StrictStr, model_validator
 from pydantic.functional_validators import BeforeValidator
 
 from threadmill.domain.error import Invalid
-from threadmill.domain.ids import FileId, VectorStoreId
+from threadmill.domain.ranking import HybridWeights, check_weights
 from threadmill.domain.tool import (
     CodeInterpreterTool,
     FileSearchTool,
@@ -18,7 +18,6 @@ from threadmill.domain.tool import (
     Tool,
     ToolChoice,
     ToolChoiceMode,
-    ToolResources,
 )
 from threadmill.wire.request import problem
 from threadmill.wire.request.body import Body, to_json
@@ -91,12 +90,28 @@ class CodeInterpreterBody(Body):
         return CodeInterpreterTool()
 
 
+class HybridBody(Body):
+    """`hybrid_search` of ranking options."""
+
+    embedding_weight: float
+    text_weight: float
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> "HybridBody":
+        problem.by_rule(check_weights, self.to_domain())
+        return self
+
+    def to_domain(self) -> HybridWeights:
+        """As given."""
+        return HybridWeights(self.embedding_weight, self.text_weight)
+
+
 class RankingBody(Body):
     """How file_search ranks."""
 
     score_threshold: Score
     ranker: Literal["auto", "default_2024_08_21"] | None = None
-    hybrid_search: dict[str, Any] | None = None
+    hybrid_search: HybridBody | None = None
 
 
 class FileSearchOptions(Body):
@@ -118,7 +133,7 @@ class FileSearchBody(Body):
         given = options.ranking_options
         if given is None:
             return FileSearchTool(max_num_results=options.max_num_results)
-        hybrid = None if given.hybrid_search is None else to_json(given.hybrid_search)
+        hybrid = None if given.hybrid_search is None else to_json(given.hybrid_search.model_dump())
         ranking = RankingOptions(given.ranker or "default_2024_08_21", given.score_threshold, hybrid)
         return FileSearchTool(ranking, options.max_num_results)
 
@@ -134,52 +149,6 @@ ToolBody = Annotated[
 def tools_of(bodies: list[ToolBody] | None) -> tuple[Tool, ...]:
     """The tools in order."""
     return tuple(body.to_domain() for body in bodies or ())
-
-
-class CodeInterpreterResources(Body):
-    """Files of the code_interpreter."""
-
-    file_ids: Annotated[list[str], Field(max_length=20)] | None = None
-
-
-class FileSearchResources(Body):
-    """Stores of file_search."""
-
-    vector_store_ids: Annotated[list[str], Field(max_length=1)] | None = None
-    vector_stores: Annotated[list[Any], Field(max_length=1)] | None = None
-
-    @field_validator("vector_stores")
-    @classmethod
-    def _not_yet(cls, value: list[Any] | None) -> list[Any] | None:
-        if value:
-            raise problem.refused(_no_vector_stores)
-        return value
-
-
-def _no_vector_stores(param: str) -> Invalid:
-    text = f"This server does not make vector stores yet: '{param}' is not supported."
-    return Invalid(text, param=param, code="unsupported_parameter")
-
-
-class ToolResourcesBody(Body):
-    """`tool_resources`."""
-
-    code_interpreter: CodeInterpreterResources | None = None
-    file_search: FileSearchResources | None = None
-
-    def to_domain(self) -> ToolResources:
-        """What was said of each tool."""
-        files = None if self.code_interpreter is None else self.code_interpreter.file_ids or []
-        stores = None if self.file_search is None else self.file_search.vector_store_ids or []
-        return ToolResources(
-            None if files is None else tuple(FileId(file) for file in files),
-            None if stores is None else tuple(VectorStoreId(store) for store in stores),
-        )
-
-
-def resources_of(body: ToolResourcesBody | None) -> ToolResources:
-    """Nothing said, or what was said."""
-    return ToolResources() if body is None else body.to_domain()
 
 
 class JsonSchemaBody(Body):

@@ -1,11 +1,13 @@
 """What is wrong with a request, in the service's own words (behaviour.md 8.3). Clients match these texts."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from threadmill.domain.error import Invalid
+
+T = TypeVar("T")
 
 TAG = "¦"
 """Opens the names of union members, so that `path` can leave them out: printable, and in no parameter of the API."""
@@ -97,6 +99,21 @@ def too_many_items(param: str, limit: int, length: int) -> Invalid:
     return Invalid(text, param=param, code="array_above_max_length")
 
 
+def empty_array(param: str) -> Invalid:
+    """An array that must have something in it."""
+    text = f"Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array instead."
+    return Invalid(text, param=param, code="empty_array")
+
+
+def exclusive(first: str, second: str) -> Invalid:
+    """Two parameters of which at most one may be given."""
+    text = (
+        f"Mutually exclusive parameters: '{first}', '{second}'. "
+        f"Ensure you are only providing one of: '{first}' or '{second}'."
+    )
+    return Invalid(text, param=second, code="mutually_exclusive_parameters")
+
+
 def too_many_properties(param: str, limit: int, count: int) -> Invalid:
     """An object of `count` properties where `limit` are allowed."""
     text = (
@@ -124,6 +141,22 @@ def bad_pattern(param: str, pattern: str) -> Invalid:
 def refused(tell: Callable[[str], Invalid]) -> PydanticCustomError:
     """For validators to raise: `tell` is given the field's path in the body, which only Pydantic knows."""
     return PydanticCustomError("refused", "refused", {"tell": tell})
+
+
+def by_rule(check: Callable[[T, str], T], value: T) -> T:
+    """`value`, if the domain's `check` takes it. For validators: what it says names the field's path in the body."""
+
+    def tell(at: str) -> Invalid:
+        try:
+            check(value, at)
+        except Invalid as told:
+            return told
+        raise AssertionError("a rule that refused a value takes it now")
+
+    try:
+        return check(value, "")
+    except Invalid:
+        raise refused(tell) from None
 
 
 def invalid(errors: Sequence[ErrorDetails]) -> Invalid:
@@ -209,6 +242,7 @@ _TELLERS: dict[str, _Teller] = {
     "literal_error": _tell_literal,
     "string_too_long": lambda param, value, context: too_long(param, context["max_length"], len(value)),
     "string_too_short": lambda param, _, __: empty_string(param),
+    "too_short": lambda param, _, __: empty_array(param),
     "too_long": lambda param, value, context: too_many_items(param, context["max_length"], len(value)),
     "less_than_equal": lambda param, value, context: out_of_range(param, value, context["le"], above=True),
     "greater_than_equal": lambda param, value, context: out_of_range(param, value, context["ge"], above=False),

@@ -1,0 +1,77 @@
+"""/v1/vector_stores/{id}/files."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Router
+
+from threadmill.api.exchange import POLL_AFTER, Edge, answer, body_of, project_of, store_id_of
+from threadmill.domain.ids import FileId
+from threadmill.domain.vector_store import VectorStoreFile, VectorStoreFileStatus
+from threadmill.engine import store_files
+from threadmill.wire import object as o
+from threadmill.wire import vector_store as w
+from threadmill.wire.request.body import parse
+from threadmill.wire.request.query import check_id
+from threadmill.wire.request.vector_stores import CreateStoreFile, ModifyStoreFile, store_files_query
+
+
+class StoreFileRoutes:
+    """Files of a store: create, list, retrieve, modify, delete, content."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge: Edge = edge
+
+    def add_to(self, router: Router) -> None:
+        """Register all of them."""
+        every = "/v1/vector_stores/{vector_store_id}/files"
+        one = f"{every}/{{file_id}}"
+        router.add_route(every, self.create, methods=["POST"])
+        router.add_route(every, self.page, methods=["GET"])
+        router.add_route(one, self.retrieve, methods=["GET"])
+        router.add_route(one, self.modify, methods=["POST"])
+        router.add_route(one, self.delete, methods=["DELETE"])
+        router.add_route(f"{one}/content", self.content, methods=["GET"])
+
+    async def create(self, request: Request) -> Response:
+        """POST …/files."""
+        store_id = store_id_of(request)
+        new = parse(CreateStoreFile, await body_of(self._edge, request)).to_domain()
+        return _file(await store_files.add(self._edge.engine, project_of(request), store_id, new))
+
+    async def page(self, request: Request) -> Response:
+        """GET …/files."""
+        store_id, (query, status) = store_id_of(request), store_files_query(request.query_params)
+        page = await store_files.page(self._edge.engine, project_of(request), store_id, query, status=status)
+        return answer(o.rest(o.listing(map(w.store_file, page.items), has_more=page.has_more)))
+
+    async def retrieve(self, request: Request) -> Response:
+        """GET …/files/{id}."""
+        store_id, file_id = store_id_of(request), _file_id(request)
+        return _file(await store_files.retrieve(self._edge.engine, project_of(request), store_id, file_id))
+
+    async def modify(self, request: Request) -> Response:
+        """POST …/files/{id}."""
+        store_id, file_id = store_id_of(request), _file_id(request)
+        attributes = parse(ModifyStoreFile, await body_of(self._edge, request)).to_domain()
+        return _file(await store_files.modify(self._edge.engine, project_of(request), store_id, file_id, attributes))
+
+    async def delete(self, request: Request) -> Response:
+        """DELETE …/files/{id}."""
+        store_id, file_id = store_id_of(request), _file_id(request)
+        await store_files.remove(self._edge.engine, project_of(request), store_id, file_id)
+        return answer(o.rest(o.deleted(file_id, "vector_store.file")))
+
+    async def content(self, request: Request) -> Response:
+        """GET …/files/{id}/content."""
+        store_id, file_id = store_id_of(request), _file_id(request)
+        _, _, texts = await store_files.content(self._edge.engine, project_of(request), store_id, file_id)
+        return answer(o.rest(w.content_page(texts)))
+
+
+def _file(file: VectorStoreFile) -> Response:
+    busy = file.status is VectorStoreFileStatus.IN_PROGRESS
+    return answer(o.rest(w.store_file(file)), POLL_AFTER if busy else None)
+
+
+def _file_id(request: Request) -> FileId:
+    return FileId(check_id(request.path_params["file_id"], "file_id"))

@@ -1,0 +1,74 @@
+"""/v1/vector_stores: the stores themselves, and searches in them."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Router
+
+from threadmill.api.exchange import POLL_AFTER, Edge, answer, body_of, project_of, store_id_of
+from threadmill.domain.vector_store import VectorStore, VectorStoreStatus
+from threadmill.engine import vector_stores
+from threadmill.wire import object as o
+from threadmill.wire import vector_store as w
+from threadmill.wire.request.body import parse
+from threadmill.wire.request.query import page_query
+from threadmill.wire.request.search import SearchStore
+from threadmill.wire.request.vector_stores import CreateStore, ModifyStore
+
+
+class VectorStoreRoutes:
+    """Vector stores: create, list, retrieve, modify, delete, search."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge: Edge = edge
+
+    def add_to(self, router: Router) -> None:
+        """Register all of them."""
+        one = "/v1/vector_stores/{vector_store_id}"
+        router.add_route("/v1/vector_stores", self.create, methods=["POST"])
+        router.add_route("/v1/vector_stores", self.page, methods=["GET"])
+        router.add_route(one, self.retrieve, methods=["GET"])
+        router.add_route(one, self.modify, methods=["POST"])
+        router.add_route(one, self.delete, methods=["DELETE"])
+        router.add_route(f"{one}/search", self.search, methods=["POST"])
+
+    async def create(self, request: Request) -> Response:
+        """POST /vector_stores."""
+        body = parse(CreateStore, await body_of(self._edge, request), may_be_empty=True)
+        return self._shown(await vector_stores.create(self._edge.engine, project_of(request), body.to_domain()))
+
+    async def page(self, request: Request) -> Response:
+        """GET /vector_stores."""
+        page = await vector_stores.page(self._edge.engine, project_of(request), page_query(request.query_params))
+        now = self._edge.engine.ports.clock.now()
+        shown = (w.vector_store(store, now) for store in page.items)
+        return answer(o.rest(o.listing(shown, has_more=page.has_more)))
+
+    async def retrieve(self, request: Request) -> Response:
+        """GET /vector_stores/{id}."""
+        found = await vector_stores.retrieve(self._edge.engine, project_of(request), store_id_of(request))
+        return self._shown(found)
+
+    async def modify(self, request: Request) -> Response:
+        """POST /vector_stores/{id}."""
+        store_id = store_id_of(request)
+        patch = parse(ModifyStore, await body_of(self._edge, request), may_be_empty=True).to_domain()
+        return self._shown(await vector_stores.modify(self._edge.engine, project_of(request), store_id, patch))
+
+    async def delete(self, request: Request) -> Response:
+        """DELETE /vector_stores/{id}."""
+        store_id = store_id_of(request)
+        await vector_stores.delete(self._edge.engine, project_of(request), store_id)
+        return answer(o.rest(o.deleted(store_id, "vector_store")))
+
+    async def search(self, request: Request) -> Response:
+        """POST /vector_stores/{id}/search."""
+        store_id = store_id_of(request)
+        wanted = parse(SearchStore, await body_of(self._edge, request)).to_domain()
+        found = await vector_stores.search(self._edge.engine, project_of(request), store_id, wanted)
+        shown = (w.search_result(one.file_id, one.filename, one.score, one.attributes, one.text) for one in found)
+        return answer(o.rest(w.search_page(wanted.queries, shown)))
+
+    def _shown(self, store: VectorStore) -> Response:
+        now = self._edge.engine.ports.clock.now()
+        busy = store.status(now) is VectorStoreStatus.IN_PROGRESS
+        return answer(o.rest(w.vector_store(store, now)), POLL_AFTER if busy else None)

@@ -1,0 +1,69 @@
+"""Query parameters of lists and ids in paths (behaviour.md 8.3 and 8.4)."""
+
+import re
+from collections.abc import Mapping
+
+from threadmill.domain.ids import RunId
+from threadmill.domain.page import Order, PageQuery
+from threadmill.wire.request import problem
+
+INCLUDABLE = "step_details.tool_calls[*].file_search.results[*].content"
+
+
+def includes_content(query: list[str]) -> bool:
+    """Whether `include[]` asks for search results' content. Raises Invalid for anything else (behaviour.md 1.8)."""
+    for value in query:
+        if value != INCLUDABLE:
+            raise problem.bad_value(value, [INCLUDABLE], "include")
+    return bool(query)
+
+
+MAX_PAGE, USUAL_PAGE = 100, 20
+
+
+def page_query(query: Mapping[str, str], *, most: int = MAX_PAGE, usual: int = USUAL_PAGE) -> PageQuery:
+    """Limit 1..`most` (`usual`), order asc or desc (desc), after, before (behaviour.md 8.4). Raises Invalid."""
+    order = query.get("order") or Order.DESC
+    if order not in tuple(Order):
+        raise problem.bad_value(order, tuple(Order), "order")
+    limit = _limit(query.get("limit") or str(usual), most)
+    return PageQuery(limit, Order(order), query.get("after") or None, query.get("before") or None)
+
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+
+
+def _limit(text: str, most: int) -> int:
+    if not _WHOLE.fullmatch(text):
+        raise problem.wrong_type("limit", "an integer", text)
+    limit = int(text)
+    if limit < 1:
+        raise problem.out_of_range("limit", limit, 1, above=False)
+    if limit > most:
+        raise problem.out_of_range("limit", limit, most, above=True)
+    return limit
+
+
+def run_filter(query: Mapping[str, str]) -> RunId | None:
+    """`run_id` of a message list."""
+    return RunId(query["run_id"]) if query.get("run_id") else None
+
+
+_ID_PREFIX = {
+    "thread_id": "thread",
+    "run_id": "run",
+    "message_id": "msg",
+    "assistant_id": "asst",
+    "step_id": "step",
+    "vector_store_id": "vs",
+    "batch_id": "vsfb",
+    "file_id": "file",
+}
+
+
+def check_id(value: str, param: str) -> str:
+    """The id, if it begins as ids of that parameter do; Invalid otherwise (behaviour.md 8.3)."""
+    prefix = _ID_PREFIX[param]
+    if not value.startswith(prefix):
+        raise problem.bad_id(value, prefix, param)
+    return value
