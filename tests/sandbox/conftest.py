@@ -9,8 +9,10 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.sandbox.support import LIMITS, ROOT, bwrap_settings
 from tests.support.stage import FakeClock
@@ -23,6 +25,7 @@ from threadmill.adapters.sandbox.sessions import Lifetimes, ThreadSessions
 if sys.platform != "linux":
     collect_ignore_glob = ["test_*.py"]
 
+HERE = Path(__file__).parent
 GATEWAY = ROOT / ".venv-gateway" / "bin" / "python"
 
 
@@ -73,8 +76,28 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             copying.join()
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One loop for all tests here: they share a bubblewrap, whose start takes longer than most of them."""
+    for item in items:
+        if HERE in item.path.parents and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+class Shared:
+    """Opens sessions for one test; the back end outlives it."""
+
+    refusal: str | None = None
+
+    def __init__(self, backend: BwrapBackend) -> None:
+        self.open = backend.open
+
+    async def close(self) -> None:
+        """Others need it still."""
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def backend() -> AsyncGenerator[BwrapBackend, None]:
+    """One for all tests here."""
     made = bwrap_backend(bwrap_settings())
     yield made
     await made.close()
@@ -85,23 +108,22 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["bwrap", "remote"])
-async def sandbox(request: pytest.FixtureRequest, clock: FakeClock) -> AsyncGenerator[ThreadSessions, None]:
+@pytest_asyncio.fixture(params=["bwrap", "remote"], loop_scope="session")
+async def sandbox(
+    request: pytest.FixtureRequest, backend: BwrapBackend, clock: FakeClock
+) -> AsyncGenerator[ThreadSessions, None]:
     """The port over each back end."""
-    if request.param == "bwrap":
-        made = bwrap_backend(bwrap_settings())
-        async with _sessions(made, clock) as sessions:
-            yield sessions
-        return
-    url: str = request.getfixturevalue("gateway")
-    async with _sessions(await RemoteBackend.connect(url, "t0ken", LIMITS), clock) as sessions:
+    made: Backend = Shared(backend)
+    if request.param == "remote":
+        made = await RemoteBackend.connect(request.getfixturevalue("gateway"), "t0ken", LIMITS)
+    async with _sessions(made, clock) as sessions:
         yield sessions
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def bwrap(backend: BwrapBackend, clock: FakeClock) -> AsyncGenerator[ThreadSessions, None]:
     """The port over bubblewrap only."""
-    async with _sessions(backend, clock) as sessions:
+    async with _sessions(Shared(backend), clock) as sessions:
         yield sessions
 
 

@@ -182,7 +182,8 @@ async def test_nothing_runs_between_calls(bwrap: ThreadSessions, backend: BwrapB
     assert [state for state in states if state[0] == "R"] == []
 
 
-async def test_closing_leaves_no_process(backend: BwrapBackend) -> None:
+async def test_closing_leaves_no_process() -> None:
+    backend = bwrap_backend(bwrap_settings())
     sessions = ThreadSessions(backend, Lifetimes(), FakeClock())
     await told(sessions, "import subprocess\nsubprocess.Popen(['sleep', '60'], start_new_session=True)")
     zygote = (await backend.zygote()).process.pid
