@@ -17,6 +17,7 @@ import pytest_asyncio
 from tests.sandbox.support import LIMITS, ROOT, bwrap_settings
 from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
+from threadmill.adapters.sandbox.bwrap.command import find_bwrap
 from threadmill.adapters.sandbox.opening import bwrap_backend
 from threadmill.adapters.sandbox.remote.backend import RemoteBackend
 from threadmill.adapters.sandbox.session import Backend
@@ -76,10 +77,23 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             copying.join()
 
 
+def missing() -> str | None:
+    """What the machine lacks for any of this, if it does. What our own code needs beyond it is not excused."""
+    bwrap = find_bwrap()
+    if bwrap is None:
+        return "bubblewrap is not installed"
+    tried = subprocess.run([bwrap, "--unshare-user", "--ro-bind", "/", "/", "true"], capture_output=True, check=False)
+    return tried.stderr.decode() or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One loop for all tests here: they share a bubblewrap, whose start takes longer than most of them."""
-    for item in items:
-        if HERE in item.path.parents and pytest_asyncio.is_async_test(item):
+    ours = [item for item in items if HERE in item.path.parents]
+    reason = missing() if ours else None
+    for item in ours:
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
+        if pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
