@@ -101,6 +101,10 @@ async def idle(sessions: ThreadSessions, backend: BwrapBackend) -> float:
 async def kill(code: str) -> float:
     """Milliseconds to end a session with 400 processes and to see the last of them gone."""
     async with opened(processes=450) as (sessions, _):
+        await run(sessions, "1")
+        await asyncio.sleep(
+            3
+        )  # the zygote loads more libraries when it has nothing to do, and answers nobody meanwhile
         await run(sessions, code)
         began = time.perf_counter()
         await sessions.close(ONE)
