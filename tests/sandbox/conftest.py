@@ -1,5 +1,6 @@
 """Real sandboxes: bubblewrap with its zygote, and a Jupyter Kernel Gateway in a process of its own."""
 
+import ctypes
 import os
 import shutil
 import signal
@@ -30,6 +31,12 @@ HERE = Path(__file__).parent
 GATEWAY = ROOT / ".venv-gateway" / "bin" / "python"
 
 
+def die_with_parent() -> None:
+    """A test run that is killed leaves no gateway behind."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
 def free_port() -> int:
     """Nobody listens there now."""
     with socket.socket() as free:
@@ -58,7 +65,13 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (
         (directory / "log").open("wb") as log,
         subprocess.Popen(
-            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=directory, start_new_session=True
+            command,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=directory,
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one call, before there are threads
         ) as process,
     ):
         assert process.stdout is not None
