@@ -1,5 +1,6 @@
 """Real sandboxes: bubblewrap with its zygote, and a Jupyter Kernel Gateway in a process of its own."""
 
+import ctypes
 import os
 import shutil
 import signal
@@ -9,12 +10,15 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.sandbox.support import LIMITS, ROOT, bwrap_settings
 from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
+from threadmill.adapters.sandbox.bwrap.command import find_bwrap
 from threadmill.adapters.sandbox.opening import bwrap_backend
 from threadmill.adapters.sandbox.remote.backend import RemoteBackend
 from threadmill.adapters.sandbox.session import Backend
@@ -23,7 +27,14 @@ from threadmill.adapters.sandbox.sessions import Lifetimes, ThreadSessions
 if sys.platform != "linux":
     collect_ignore_glob = ["test_*.py"]
 
+HERE = Path(__file__).parent
 GATEWAY = ROOT / ".venv-gateway" / "bin" / "python"
+
+
+def die_with_parent() -> None:
+    """A test run that is killed leaves no gateway behind."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def free_port() -> int:
@@ -54,7 +65,13 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (
         (directory / "log").open("wb") as log,
         subprocess.Popen(
-            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=directory, start_new_session=True
+            command,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=directory,
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one call, before there are threads
         ) as process,
     ):
         assert process.stdout is not None
@@ -73,8 +90,41 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             copying.join()
 
 
-@pytest.fixture
+def missing() -> str | None:
+    """What the machine lacks for any of this, if it does. What our own code needs beyond it is not excused."""
+    bwrap = find_bwrap()
+    if bwrap is None:
+        return "bubblewrap is not installed"
+    tried = subprocess.run([bwrap, "--unshare-user", "--ro-bind", "/", "/", "true"], capture_output=True, check=False)
+    return tried.stderr.decode() or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One loop for all tests here: they share a bubblewrap, whose start takes longer than most of them."""
+    ours = [item for item in items if HERE in item.path.parents]
+    reason = missing() if ours else None
+    for item in ours:
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
+        if pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+class Shared:
+    """Opens sessions for one test; the back end outlives it."""
+
+    refusal: str | None = None
+
+    def __init__(self, backend: BwrapBackend) -> None:
+        self.open = backend.open
+
+    async def close(self) -> None:
+        """Others need it still."""
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def backend() -> AsyncGenerator[BwrapBackend, None]:
+    """One for all tests here."""
     made = bwrap_backend(bwrap_settings())
     yield made
     await made.close()
@@ -85,23 +135,22 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["bwrap", "remote"])
-async def sandbox(request: pytest.FixtureRequest, clock: FakeClock) -> AsyncGenerator[ThreadSessions, None]:
+@pytest_asyncio.fixture(params=["bwrap", "remote"], loop_scope="session")
+async def sandbox(
+    request: pytest.FixtureRequest, backend: BwrapBackend, clock: FakeClock
+) -> AsyncGenerator[ThreadSessions, None]:
     """The port over each back end."""
-    if request.param == "bwrap":
-        made = bwrap_backend(bwrap_settings())
-        async with _sessions(made, clock) as sessions:
-            yield sessions
-        return
-    url: str = request.getfixturevalue("gateway")
-    async with _sessions(await RemoteBackend.connect(url, "t0ken", LIMITS), clock) as sessions:
+    made: Backend = Shared(backend)
+    if request.param == "remote":
+        made = await RemoteBackend.connect(request.getfixturevalue("gateway"), "t0ken", LIMITS)
+    async with _sessions(made, clock) as sessions:
         yield sessions
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def bwrap(backend: BwrapBackend, clock: FakeClock) -> AsyncGenerator[ThreadSessions, None]:
     """The port over bubblewrap only."""
-    async with _sessions(backend, clock) as sessions:
+    async with _sessions(Shared(backend), clock) as sessions:
         yield sessions
 
 

@@ -32,6 +32,6 @@ class BwrapBackend:
 
     async def close(self) -> None:
         """See the protocol."""
-        if self._zygote is not None:
-            await self._zygote.close()
-            self._zygote = None
+        zygote, self._zygote = self._zygote, None
+        if zygote is not None:
+            await zygote.close()
