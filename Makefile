@@ -9,6 +9,10 @@ GATE := --cov=threadmill.domain --cov=threadmill.engine --cov-branch --cov-fail-
 SANDBOX_READY := .threadmill/sandbox/python/stamp
 GATEWAY_READY := .venv-gateway/.ready
 NODE_READY := tests/sdk/node/node_modules/.ready
+# Old Python SDKs, each in an environment of its own: python-1.55 from tests/sdk/python/1.55/requirements.txt.
+PYTHON_SDKS := $(patsubst tests/sdk/python/%/requirements.txt,.venv-clients/python-%/.ready,$(wildcard tests/sdk/python/*/requirements.txt))
+# Away from a network the tests of a client are skipped; in CI that is a failure.
+OFFLINE = { echo "$(1) could not be installed: its tests are skipped"; test -z "$$CI"; }
 
 .PHONY: help setup bubblewrap fix check test cover replay serve demo bench peer docs clean
 
@@ -44,8 +48,11 @@ $(GATEWAY_READY): tests/sandbox/gateway.lock | $(READY)
 	@touch $@
 
 $(NODE_READY): tests/sdk/node/package-lock.json
-	@if command -v npm >/dev/null; then cd tests/sdk/node && npm ci --silent --no-audit --no-fund && touch node_modules/.ready; \
-	else echo "npm is not installed: the Node client's tests are skipped (apt-get install nodejs npm)"; fi
+	@{ cd tests/sdk/node && npm ci --silent --no-audit --no-fund && touch node_modules/.ready; } || $(call OFFLINE,The Node SDK (apt-get install nodejs npm))
+
+.venv-clients/python-%/.ready: tests/sdk/python/%/requirements.txt | .venv/bin/uv
+	@{ $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D) \
+	&& $(BIN)/uv pip sync --quiet --python $(@D)/bin/python --require-hashes $< && touch $@; } || $(call OFFLINE,Python SDK $*)
 
 fix: setup ## Format and repair what can be repaired
 	@$(BIN)/ruff format --quiet && $(BIN)/ruff check --fix --quiet
@@ -60,10 +67,10 @@ check: setup ## Format, lint, types, rooms, own rules, budgets, drawings
 	@$(BIN)/python tools/draw_states.py --check
 	@$(BIN)/python tools/cut_commands.py --check
 
-test: setup $(NODE_READY) $(GATEWAY_READY) ## All tests; one floor alone: make test FLOOR=domain
+test: setup $(NODE_READY) $(PYTHON_SDKS) $(GATEWAY_READY) ## All tests; one floor alone: make test FLOOR=domain
 	@$(BIN)/pytest -q tests/$(FLOOR) $(if $(FLOOR),,$(GATE))
 
-cover: setup $(NODE_READY) $(GATEWAY_READY) ## Branch coverage of everything (make test asks 100 % of domain and engine)
+cover: setup $(NODE_READY) $(PYTHON_SDKS) $(GATEWAY_READY) ## Branch coverage of everything (make test asks 100 % of domain and engine)
 	@$(BIN)/pytest -q tests --cov=threadmill --cov-branch --cov-report=term-missing:skip-covered
 
 replay: setup ## Play recorded exchanges against a server of its own: make replay RECORDINGS=dir
@@ -87,4 +94,4 @@ docs: setup ## Redraw what is drawn from code
 	@$(BIN)/python tools/cut_commands.py
 
 clean: ## Remove what setup and tests made
-	@rm -rf .venv .venv-peer .venv-gateway .threadmill/sandbox .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/sdk/node/node_modules
+	@rm -rf .venv .venv-peer .venv-gateway .venv-clients .threadmill/sandbox .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/sdk/node/node_modules

@@ -1,12 +1,22 @@
-"""A server in a process of its own, as users run it."""
+"""One server in a process of its own, as users run it, and the reports of every SDK that drove it."""
 
 import re
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
+
+from tests.sdk.backstage import backstage
+from tests.sdk.clients import SDKS, Report
+
+AT_ONCE = 6
+"""SDKs that drive the server at the same time; they wait more than they work."""
+
+ReportOf: TypeAlias = Callable[[str], Report]
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +33,20 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None,
         server.terminate()
         server.wait()
         server.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def report_of(request: pytest.FixtureRequest, server_url: str) -> Generator[ReportOf, None, None]:
+    """An SDK's report. All that the chosen tests ask for are driven at once."""
+    wanted = {
+        item.callspec.params.get("sdk")
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+    }
+    with backstage() as address, ThreadPoolExecutor(AT_ONCE) as pool:
+        driven = {
+            sdk.name: pool.submit(sdk.drive, server_url, address)
+            for sdk in SDKS
+            if sdk.name in wanted and not sdk.missing()
+        }
+        yield lambda name: driven[name].result()
