@@ -7,6 +7,7 @@ import pytest
 from tests.sdk.clients import SDKS, Sdk
 from tests.sdk.conftest import ReportOf
 from tests.sdk.expected import EXPECTED, RAISES, expected, without_frozen
+from tests.sdk.page import PAGE, page
 
 CASES = [
     pytest.param(sdk.name, kind, check, id=f"{sdk.name}-{kind}-{check}")
@@ -33,6 +34,10 @@ def test_every_client_ran_every_check(sdk: str, report_of: ReportOf) -> None:
     _must_be_installed(BY_NAME[sdk])
     for report in report_of(sdk).values():
         assert set(report) == set(EXPECTED)
+
+
+def test_the_page_of_clients_is_fresh() -> None:
+    assert PAGE.read_text() == page(), "stale: make docs"
 
 
 def _must_be_installed(sdk: Sdk) -> None:

@@ -8,6 +8,7 @@ from tests.sdk.python.subject import WEATHER, Seen, Subject
 
 
 async def assistants(on: Subject) -> Seen:
+    """Assistants are created, changed, retrieved, deleted."""
     made = await got(
         on.assistants.create(
             model="rehearsal", name="A", description="D", instructions="I", tools=[WEATHER],
@@ -27,6 +28,7 @@ async def assistants(on: Subject) -> Seen:
 
 
 async def threads(on: Subject) -> Seen:
+    """Threads likewise."""
     made = await got(on.threads.create())
     changed = await got(on.threads.update(made.id, metadata={"a": "b"}))
     found = await got(on.threads.retrieve(made.id))
@@ -39,6 +41,7 @@ async def threads(on: Subject) -> Seen:
 
 
 async def messages(on: Subject) -> Seen:
+    """Messages likewise, with text and image parts."""
     at, said = await on.thread("first"), on.threads.messages
     image: Any = {"type": "image_url", "image_url": {"url": "https://images.test/a.png"}}
     parts: Any = [{"type": "text", "text": "look"}, image]
@@ -57,6 +60,7 @@ async def messages(on: Subject) -> Seen:
 
 
 async def lists_page_by_themselves(on: Subject) -> Seen:
+    """Auto-paging, page by page, both orders, `before`."""
     at = (await got(on.threads.create(messages=[{"role": "user", "content": f"{n}"} for n in range(25)]))).id
     said = on.threads.messages
     pages: list[int] = []
@@ -80,6 +84,7 @@ async def lists_page_by_themselves(on: Subject) -> Seen:
 
 
 async def every_list(on: Subject) -> Seen:
+    """Lists of assistants, runs and steps; a limit out of range."""
     at, run = await on.polled("say: one")
     again = await got(on.runs.create_and_poll(thread_id=at, assistant_id=on.assistant))
     made = [(await got(on.assistants.create(model="rehearsal"))).id for _ in range(3)]
@@ -95,6 +100,7 @@ async def every_list(on: Subject) -> Seen:
 
 
 async def models(on: Subject) -> Seen:
+    """Models are listed and retrieved."""
     listed = [model.id async for model in each(on.client.models.list())]
     one = await got(on.client.models.retrieve("rehearsal"))
     return {
@@ -105,6 +111,7 @@ async def models(on: Subject) -> Seen:
 
 
 async def raw_answers(on: Subject) -> Seen:
+    """Raw responses: headers, request id, `parse`."""
     raw = await got(on.threads.with_raw_response.create(metadata={"a": "b"}))
     parsed = await got(raw.parse())
     return {
@@ -119,6 +126,7 @@ async def raw_answers(on: Subject) -> Seen:
 
 
 async def streaming_answers(on: Subject) -> Seen:
+    """Streaming responses, line by line."""
     at = await on.thread("say: one two")
     create = on.runs.with_streaming_response.create
     async with opened(create(thread_id=at, assistant_id=on.assistant, stream=True)) as answer:
@@ -136,6 +144,7 @@ async def streaming_answers(on: Subject) -> Seen:
 
 
 async def options(on: Subject) -> Seen:
+    """`with_options`, extra headers, query and body; no beta header, the old one, an unknown parameter."""
     quick = on.client.with_options(timeout=20, max_retries=1, default_headers={"X-Mine": "1"})
     at = (await got(quick.beta.threads.create(extra_headers={"X-Other": "2"}))).id
     for text in ("one", "two"):
@@ -155,6 +164,7 @@ async def options(on: Subject) -> Seen:
 
 
 async def errors_by_class(on: Subject) -> Seen:
+    """Each status raises the SDK's own class, with `param` and `code`."""
     at = await on.thread("x")
     human: Any = "human"
     nothing: Any = ""

@@ -7,6 +7,7 @@ from tests.sdk.python.subject import WEATHER, Seen, Subject, outputs_for
 
 
 async def create_and_poll(on: Subject) -> Seen:
+    """A run is made and polled to its end; its text and usage are there."""
     at, run = await on.polled("say: one two")
     usage = run.usage
     return {
@@ -17,6 +18,7 @@ async def create_and_poll(on: Subject) -> Seen:
 
 
 async def create_then_poll(on: Subject) -> Seen:
+    """`create` and `poll` apart, with an interval of one's own."""
     at = await on.thread("say: one two")
     run = await got(on.runs.create(thread_id=at, assistant_id=on.assistant))
     polled = await got(on.runs.poll(run.id, thread_id=at, poll_interval_ms=20))
@@ -24,6 +26,7 @@ async def create_then_poll(on: Subject) -> Seen:
 
 
 async def create_and_run(on: Subject) -> Seen:
+    """`create_and_run` and `create_and_run_poll` make thread and run at once."""
     thread: Any = {"messages": [{"role": "user", "content": "hi"}], "metadata": {"a": "b"}}
     run = await got(on.threads.create_and_run(assistant_id=on.assistant, thread=thread))
     ended = await got(on.runs.poll(run.id, thread_id=run.thread_id))
@@ -40,6 +43,7 @@ TWO_CALLS = 'call: weather {"city": "Oslo"}\ncall: weather {}\n---\nsay: {{outpu
 
 
 async def submit_tool_outputs_and_poll(on: Subject) -> Seen:
+    """Two parallel function calls are answered; the step keeps the outputs, the model uses them."""
     at, waiting = await on.polled(TWO_CALLS)
     calls = waiting.required_action.submit_tool_outputs.tool_calls
     outputs = outputs_for(waiting, "sun", "rain")
@@ -57,6 +61,7 @@ async def submit_tool_outputs_and_poll(on: Subject) -> Seen:
 
 
 async def submit_tool_outputs_then_poll(on: Subject) -> Seen:
+    """Outputs for some of the calls, and outputs that come too late, are refused."""
     at, waiting = await on.polled(TWO_CALLS)
     outputs = outputs_for(waiting, "sun", "rain")
     some = await raised(lambda: on.runs.submit_tool_outputs(waiting.id, thread_id=at, tool_outputs=outputs[:1]))
@@ -67,6 +72,7 @@ async def submit_tool_outputs_then_poll(on: Subject) -> Seen:
 
 
 async def cancel(on: Subject) -> Seen:
+    """A run is cancelled: `cancelling`, then `cancelled`, then no more; the thread is free again."""
     at = await on.thread("slow: 1s\nsay: a b c d e f")
     run = await got(on.runs.create(thread_id=at, assistant_id=on.assistant))
     told = await got(on.runs.cancel(run.id, thread_id=at))
@@ -77,6 +83,7 @@ async def cancel(on: Subject) -> Seen:
 
 
 async def cancel_while_the_client_is_asked(on: Subject) -> Seen:
+    """A run that waits for outputs can be cancelled."""
     at, waiting = await on.polled("call: weather {}")
     await got(on.runs.cancel(waiting.id, thread_id=at))
     ended = await got(on.runs.poll(waiting.id, thread_id=at))
@@ -84,6 +91,7 @@ async def cancel_while_the_client_is_asked(on: Subject) -> Seen:
 
 
 async def every_parameter_of_a_run(on: Subject) -> Seen:
+    """Every parameter of create-run is taken and shown, `include` too."""
     given: Any = {
         "model": "rehearsal",
         "instructions": "Be kind.",
@@ -113,6 +121,7 @@ async def every_parameter_of_a_run(on: Subject) -> Seen:
 
 
 async def runs_that_do_not_complete(on: Subject) -> Seen:
+    """Rate limits, server errors, token budgets and content filters end runs as they should."""
     _, failed = await on.polled("fail: rate_limit")
     _, broken = await on.polled("say: half an answer\nfail: server_error")
     at, short = await on.polled("repeat: 300\nsay: word", max_completion_tokens=256)
@@ -127,6 +136,7 @@ async def runs_that_do_not_complete(on: Subject) -> Seen:
 
 
 async def run_steps(on: Subject) -> Seen:
+    """Steps are listed, paged, retrieved."""
     at, run = await on.polled("say: one\ncall: weather {}")
     listed = (await got(on.runs.steps.list(run.id, thread_id=at))).data
     one = await got(on.runs.steps.retrieve(listed[0].id, thread_id=at, run_id=run.id))
@@ -141,6 +151,7 @@ async def run_steps(on: Subject) -> Seen:
 
 
 async def modify_a_run(on: Subject) -> Seen:
+    """Metadata of a run is changed."""
     at, run = await on.polled("say: one")
     changed = await got(on.runs.update(run.id, thread_id=at, metadata={"a": "b"}))
     again = await got(on.runs.retrieve(run.id, thread_id=at))
@@ -148,6 +159,7 @@ async def modify_a_run(on: Subject) -> Seen:
 
 
 async def a_locked_thread(on: Subject) -> Seen:
+    """While a run is active its thread takes no message and no run, but can be read."""
     at, waiting = await on.polled("call: weather {}")
     seen = {
         "message": await raised(lambda: on.threads.messages.create(at, role="user", content="x")),

@@ -9,6 +9,7 @@ from tests.sdk.python.subject import Seen, Streamed, Subject, outputs_for
 
 
 async def stream_text(on: Subject) -> Seen:
+    """A streamed answer: events in order, every callback counted."""
     seen = await on.streamed("say: one two three")
     return {
         "events": seen.names,
@@ -20,6 +21,7 @@ async def stream_text(on: Subject) -> Seen:
 
 
 async def stream_parallel_calls(on: Subject) -> Seen:
+    """A streamed answer with two parallel calls: callbacks, arguments, the required action."""
     seen = await on.streamed('say: one two\ncall: weather {"city": "Oslo"}\ncall: weather {}')
     at, run = seen.run.thread_id, seen.run.id
     details = seen.steps[1].step_details.tool_calls
@@ -35,6 +37,7 @@ async def stream_parallel_calls(on: Subject) -> Seen:
 
 
 async def stream_while_the_client_is_asked(on: Subject) -> Seen:
+    """What the accumulators hold when a run waits for outputs."""
     seen = await on.streamed("say: one two\ncall: weather {}")
     differences = await seen.differences(on)
     await got(on.runs.cancel(seen.run.id, thread_id=seen.run.thread_id))
@@ -45,6 +48,7 @@ SUNNY = "say: wait\ncall: weather {}\n---\nsay: it is {{output}}"
 
 
 async def submit_tool_outputs_stream(on: Subject) -> Seen:
+    """Outputs are submitted and the rest is streamed."""
     at, waiting = await on.polled(SUNNY)
     outputs = outputs_for(waiting, "sunny")
     stream = on.runs.submit_tool_outputs_stream
@@ -59,6 +63,7 @@ async def submit_tool_outputs_stream(on: Subject) -> Seen:
 
 
 async def submit_inside_the_handler(on: Subject) -> Seen:
+    """Outputs are submitted, and streamed, from a callback of the stream that is still open."""
     at = await on.thread(SUNNY)
     inner: list[Any] = []
 
@@ -77,6 +82,7 @@ async def submit_inside_the_handler(on: Subject) -> Seen:
 
 
 async def submit_inside_the_loop(on: Subject) -> Seen:
+    """The same from a loop over the open stream, read as text."""
     at = await on.thread(SUNNY)
     seen: Seen = {}
     async with opened(on.runs.stream(thread_id=at, assistant_id=on.assistant)) as outer:
@@ -91,12 +97,14 @@ async def submit_inside_the_loop(on: Subject) -> Seen:
 
 
 async def create_and_run_stream(on: Subject) -> Seen:
+    """Thread and run made and streamed at once."""
     thread: Any = {"messages": [{"role": "user", "content": "say: one two"}]}
     seen = await on.drained(on.threads.create_and_run_stream, assistant_id=on.assistant, thread=thread)
     return {"events": seen.names, "status": seen.run.status, "differences": await seen.differences(on)}
 
 
 async def plain_event_streams(on: Subject) -> Seen:
+    """`stream=True` without helpers: create, submit, create_and_run."""
     at = await on.thread(SUNNY)
     first = await got(on.runs.create(thread_id=at, assistant_id=on.assistant, stream=True))
     events = [event async for event in each(first)]
@@ -118,12 +126,14 @@ TRICKY = ["Grüße, 世界! 👩‍🚀", "line\u2028para\u2029next\u0085", 'quo
 
 
 async def stream_tricky_text(on: Subject) -> Seen:
+    """Emoji, line separators, quotes and `data: [DONE]` inside a text arrive as they are."""
     seen = await on.streamed("say:\n  " + "\n  ".join(TRICKY))
     stored = await on.texts(seen.run.thread_id, run_id=seen.run.id)
     return {"exact": seen.text == stored[0], "whole": stored[0] == "\n".join(TRICKY), "status": seen.run.status}
 
 
 async def stream_long_text(on: Subject) -> Seen:
+    """3000 deltas."""
     seen = await on.streamed("repeat: 3000\nsay: word")
     stored = await on.texts(seen.run.thread_id, run_id=seen.run.id)
     return {
@@ -135,6 +145,7 @@ async def stream_long_text(on: Subject) -> Seen:
 
 
 async def stream_refusal(on: Subject) -> Seen:
+    """A refusal is streamed."""
     seen = await on.streamed("refuse: I would rather not")
     part = seen.messages[0].content[0]
     return {
@@ -145,6 +156,7 @@ async def stream_refusal(on: Subject) -> Seen:
 
 
 async def stream_failed(on: Subject) -> Seen:
+    """A run that fails in the middle of its answer."""
     seen = await on.streamed("say: half an answer\nfail: server_error")
     return {
         "events": seen.names,
@@ -156,6 +168,7 @@ async def stream_failed(on: Subject) -> Seen:
 
 
 async def stream_incomplete(on: Subject) -> Seen:
+    """A run that uses up its tokens."""
     seen = await on.streamed("repeat: 300\nsay: word", max_completion_tokens=256)
     return {
         "events": seen.names,
@@ -166,6 +179,7 @@ async def stream_incomplete(on: Subject) -> Seen:
 
 
 async def stream_cancelled(on: Subject) -> Seen:
+    """A run cancelled while it is streamed."""
     at = await on.thread("say: one two\nslow: 5s\nsay: three")
     asked: list[str] = []
 
@@ -186,6 +200,7 @@ async def stream_cancelled(on: Subject) -> Seen:
 
 
 async def stream_closed_early(on: Subject) -> Seen:
+    """A client that leaves its stream does not stop the run."""
     at = await on.thread("slow: 20ms\nsay: a b c d e f")
     async with opened(on.runs.stream(thread_id=at, assistant_id=on.assistant)) as stream:
         async for event in each(stream):
@@ -197,6 +212,8 @@ async def stream_closed_early(on: Subject) -> Seen:
 
 
 async def stream_refused(on: Subject) -> Seen:
+    """A stream that cannot begin raises the same errors as any request."""
+
     async def stream(thread_id: str, assistant_id: str) -> None:
         async with opened(on.runs.stream(thread_id=thread_id, assistant_id=assistant_id)) as opening:
             await got(opening.until_done())
@@ -209,6 +226,7 @@ async def stream_refused(on: Subject) -> Seen:
 
 
 async def stream_that_times_out(on: Subject) -> Seen:
+    """A client that gives up a silent stream; the run goes on."""
     at = await on.thread("say: one two\nfail: stall")
     handler, counts = on.handlers.counting()
     seen: Seen = {"raised": "nothing"}
@@ -225,6 +243,7 @@ async def stream_that_times_out(on: Subject) -> Seen:
 
 
 async def many_streams_at_once(on: Subject) -> Seen:
+    """Eight streams at once."""
     scripts = [f"say: answer {number} of many" for number in range(8)]
 
     def streamed_now(script: str) -> Streamed:

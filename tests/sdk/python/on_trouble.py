@@ -7,6 +7,7 @@ from tests.sdk.python.subject import Seen, Subject
 
 
 async def keys_and_projects(on: Subject) -> Seen:
+    """A wrong key is refused; projects do not see each other."""
     server = await on.call("/servers?keys=one=sk-first-key-of-project-one,two=sk-second-key-of-project-two")
     one = on.connect(server["url"], "sk-first-key-of-project-one")
     two = on.connect(server["url"], "sk-second-key-of-project-two")
@@ -20,6 +21,7 @@ async def keys_and_projects(on: Subject) -> Seen:
 
 
 async def retries_over_a_restart(on: Subject) -> Seen:
+    """The server goes away and comes back: the SDK's retries find it."""
     server = await on.call("/servers")
     client = on.connect(server["url"], "any", max_retries=4)
     made = await got(client.beta.threads.create(metadata={"a": "b"}))
@@ -30,6 +32,7 @@ async def retries_over_a_restart(on: Subject) -> Seen:
 
 
 async def retries_a_503_when_told(on: Subject) -> Seen:
+    """A full disk: 503, tried again after the time the server names."""
     server = await on.call("/servers")
     client = on.connect(server["url"], "any", max_retries=2)
     at = (await got(client.beta.threads.create())).id
@@ -50,6 +53,7 @@ async def retries_a_503_when_told(on: Subject) -> Seen:
 
 
 async def a_stream_cut_by_a_restart(on: Subject) -> Seen:
+    """The server restarts in the middle of a stream: an error in the stream, then the run goes on."""
     server = await on.call("/servers")
     client = on.connect(server["url"], "any", max_retries=4)
     beta, seen = client.beta, Seen(raised="nothing")
