@@ -38,14 +38,24 @@ class Sdk:
 
     def drive(self, server: str, backstage: str) -> Report:
         """What every check of every kind saw."""
-        done = subprocess.run(
+        driver = subprocess.Popen(
             [*self.command[:-1], *_arguments(self.command[-1], server, backstage), *self.kinds],
-            cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=SECONDS, check=False,
+            cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout)
+        report, log = _told(driver)
+        assert driver.returncode == 0, f"{self.name} ended with {driver.returncode}: {log}"
+        told = json.loads(report)
         assert told["version"] == self.version
         return told["report"]
+
+
+def _told(driver: subprocess.Popen[str]) -> tuple[str, str]:
+    """What it printed as its report and as its log."""
+    try:
+        return driver.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        driver.kill()
+        return driver.communicate()
 
 
 def _arguments(last: str, server: str, backstage: str) -> list[str]:

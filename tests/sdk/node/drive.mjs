@@ -19,11 +19,13 @@ const connects = {
   }),
 };
 
-async function drive(connect) {
+async function drive(kind) {
+  const connect = connects[kind];
   const on = new Subject(connect(url, 'test-key'), backstage, connect, Number(major));
   await on.start();
   const report = {};
   for (const [name, check] of Object.entries({ ...runs, ...streams, ...objects, ...trouble })) {
+    process.stderr.write(`${kind} ${name}\n`); // the last one told is the one that hangs
     try {
       report[name] = { seen: await check(on) };
     } catch (error) {
@@ -34,5 +36,5 @@ async function drive(connect) {
 }
 
 const report = {};
-for (const kind of kinds) report[kind] = await drive(connects[kind]);
+for (const kind of kinds) report[kind] = await drive(kind);
 console.log(JSON.stringify({ version, report }));

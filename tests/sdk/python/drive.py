@@ -56,11 +56,12 @@ async def drive(kind: str, url: str, backstage: str) -> dict[str, Any]:
     connect = KINDS[kind]
     on = Subject(connect(url, "test-key"), backstage, connect)
     await on.start()
-    return {name: await _seen(check, on) for name, check in CHECKS.items()}
+    return {name: await _seen(f"{kind} {name}", check, on) for name, check in CHECKS.items()}
 
 
-async def _seen(check: Callable[[Subject], Any], on: Subject) -> dict[str, Any]:
+async def _seen(name: str, check: Callable[[Subject], Any], on: Subject) -> dict[str, Any]:
     began = time.perf_counter()
+    print(name, file=sys.stderr, flush=True)  # the last one told is the one that hangs
     try:
         return {"seen": await check(on), "seconds": time.perf_counter() - began}
     except Exception:
