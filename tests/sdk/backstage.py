@@ -72,13 +72,14 @@ class OwnServer:
 
     async def stop(self) -> None:
         """Ends as a server does at SIGTERM."""
-        if self.coming_back is not None:
-            await self.coming_back
         self.leave.set()
         await self.serving
 
     async def close(self) -> None:
-        """Ends for good."""
+        """Ends for good, even while it waits for a client that never came back."""
+        if self.coming_back is not None:
+            self.coming_back.cancel()
+            await asyncio.wait({self.coming_back})
         await self.stop()
         self.listener.close()
 
