@@ -58,7 +58,7 @@ async def a_stream_cut_by_a_restart(on: Subject) -> Seen:
     client = on.connect(server["url"], "any", max_retries=4)
     beta, seen = client.beta, Seen(raised="nothing")
     assistant = (await got(beta.assistants.create(model="rehearsal"))).id
-    at = (await got(beta.threads.create(messages=[{"role": "user", "content": "say: one\nslow: 300ms\nsay: two"}]))).id
+    at = (await got(beta.threads.create(messages=[{"role": "user", "content": "say: one\nslow: 1500ms\nsay: two"}]))).id
     handler, counts = on.handlers.counting()
     try:
         async with opened(
