@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tests.sdk.expected_of_files import NO_NAME, OF_FILES
+
 SPEAKS = ["run.step.created", "run.step.in_progress", "message.created", "message.in_progress", "message.delta"]
 STARTS = ["run.created", "run.queued", "run.in_progress", *SPEAKS]
 HAS_SPOKEN = ["message.completed", "run.step.completed"]
@@ -305,6 +307,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "status": "completed",
         "newest": "onetwo",
     },
+    **OF_FILES,
 }
 
 FROZEN = {
@@ -317,6 +320,7 @@ messages in Node 4 too. Their deltas are exact all the same, and the closing eve
 OWN: dict[tuple[str, str], dict[str, Any]] = {
     ("node-4", "stream_failed"): {"messages": ["in_progress"]},
     ("node-4", "stream_cancelled"): {"messages": [["in_progress", None]]},
+    **{(node, check): own for node in ("node-4", "node-7") for check, own in NO_NAME.items()},
 }
 
 RAISES = {("node-4", "stream_incomplete"): "Final run has not been received"}

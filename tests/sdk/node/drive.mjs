@@ -2,6 +2,7 @@
 //   node drive.mjs SERVER_URL BACKSTAGE_URL 4|7 openai azure
 import { readFileSync } from 'node:fs';
 
+import { checks as files } from './on_files.mjs';
 import { checks as objects } from './on_objects.mjs';
 import { checks as runs } from './on_runs.mjs';
 import { checks as streams } from './on_streams.mjs';
@@ -9,7 +10,7 @@ import { checks as trouble } from './on_trouble.mjs';
 import { Subject } from './subject.mjs';
 
 const [url, backstage, major, ...kinds] = process.argv.slice(2);
-const { OpenAI, AzureOpenAI } = await import(`openai-${major}`);
+const { OpenAI, AzureOpenAI, toFile } = await import(`openai-${major}`);
 const { version } = JSON.parse(readFileSync(new URL(`node_modules/openai-${major}/package.json`, import.meta.url)));
 
 const connects = {
@@ -21,10 +22,10 @@ const connects = {
 
 async function drive(kind) {
   const connect = connects[kind];
-  const on = new Subject(connect(url, 'test-key'), backstage, connect, Number(major));
+  const on = new Subject(connect(url, 'test-key'), backstage, connect, Number(major), toFile);
   await on.start();
   const report = {};
-  for (const [name, check] of Object.entries({ ...runs, ...streams, ...objects, ...trouble })) {
+  for (const [name, check] of Object.entries({ ...runs, ...streams, ...objects, ...files, ...trouble })) {
     process.stderr.write(`${kind} ${name}\n`); // the last one told is the one that hangs
     try {
       report[name] = { seen: await check(on) };

@@ -12,8 +12,9 @@ const CALLBACKS = ['event', 'runStepCreated', 'runStepDelta', 'runStepDone', 'to
 const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 export class Subject {
-  constructor(client, backstage, connect, major) {
-    Object.assign(this, { client, backstage, connect, major });
+  constructor(client, backstage, connect, major, toFile) {
+    Object.assign(this, { client, backstage, connect, major, toFile });
+    this.files = client.files;
     this.assistants = client.beta.assistants;
     this.threads = client.beta.threads;
     this.messages = client.beta.threads.messages;

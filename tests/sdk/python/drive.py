@@ -14,12 +14,14 @@ from typing import Any
 
 import openai
 
-from tests.sdk.python import on_objects, on_runs, on_streams, on_trouble
+from tests.sdk.python import on_files, on_objects, on_runs, on_streams, on_trouble
 from tests.sdk.python.subject import Subject
 
 warnings.filterwarnings("ignore", message=".*deprecated.*", category=DeprecationWarning)
 
-CHECKS = {check.__name__: check for room in (on_runs, on_streams, on_objects, on_trouble) for check in room.CHECKS}
+CHECKS = {
+    check.__name__: check for room in (on_runs, on_streams, on_objects, on_files, on_trouble) for check in room.CHECKS
+}
 
 
 def openai_client(kind: type[Any], **extra: Any) -> Callable[..., Any]:

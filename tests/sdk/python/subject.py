@@ -38,6 +38,10 @@ class Subject:
         return self.client.beta.threads
 
     @property
+    def files(self) -> Any:
+        return self.client.files
+
+    @property
     def runs(self) -> Any:
         return self.client.beta.threads.runs
 
