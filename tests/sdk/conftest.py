@@ -1,5 +1,6 @@
 """One server in a process of its own, as users run it, and the reports of every SDK that drove it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.sandbox.support import ENVIRONMENT
 from tests.sdk.backstage import backstage
 from tests.sdk.clients import SDKS, Report
 
@@ -22,8 +24,11 @@ ReportOf: TypeAlias = Callable[[str], Report]
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None, None]:
     directory: Path = tmp_path_factory.mktemp("data")
+    config = directory / "threadmill.toml"
+    config.write_text(f'[sandbox]\npython = "{ENVIRONMENT}"\n')
     command = [sys.executable, "-m", "threadmill", "serve", "--port", "0", "--data-dir", str(directory)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    env = os.environ | {"THREADMILL_CONFIG": str(config)}
+    server = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
         found = re.search(r"http://\S+", server.stdout.readline())

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.sdk.expected_of_code import DONE_AGAIN, OF_CODE
 from tests.sdk.expected_of_files import NO_NAME, OF_FILES
 
 SPEAKS = ["run.step.created", "run.step.in_progress", "message.created", "message.in_progress", "message.delta"]
@@ -308,6 +309,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "newest": "onetwo",
     },
     **OF_FILES,
+    **OF_CODE,
 }
 
 FROZEN = {
@@ -329,7 +331,8 @@ RAISES = {("node-4", "stream_incomplete"): "Final run has not been received"}
 
 def expected(sdk: str, check: str) -> dict[str, Any]:
     """What this SDK must see."""
-    return EXPECTED[check] | OWN.get((sdk, check), {})
+    own = DONE_AGAIN if sdk.startswith("python") else {}
+    return EXPECTED[check] | own.get(check, {}) | OWN.get((sdk, check), {})
 
 
 def without_frozen(sdk: str, seen: dict[str, Any]) -> dict[str, Any]:

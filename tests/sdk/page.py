@@ -53,7 +53,9 @@ The SDKs add differences of their own:
 
 - Python, all versions: snapshots of steps grow by deltas but do not take over the closing event, so the steps of
   `get_final_run_steps()` still say `in_progress` and have no usage. The closing event itself is exact.
-- Node 4: the same for messages. And it does not know that `thread.run.incomplete` ends a run: `finalRun()` then rejects
+- Python, all versions: `on_tool_call_done` comes again for a code_interpreter call at each later step and at the run's end:
+  the SDK does not forget the call.
+- Node 4: snapshots of messages are left so too. And it does not know that `thread.run.incomplete` ends a run: `finalRun()` then rejects
   with "Final run has not been received". Node 7 has neither.
 - Python 1.55 does not look at `has_more`: auto-paging asks for one more, empty page. It also sends `include` in the body of
   create-run, where the service wants it in the query; this server takes both.
@@ -92,6 +94,9 @@ TAIL = """\
 `tests/sdk/python/*/requirements.txt` (a few seconds, once), and installs both Node SDKs from
 `tests/sdk/node/package-lock.json`. Without a network their tests are skipped and say so; with `CI` set a client that is
 missing is a failure, so that nothing passes unseen. `make lock-clients` pins anew.
+
+All SDKs drive one server at the same time: the whole matrix takes about a minute on two cores. Alone it is
+`make test FLOOR=sdk`; one client is `.venv/bin/pytest tests/sdk -k node-7-openai`, a quarter of a minute.
 """
 
 

@@ -2,6 +2,7 @@
 //   node drive.mjs SERVER_URL BACKSTAGE_URL 4|7 openai azure
 import { readFileSync } from 'node:fs';
 
+import { checks as code } from './on_code.mjs';
 import { checks as files } from './on_files.mjs';
 import { checks as objects } from './on_objects.mjs';
 import { checks as runs } from './on_runs.mjs';
@@ -25,7 +26,7 @@ async function drive(kind) {
   const on = new Subject(connect(url, 'test-key'), backstage, connect, Number(major), toFile);
   await on.start();
   const report = {};
-  for (const [name, check] of Object.entries({ ...runs, ...streams, ...objects, ...files, ...trouble })) {
+  for (const [name, check] of Object.entries({ ...runs, ...streams, ...objects, ...files, ...code, ...trouble })) {
     process.stderr.write(`${kind} ${name}\n`); // the last one told is the one that hangs
     try {
       report[name] = { seen: await check(on) };

@@ -14,13 +14,15 @@ from typing import Any
 
 import openai
 
-from tests.sdk.python import on_files, on_objects, on_runs, on_streams, on_trouble
+from tests.sdk.python import on_code, on_files, on_objects, on_runs, on_streams, on_trouble
 from tests.sdk.python.subject import Subject
 
 warnings.filterwarnings("ignore", message=".*deprecated.*", category=DeprecationWarning)
 
 CHECKS = {
-    check.__name__: check for room in (on_runs, on_streams, on_objects, on_files, on_trouble) for check in room.CHECKS
+    check.__name__: check
+    for room in (on_runs, on_streams, on_objects, on_files, on_code, on_trouble)
+    for check in room.CHECKS
 }
 
 

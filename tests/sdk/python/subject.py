@@ -67,7 +67,8 @@ class Subject:
     async def streamed(self, script: str, **fields: Any) -> "Streamed":
         """A whole run, streamed to a counting handler."""
         at = await self.thread(script)
-        return await self.drained(self.runs.stream, thread_id=at, assistant_id=self.assistant, **fields)
+        given: Any = {"thread_id": at, "assistant_id": self.assistant, **fields}
+        return await self.drained(self.runs.stream, **given)
 
     async def drained(
         self, stream: Any, *, then: Callable[[Any], Coroutine[Any, Any, None]] | None = None, **fields: Any
