@@ -43,7 +43,7 @@ class Sdk:
             cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         report, log = _told(driver)
-        assert driver.returncode == 0, f"{self.name} ended with {driver.returncode}: {log}"
+        assert driver.returncode == 0, f"{self.name} ended with {driver.returncode}: {log[-2000:]}"
         told = json.loads(report)
         assert told["version"] == self.version
         return told["report"]

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
@@ -54,4 +54,11 @@ def report_of(request: pytest.FixtureRequest, server_url: str) -> Generator[Repo
             for sdk in SDKS
             if sdk.name in wanted and not sdk.missing()
         }
-        yield lambda name: driven[name].result()
+        yield lambda name: _report(driven[name])
+
+
+def _report(driven: Future[Report]) -> Report:
+    """An SDK whose script set broke off fails each of its tests anew: one exception raised again and again only grows."""
+    if (error := driven.exception()) is not None:
+        pytest.fail(str(error), pytrace=False)
+    return driven.result()

@@ -95,7 +95,7 @@ TAIL = """\
 `tests/sdk/node/package-lock.json`. Without a network their tests are skipped and say so; with `CI` set a client that is
 missing is a failure, so that nothing passes unseen. `make lock-clients` pins anew.
 
-All SDKs drive one server at the same time: the whole matrix takes about a minute on two cores. Alone it is
+All SDKs drive one server at the same time: the whole matrix takes about a minute on two idle cores. Alone it is
 `make test FLOOR=sdk`; one client is `.venv/bin/pytest tests/sdk -k node-7-openai`, a quarter of a minute.
 """
 
