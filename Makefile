@@ -9,11 +9,18 @@ GATE := --cov=threadmill.domain --cov=threadmill.engine --cov-branch --cov-fail-
 SANDBOX_READY := .threadmill/sandbox/python/stamp
 GATEWAY_READY := .venv-gateway/.ready
 NODE_READY := tests/sdk/node/node_modules/.ready
+# Old Python SDKs, each in an environment of its own: python-1.55 from tests/sdk/python/1.55/requirements.txt.
+PYTHON_SDKS := $(patsubst tests/sdk/python/%/requirements.txt,.venv-clients/python-%/.ready,$(wildcard tests/sdk/python/*/requirements.txt))
+FRAMEWORKS := $(patsubst tests/sdk/frameworks/%/requirements.txt,.venv-clients/%/.ready,$(wildcard tests/sdk/frameworks/*/requirements.txt))
+# $(1): an environment's folder, $(2): the hashed pins it is made of.
+ENVIRONMENT = $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(1) && $(BIN)/uv pip sync --quiet --python $(1)/bin/python --require-hashes $(2)
+# Away from a network the tests of a client are skipped; in CI that is a failure.
+OFFLINE = { echo "$(1) could not be installed: its tests are skipped"; test -z "$$CI"; }
 
-.PHONY: help setup bubblewrap fix check test cover replay serve demo bench peer docs clean
+.PHONY: help setup bubblewrap fix check test cover replay clients lock-clients serve demo bench peer docs clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(READY) bubblewrap $(SANDBOX_READY) ## Create .venv and install what uv.lock says (needs Python 3.11+ only)
 
@@ -44,8 +51,13 @@ $(GATEWAY_READY): tests/sandbox/gateway.lock | $(READY)
 	@touch $@
 
 $(NODE_READY): tests/sdk/node/package-lock.json
-	@if command -v npm >/dev/null; then cd tests/sdk/node && npm ci --silent --no-audit --no-fund && touch node_modules/.ready; \
-	else echo "npm is not installed: the Node client's tests are skipped (apt-get install nodejs npm)"; fi
+	@{ cd tests/sdk/node && npm ci --silent --no-audit --no-fund && touch node_modules/.ready; } || $(call OFFLINE,The Node SDK (apt-get install nodejs npm))
+
+.venv-clients/python-%/.ready: tests/sdk/python/%/requirements.txt | .venv/bin/uv
+	@{ $(call ENVIRONMENT,$(@D),$<) && touch $@; } || $(call OFFLINE,Python SDK $*)
+
+$(FRAMEWORKS): .venv-clients/%/.ready: tests/sdk/frameworks/%/requirements.txt | .venv/bin/uv
+	@$(call ENVIRONMENT,$(@D),$<) && touch $@
 
 fix: setup ## Format and repair what can be repaired
 	@$(BIN)/ruff format --quiet && $(BIN)/ruff check --fix --quiet
@@ -60,14 +72,21 @@ check: setup ## Format, lint, types, rooms, own rules, budgets, drawings
 	@$(BIN)/python tools/draw_states.py --check
 	@$(BIN)/python tools/cut_commands.py --check
 
-test: setup $(NODE_READY) $(GATEWAY_READY) ## All tests; one floor alone: make test FLOOR=domain
+test: setup $(NODE_READY) $(PYTHON_SDKS) $(GATEWAY_READY) ## All tests; one floor alone: make test FLOOR=domain
 	@$(BIN)/pytest -q tests/$(FLOOR) $(if $(FLOOR),,$(GATE))
 
-cover: setup $(NODE_READY) $(GATEWAY_READY) ## Branch coverage of everything (make test asks 100 % of domain and engine)
+cover: setup $(NODE_READY) $(PYTHON_SDKS) $(GATEWAY_READY) ## Branch coverage of everything (make test asks 100 % of domain and engine)
 	@$(BIN)/pytest -q tests --cov=threadmill --cov-branch --cov-report=term-missing:skip-covered
 
 replay: setup ## Play recorded exchanges against a server of its own: make replay RECORDINGS=dir
 	@$(BIN)/python -m tools.replay $(or $(RECORDINGS),tests/replay/recordings)
+
+clients: setup $(FRAMEWORKS) ## Frameworks that drive assistants: LangChain, AutoGen, Semantic Kernel, agency-swarm
+	@$(BIN)/pytest -q tests/sdk/frameworks/check.py
+
+lock-clients: setup ## Pin the old SDKs' and frameworks' environments anew
+	@for pins in tests/sdk/python/*/requirements.in tests/sdk/frameworks/*/requirements.in; do \
+	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 --no-header --no-annotate $$pins -o $${pins%.in}.txt || exit 1; done
 
 serve: setup ## Serve on 127.0.0.1:8000
 	@$(BIN)/threadmill serve
@@ -85,6 +104,7 @@ peer: setup ## Install llamphouse in an environment of its own, for make bench t
 docs: setup ## Redraw what is drawn from code
 	@$(BIN)/python tools/draw_states.py
 	@$(BIN)/python tools/cut_commands.py
+	@$(BIN)/python -m tests.sdk.page
 
 clean: ## Remove what setup and tests made
-	@rm -rf .venv .venv-peer .venv-gateway .threadmill/sandbox .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/sdk/node/node_modules
+	@rm -rf .venv .venv-peer .venv-gateway .venv-clients .threadmill/sandbox .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/sdk/node/node_modules

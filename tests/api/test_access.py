@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 
 from tests.support.serving import Api, Live, serving
+from threadmill.adapters.sqlite.store import SqliteStore
 
 
 async def test_without_keys_any_key_will_do_on_loopback(live: Live) -> None:
@@ -126,3 +127,14 @@ async def test_runs_are_counted_by_status(live: Live) -> None:
     assert 'threadmill_runs_total{status="completed"} 1.0' in text
     assert "threadmill_run_queue_seconds_count 1.0" in text
     assert "threadmill_model_first_piece_seconds_count 1.0" in text
+
+
+async def test_a_server_that_cannot_write_now_says_when_to_try_again(live: Live) -> None:
+    thread = await live.api.thread()
+    store = live.assembly.engine.ports.store
+    assert isinstance(store, SqliteStore)
+    await store.limit_pages(1)
+    reply = await live.api.call("POST", f"/threads/{thread}/messages", {"role": "user", "content": "long " * 10_000})
+    assert (reply.status, reply.body["error"]["type"]) == (503, "server_error")
+    assert (reply.headers["Retry-After"], reply.headers["retry-after-ms"]) == ("1", "250")
+    assert "Retry-After" not in (await live.api.call("GET", "/threads/thread_none")).headers

@@ -117,7 +117,9 @@ async def test_it_draws_a_plot_that_the_sdk_streams_shows_and_downloads(script: 
     async with client.beta.threads.runs.stream(
         thread_id=script.thread, assistant_id=script.assistant, event_handler=handler
     ) as stream:
-        run, messages = await stream.get_final_run(), await stream.get_final_messages()
+        run = await stream.get_final_run()
+        assert run.status == "completed", run.last_error
+        messages = await stream.get_final_messages()
     image, text = messages[0].content
     assert isinstance(image, ImageFileContentBlock)
     assert isinstance(text, TextContentBlock)

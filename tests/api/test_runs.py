@@ -431,3 +431,12 @@ async def test_deleting_a_thread_stops_its_run(live: Live, upstream: ScriptedUps
     await asked.gone.wait()
     status, error = await live.api.refused("GET", f"/threads/{thread}")
     assert (status, error["message"]) == (404, f"No thread found with id '{thread}'.")
+
+
+async def test_include_may_stand_in_the_body_too_where_sdk_1_55_puts_it(live: Live) -> None:
+    assistant, thread = await live.api.assistant(), await live.api.thread("hi")
+    include = ["step_details.tool_calls[*].file_search.results[*].content"]
+    body = {"assistant_id": assistant, "include": include}
+    assert (await live.api.ok("POST", f"/threads/{thread}/runs", body))["status"] == "queued"
+    status, error = await live.api.refused("POST", f"/threads/{thread}/runs", {**body, "include": ["everything"]})
+    assert (status, error["param"]) == (400, "include[0]")

@@ -83,6 +83,12 @@ async def test_say_streams_word_by_word_and_is_counted() -> None:
     assert usage.completion_tokens >= 4
 
 
+async def test_only_newlines_end_a_line() -> None:
+    spoken = "para\u2028graph\u2029 next\u0085line\x0bfeed\x1cfile"
+    assert text_of(await play(f"say: {spoken}")) == spoken
+    assert text_of(await play(f"say:\r\n  {spoken}\r\n  end\r\n")) == f"{spoken}\nend"
+
+
 async def test_the_same_prompt_gives_the_same_pieces() -> None:
     script = 'say: Hi\ncall: f {"a": 1}'
     assert await play(script) == await play(script)

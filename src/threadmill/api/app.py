@@ -26,7 +26,10 @@ from threadmill.wire.error import crash_response, error_response, unknown_url, w
 
 LOG = logging.getLogger("threadmill.api")
 
-NOT_FOUND, WRONG_METHOD, TOO_LARGE, CLIENT_GONE = 404, 405, 413, 499
+NOT_FOUND, WRONG_METHOD, TOO_LARGE, CLIENT_GONE, UNAVAILABLE = 404, 405, 413, 499, 503
+
+TRY_AGAIN = {"retry-after": "1", "retry-after-ms": "250"}
+"""Sent with 503: nothing was done, so clients may repeat the request. SDKs prefer the milliseconds."""
 
 
 def build_app(edge: Edge, keys: Keys, metrics: Callable[[], bytes]) -> ASGIApp:
@@ -53,7 +56,7 @@ def build_app(edge: Edge, keys: Keys, metrics: Callable[[], bytes]) -> ASGIApp:
 
 
 def _json(status: int, body: bytes) -> Response:
-    return Response(body, status, media_type="application/json")
+    return Response(body, status, TRY_AGAIN if status == UNAVAILABLE else None, "application/json")
 
 
 async def _known(request: Request, error: Exception) -> Response:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from threadmill.adapters.models.sample import first_property, sample_text
-from threadmill.adapters.models.script import Act, BadScript, Call, Refuse, Say, Turn, is_script, parse
+from threadmill.adapters.models.script import Act, BadScript, Call, Refuse, Say, Turn, is_script, lines_of, parse
 from threadmill.domain.message import TextPart
 from threadmill.domain.tool import FunctionTool, ResponseFormatType, ToolChoiceMode
 from threadmill.engine.ports.model import ModelRequest, PromptMessage, PromptRole
@@ -71,7 +71,7 @@ def _script(scene: _Scene) -> str | None:
     """The message's script, else the instructions'."""
     if is_script(scene.said):
         return scene.said
-    lines = scene.instructions.splitlines()
+    lines = lines_of(scene.instructions)
     headings = [at for at, line in enumerate(lines) if line.strip().lower() == HEADING]
     # Blank lines stand for those above, so that an error names the line of the instructions.
     return "\n".join([""] * (headings[0] + 1) + lines[headings[0] + 1 :]) if headings else None

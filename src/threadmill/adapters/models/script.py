@@ -106,9 +106,14 @@ _DIRECTIVE = re.compile(r"([A-Za-z][A-Za-z_-]*)[ \t]*(?::[ \t]?(.*)|$)", re.DOTA
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)[ \t]*(ms|s)")
 
 
+def lines_of(text: str) -> list[str]:
+    """Lines as people see them: str.splitlines would also break at separators that may stand in a text."""
+    return text.replace("\r\n", "\n").split("\n")
+
+
 def is_script(text: str) -> bool:
     """Whether the first line that says something is a directive; everything else is conversation."""
-    for line in text.splitlines():
+    for line in lines_of(text):
         if line.strip() and not line.startswith("#"):
             return _known(line) is not None
     return False
@@ -139,7 +144,7 @@ def _known(line: str) -> tuple[str, str] | None:
 
 def _lines(text: str) -> Iterator[_Line]:
     """Directives with their continuation lines, which begin with a space or a tab; without comments and blank lines."""
-    lines = text.splitlines()
+    lines = lines_of(text)
     at = 0
     while at < len(lines):
         line, number = lines[at], at + 1

@@ -206,6 +206,8 @@ class CreateRun(_RunFields):
     additional_instructions: Instructions | None = None
     additional_messages: list[CreateMessage] | None = None
     reasoning_effort: p.ReasoningEffort | None = None
+    include: list[Literal["step_details.tool_calls[*].file_search.results[*].content"]] | None = None
+    """The query's `include[]` counts; Python SDK 1.55 sends it here as well."""
 
     def to_domain(self) -> NewRun:
         """None: as the assistant has it."""
