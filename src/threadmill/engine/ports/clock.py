@@ -28,7 +28,23 @@ class Clock(Protocol):
         ...
 
 
-class Ids(Protocol):
+class FileIds(Protocol):
+    """Fresh ids of files and of what holds them (behaviour.md 8.5)."""
+
+    def file(self) -> FileId:
+        """file-…."""
+        ...
+
+    def vector_store(self) -> VectorStoreId:
+        """vs_…."""
+        ...
+
+    def file_batch(self) -> FileBatchId:
+        """vsfb_…."""
+        ...
+
+
+class Ids(FileIds, Protocol):
     """Fresh ids of each kind (behaviour.md 8.5)."""
 
     def assistant(self) -> AssistantId:
@@ -53,16 +69,4 @@ class Ids(Protocol):
 
     def call(self) -> CallId:
         """call_…."""
-        ...
-
-    def file(self) -> FileId:
-        """file-…."""
-        ...
-
-    def vector_store(self) -> VectorStoreId:
-        """vs_…."""
-        ...
-
-    def file_batch(self) -> FileBatchId:
-        """vsfb_…."""
         ...
