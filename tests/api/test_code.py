@@ -132,7 +132,7 @@ async def test_it_draws_a_plot_that_the_sdk_streams_shows_and_downloads(script: 
     (call,) = details.tool_calls
     assert isinstance(call, CodeInterpreterToolCall)
     assert call.code_interpreter.input == handler.code
-    assert [output.type for output in call.code_interpreter.outputs] == ["logs", "image"]
+    assert [output.type for output in call.code_interpreter.outputs] == ["image", "logs"]
     file = await client.files.retrieve(image.image_file.file_id)
     assert file.purpose == "assistants_output"
     assert (await client.files.content(file.id)).content.startswith(b"\x89PNG")

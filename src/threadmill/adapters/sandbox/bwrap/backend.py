@@ -20,7 +20,11 @@ class BwrapBackend:
 
     async def open(self) -> BwrapSession:
         """See the protocol."""
-        return await BwrapSession.open(await self.zygote(), self._limits)
+        return await self.open_with(self._limits)
+
+    async def open_with(self, limits: SessionLimits) -> BwrapSession:
+        """A session with limits of its own. Raises SandboxRefused."""
+        return await BwrapSession.open(await self.zygote(), limits)
 
     async def zygote(self) -> Zygote:
         """The living zygote, started if need be. Raises SandboxRefused."""

@@ -7,7 +7,7 @@ import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
@@ -15,6 +15,10 @@ from threadmill.adapters.sandbox.session import LiveSession, SessionLimits
 from threadmill.engine.ports.sandbox import Ended, Ending, Logs, SandboxRefused
 
 _CODE = "from inside import escapes as _e\nprint(_e.report({port}, {abstract!r}, {path!r}, {hidden!r}, {processes}))"
+
+
+PATIENCE = 60.0
+"""Seconds the table may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,8 @@ def bait() -> Iterator[Bait]:
 async def self_test(backend: BwrapBackend, limits: SessionLimits, hidden: Sequence[Path] = ()) -> SelfTest:
     """Run the table in a session of its own; `hidden` are paths of the server's it must not see. Raises SandboxRefused."""
     zygote = await backend.zygote()
-    session = await backend.open()
+    # How long a call may take says nothing of how long a busy machine takes for the table.
+    session = await backend.open_with(replace(limits, wall=max(limits.wall, PATIENCE)))
     try:
         with bait() as lures:
             secret = tuple(str(path.resolve()) for path in hidden)

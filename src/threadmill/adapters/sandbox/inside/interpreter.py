@@ -43,14 +43,22 @@ class Screen:
         self.shown = 0
 
     def show(self, picture: bytes) -> None:
-        """Send one PNG; after MOST_SHOWN in a cell, silence."""
+        """Send one PNG; after MOST_SHOWN in a cell, silence.
+
+        Waits until it was taken, so that what is printed later also comes later. No interrupt comes between.
+        """
         self.shown += 1
         if self.shown > MOST_SHOWN:
             return
         sys.stdout.flush()
-        self.channel.sendall(frames.pack_fields(Kind.IMAGE, name="figure.png"))
-        for piece in frames.pieces(picture):
-            self.channel.sendall(piece)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.channel.sendall(frames.pack_fields(Kind.IMAGE, name="figure.png"))
+            for piece in frames.pieces(picture):
+                self.channel.sendall(piece)
+            frames.read(self.channel)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Notebook:
