@@ -64,8 +64,8 @@ async def filled(stage: Stage, *texts: str, name: str = "foods.txt", **fields: A
 
 async def read(stage: Stage, store_id: VectorStoreId) -> None:
     """The store's files are read."""
-    await stage.ingester.read_waiting()
     while (await store_of(stage, store_id)).status(0) is VectorStoreStatus.IN_PROGRESS:
+        await stage.ingester.read_waiting()
         await turn_of_the_loop()
 
 
@@ -321,6 +321,9 @@ async def test_code_that_is_linked_and_a_passage_that_is_cited_are_told_apart(st
     said = await deltas(stage, run)
     assert "".join(_text(one) for one in said) == part.value
     assert [one.number for one in said if isinstance(one, AnnotationDelta)] == [0, 1, 2]
+    await again(stage, thread.id, assistant_id=assistant.id, tools=tools)
+    await searched(stage, "tacos")
+    assert "【5:0†foods.txt】" in heard(stage), "links have no number"
 
 
 async def test_a_search_beside_a_function_is_answered_while_the_function_is_waited_for(stage: Stage) -> None:
@@ -373,11 +376,11 @@ async def test_all_searches_of_a_run_leave_half_of_the_window_to_the_conversatio
     run = await begun(stage, assistants=await searchable(stage, *(f"{long}{number}" for number in range(4))))
     await searched(stage, "whale")
     assert heard(stage).count("【4:") == 2
-    await searched(stage, "whale")
-    assert CUT not in heard(stage)
-    assert NO_ROOM in heard(stage)
+    while not heard(stage).endswith(NO_ROOM):
+        await searched(stage, "whale")
     await answered(stage, "ok")
-    assert [len(call.results) for call in await calls_of(stage, run)] == [2, 0]
+    passages = [told(call) for call in await calls_of(stage, run) if call.results]
+    assert sum(len(text.split()) for text in passages) <= 100
 
 
 async def test_a_passage_longer_than_the_room_is_cut_rather_than_left_out(stage: Stage) -> None:
@@ -529,7 +532,8 @@ async def test_a_waiting_run_can_be_cancelled(stage: Stage) -> None:
 async def test_a_run_over_an_expired_store_fails_and_says_so(stage: Stage, whose: str) -> None:
     store_id = await searchable(stage, FOODS, expires_after=ExpiresAfter(1))
     stage.clock.at += 86_400
-    run = await begun(stage, **{whose: store_id})
+    chosen: dict[str, Any] = {whose: store_id}
+    run = await begun(stage, **chosen)
     found = await stored(stage, run)
     assert found.status is RunStatus.FAILED
     assert found.last_error is not None

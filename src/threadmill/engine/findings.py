@@ -71,6 +71,7 @@ def fitting(
 ) -> tuple[SearchResult, ...]:
     """The best of the results that the model can be told within `budget` tokens; the first is cut rather than left out."""
     kept: list[SearchResult] = []
+    budget -= count(HEADING)
     for result in results:
         cost = count(_passage(number, len(kept), result))
         if cost > budget:
