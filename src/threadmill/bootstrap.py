@@ -177,6 +177,7 @@ def _engine(ports: Ports, config: ConfigFile) -> Engine:
         lease=limits.lease_seconds,
         max_turns=limits.max_turns,
         max_runs=limits.max_runs,
+        store_patience=limits.store_wait_seconds,
     )
 
     def report(text: str, error: BaseException | None) -> None:

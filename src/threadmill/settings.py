@@ -65,6 +65,7 @@ class Limits(BaseModel):
 
     run_ttl_seconds: Annotated[int, Field(ge=1)] = 600
     lease_seconds: Annotated[int, Field(ge=3)] = 30
+    store_wait_seconds: Annotated[float, Field(ge=0)] = 60
     max_turns: Annotated[int, Field(ge=1)] = 64
     max_runs: Annotated[int, Field(ge=1)] = 256
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024

@@ -16,7 +16,7 @@ from threadmill.adapters.memory.store import MemoryStore
 from threadmill.domain.delta import AnnotationDelta, CallOpened, Delta, ImageDelta, InputDelta, OutputDelta, TextDelta
 from threadmill.domain.error import Unavailable
 from threadmill.domain.file import File, FilePurpose
-from threadmill.domain.ids import AssistantId, CallId, FileId, RunId, RunStepId, ThreadId
+from threadmill.domain.ids import CallId, FileId, RunStepId
 from threadmill.domain.message import Annotation, ImageFilePart, Message, RefusalPart, TextPart
 from threadmill.domain.outcome import ErrorCode, Usage
 from threadmill.domain.run import NewRun, Run, RunStatus
@@ -26,7 +26,6 @@ from threadmill.domain.tool import (
     CodeInterpreterTool,
     CodeOutput,
     FileSearchCall,
-    FileSearchTool,
     FunctionTool,
     NamedToolChoice,
     RankingOptions,
@@ -37,7 +36,6 @@ from threadmill.domain.tool import (
 )
 from threadmill.engine import runs, threads
 from threadmill.engine.code_call import LOST, NOT_UNDERSTOOD, RESTARTED
-from threadmill.engine.offer import offered
 from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError, RefusalPiece
 from threadmill.engine.ports.sandbox import Ended, Ending, Image, Logs, Loss, Output, Written
 from threadmill.engine.ports.store import StoredEvent
@@ -412,8 +410,3 @@ async def test_calls_are_counted_where_the_upstream_counts_nothing(stage: Stage)
     step = await step_of(stage, run)
     assert step.usage is not None
     assert step.usage.completion_tokens == len(["a", "b", "cf{", "}"])
-
-
-def test_only_tools_this_server_runs_are_offered() -> None:
-    run = Run(RunId("run_1"), PROJECT, ThreadId("t"), AssistantId("a"), 1, "m", tools=(FileSearchTool(), CODE))
-    assert [tool.name for tool in offered(run)] == ["code_interpreter"]

@@ -37,7 +37,7 @@ from threadmill.domain.page import PageQuery
 from threadmill.domain.patch import AssistantPatch, NewAssistant, NewThread, ThreadPatch
 from threadmill.domain.run import NewRun, Run, RunStatus, Truncation
 from threadmill.domain.thread import Thread
-from threadmill.domain.tool import FileSearchTool, ToolOutput, ToolResources
+from threadmill.domain.tool import ToolOutput, ToolResources
 from threadmill.engine import assistants, messages, runs, threads
 from threadmill.engine.attempt import ATTEMPTS, until_won
 from threadmill.engine.commit import write_set
@@ -767,13 +767,6 @@ async def test_a_refusal_alone_is_the_whole_message(stage: Stage) -> None:
     await stage.settle()
     (message,) = [m for m in await stage.store.history(run.thread_id) if m.run_id == run.id]
     assert message.content == (RefusalPart("No."),)
-
-
-async def test_a_tool_that_has_not_landed_fails_the_run(stage: Stage) -> None:
-    run = await begun(stage, tools=(FileSearchTool(),))
-    found = await stored(stage, run)
-    assert found.last_error is not None
-    assert "file_search" in found.last_error.message
 
 
 async def test_an_endless_caller_is_stopped() -> None:

@@ -22,6 +22,7 @@ from threadmill.domain.tool import (
     ToolChoice,
     ToolChoiceMode,
 )
+from threadmill.engine.offer import SEARCH_PARAMETERS
 from threadmill.engine.ports.model import (
     CallPiece,
     ContextTooLong,
@@ -133,6 +134,21 @@ async def test_python_goes_to_code_interpreter_under_the_name_its_schema_has() -
 async def test_search_goes_to_file_search() -> None:
     pieces = await play("search: blue whales", tools=(FunctionTool("file_search"),))
     assert calls_in(pieces) == [("file_search", '{"query": "blue whales"}')]
+
+
+async def test_search_asks_as_many_queries_as_it_has_lines() -> None:
+    tools = (FunctionTool("file_search", parameters=SEARCH_PARAMETERS),)
+    one, several = (
+        await play("search: blue whales", tools=tools),
+        await play("search:\n  krill\n\n  plankton", tools=tools),
+    )
+    assert calls_in(one) == [("file_search", '{"queries": ["blue whales"]}')]
+    assert calls_in(several) == [("file_search", '{"queries": ["krill", "plankton"]}')]
+
+
+async def test_a_forced_search_has_a_query() -> None:
+    tools, forced = (FunctionTool("file_search", parameters=SEARCH_PARAMETERS),), ToolChoice(ToolChoiceMode.REQUIRED)
+    assert calls_in(await play("hi", tools=tools, tool_choice=forced)) == [("file_search", '{"queries": ["example"]}')]
 
 
 async def test_a_tool_that_is_not_offered_is_said() -> None:

@@ -54,12 +54,28 @@ class FakeClock:
     def __init__(self) -> None:
         self.at: Instant = 1_000
         self.ticks: float = 0.0
+        self.sleepers: list[tuple[float, asyncio.Future[None]]] = []
 
     def now(self) -> Instant:
         return self.at
 
     def monotonic(self) -> float:
         return self.ticks
+
+    async def sleep(self, seconds: float) -> None:
+        sleeper = (self.ticks + seconds, asyncio.get_running_loop().create_future())
+        self.sleepers.append(sleeper)
+        try:
+            await sleeper[1]
+        finally:
+            self.sleepers.remove(sleeper)
+
+    def wake_next(self) -> float:
+        """Move on to when the first sleeper wakes; the seconds that took."""
+        before = self.ticks
+        self.ticks, first = min(self.sleepers, key=lambda sleeper: sleeper[0])
+        first.set_result(None)
+        return self.ticks - before
 
 
 class CountedIds:
@@ -275,13 +291,14 @@ class Stage:
             return (await files.create(self.engine, PROJECT, NewFile(name, purpose), writer)).id
 
     async def settle(self) -> None:
-        """Let the worker go on until each of its runs waits for the model, or is done. Reads pass the time."""
+        """Let the worker go on until each of its runs waits for the model, sleeps, or is done. Reads pass the time."""
         quiet = 0
         while quiet < 3:
             await self.store.waiting(1)
             await turn_of_the_loop()
             tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("run_")]
             hungry = sum(turn.is_hungry for turn in self.model.turns)
+            hungry += sum(not sleeper.done() for _, sleeper in self.clock.sleepers)
             quiet = quiet + 1 if len(tasks) <= hungry else 0
 
 

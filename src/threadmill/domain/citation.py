@@ -4,6 +4,7 @@ The model writes them in as many pieces as it likes. A `CitationReader` hands te
 still become a marker, and gives each marker whole, together with its annotation.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -34,6 +35,15 @@ def marker(source: Source, name: str) -> str:
     """The text that cites a result. A name that would end the marker early, or is too long, is put right."""
     clean = "".join(" " if character in (OPEN, CLOSE, "\n", "\r") else character for character in name)
     return f"{OPEN}{source.search}:{source.result}{DAGGER}{clean[:MAX_NAME] or 'source'}{CLOSE}"
+
+
+_BEGINNING = re.compile(f"{OPEN}([0-9]{{1,{MAX_DIGITS}}}):([0-9]{{1,{MAX_DIGITS}}}){DAGGER}")
+
+
+def source_of(text: str) -> Source | None:
+    """What the marker at the beginning of `text` names; None if there is none."""
+    found = _BEGINNING.match(text)
+    return None if found is None else Source(int(found[1]), int(found[2]))
 
 
 class _Part(Enum):

@@ -127,11 +127,18 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class FileSearchCall:
-    """A search the model asked for and its hits."""
+    """A search the model asked for and its hits.
+
+    The wire has no place for what follows `results`: what was asked for, what the model alone was told besides, and the
+    number of the search in the markers that cite it.
+    """
 
     id: CallId
     ranking_options: RankingOptions
     results: tuple[SearchResult, ...] = ()
+    queries: tuple[str, ...] = ()
+    note: str = ""
+    number: int = 4
     type: Literal["file_search"] = "file_search"
 
 

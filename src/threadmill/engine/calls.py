@@ -6,17 +6,19 @@ from threadmill.domain.delta import ArgumentsDelta, CallOpened, Delta, InputDelt
 from threadmill.domain.ids import CallId
 from threadmill.domain.outcome import Usage
 from threadmill.domain.run_step import RunStep, RunStepType
-from threadmill.engine.draft import CallDraft, CodeDraft, FunctionDraft
+from threadmill.engine.draft import CallDraft, CodeDraft, FunctionDraft, SearchDraft
 from threadmill.engine.execution import Execution
-from threadmill.engine.offer import is_code
+from threadmill.engine.offer import is_code, is_search, search_tool
 from threadmill.engine.ports.model import CallPiece
+from threadmill.engine.references import References
 
 
 class Calls:
     """All calls of one turn, which are one step."""
 
-    def __init__(self, execution: Execution) -> None:
+    def __init__(self, execution: Execution, references: References) -> None:
         self._execution: Execution = execution
+        self._next_search: int = references.next_search
         self._by_index: dict[int, CallDraft] = {}
 
     def __bool__(self) -> bool:
@@ -36,7 +38,7 @@ class Calls:
         for call in self._execution.draft.calls:
             if isinstance(call, CodeDraft):
                 self._tell_input(call, call.reader.close())
-            elif not call.arguments.strip():
+            elif isinstance(call, FunctionDraft) and not call.arguments.strip():
                 # A function without parameters is often called with nothing at all; clients parse the arguments as JSON.
                 self._grow(call, "{}")
 
@@ -48,12 +50,21 @@ class Calls:
         given = CallId(piece.id) if piece.id else None
         # Upstreams lie about ids: one that is missing or was used is replaced, or outputs could not be told apart.
         call_id = execution.ports.ids.call() if given is None or given in taken else given
-        name = piece.name or ""
-        call = CodeDraft(call_id) if is_code(execution.run, name) else FunctionDraft(call_id, name)
+        call = self._drafted(call_id, piece.name or "")
         execution.draft.calls.append(call)
         self._by_index[piece.index] = call
         self._publish(CallOpened(self._step, len(self._by_index) - 1, call.call()))
         return call
+
+    def _drafted(self, call_id: CallId, name: str) -> CallDraft:
+        run = self._execution.run
+        if is_code(run, name):
+            return CodeDraft(call_id)
+        tool = search_tool(run)
+        if tool is None or not is_search(run, name):
+            return FunctionDraft(call_id, name)
+        self._next_search += 1
+        return SearchDraft(call_id, self._next_search - 1, tool.ranking_options)
 
     async def _open_step(self) -> None:
         execution = self._execution
@@ -74,6 +85,8 @@ class Calls:
             self._tell_input(call, call.reader.feed(arguments))
             return
         call.pieces.append(arguments)
+        if isinstance(call, SearchDraft):
+            return  # the wire has no place for what is searched for
         self._publish(ArgumentsDelta(self._step, self._execution.draft.calls.index(call), (arguments,)))
 
     def _tell_input(self, call: CodeDraft, code: str) -> None:

@@ -8,7 +8,15 @@ from threadmill.domain.decide import Progress
 from threadmill.domain.ids import CallId
 from threadmill.domain.message import Annotation, ContentPart, ImageFilePart, RefusalPart, TextPart
 from threadmill.domain.run_step import RunStepType
-from threadmill.domain.tool import CodeInterpreterCall, CodeOutput, FunctionCall, ToolCall
+from threadmill.domain.tool import (
+    CodeInterpreterCall,
+    CodeOutput,
+    FileSearchCall,
+    FunctionCall,
+    RankingOptions,
+    SearchResult,
+    ToolCall,
+)
 from threadmill.engine.code_reader import CodeReader
 
 
@@ -70,7 +78,29 @@ class CodeDraft:
         return len(self.outputs) - 1
 
 
-CallDraft: TypeAlias = FunctionDraft | CodeDraft
+@dataclass(slots=True)
+class SearchDraft:
+    """A file_search call while its arguments grow, then while it is answered. `notes` are lines for the model alone."""
+
+    id: CallId
+    number: int
+    ranking: RankingOptions
+    pieces: list[str] = field(default_factory=list[str])
+    queries: tuple[str, ...] = ()
+    results: tuple[SearchResult, ...] = ()
+    notes: list[str] = field(default_factory=list[str])
+
+    def call(self) -> FileSearchCall:
+        """The call as it stands."""
+        return FileSearchCall(self.id, self.ranking, self.results, self.queries, "\n".join(self.notes), self.number)
+
+    @property
+    def written(self) -> str:
+        """What the model wrote for it."""
+        return "".join(self.pieces)
+
+
+CallDraft: TypeAlias = FunctionDraft | CodeDraft | SearchDraft
 
 
 @dataclass(slots=True)

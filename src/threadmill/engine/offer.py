@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from threadmill.domain.run import Run
-from threadmill.domain.tool import CodeInterpreterTool, FunctionTool, NamedToolChoice, ToolChoice
+from threadmill.domain.tool import CodeInterpreterTool, FileSearchTool, FunctionTool, NamedToolChoice, ToolChoice
 
 CODE_DESCRIPTION = (
     "Runs Python code in a stateful sandbox and gives back what it printed, the value of its last expression, or the "
@@ -15,6 +15,15 @@ CODE_PARAMETERS = (
     '{"type":"object","properties":{"code":{"type":"string","description":"Python source code"}},'
     '"required":["code"],"additionalProperties":false}'
 )
+SEARCH_DESCRIPTION = (
+    "Searches the files that were given for this conversation, by meaning and by words, and gives back the passages that "
+    "fit best, each under a marker such as 【4:0†name】. Ask several queries at once, each in other words or about another "
+    "part of the question. Where your answer uses a passage, write its marker behind the sentence, exactly as it stands."
+)
+SEARCH_PARAMETERS = (
+    '{"type":"object","properties":{"queries":{"type":"array","items":{"type":"string"},"minItems":1,'
+    '"description":"What to look for"}},"required":["queries"],"additionalProperties":false}'
+)
 
 
 def offered(run: Run) -> tuple[FunctionTool, ...]:
@@ -25,6 +34,8 @@ def offered(run: Run) -> tuple[FunctionTool, ...]:
             tools.append(tool)
         elif isinstance(tool, CodeInterpreterTool):
             tools.append(FunctionTool(name_of(run, tool.type), CODE_DESCRIPTION, CODE_PARAMETERS))
+        else:
+            tools.append(FunctionTool(name_of(run, tool.type), SEARCH_DESCRIPTION, SEARCH_PARAMETERS))
     return tuple(tools)
 
 
@@ -45,6 +56,16 @@ def has_code(run: Run) -> bool:
 def is_code(run: Run, name: str) -> bool:
     """Whether a call of this name is code to be executed here."""
     return has_code(run) and name == name_of(run, "code_interpreter")
+
+
+def search_tool(run: Run) -> FileSearchTool | None:
+    """How the run may search its vector stores, if it may."""
+    return next((tool for tool in run.tools if isinstance(tool, FileSearchTool)), None)
+
+
+def is_search(run: Run, name: str) -> bool:
+    """Whether a call of this name, in a run that may search, is a search to be made here."""
+    return name == name_of(run, "file_search")
 
 
 def choice(run: Run) -> ToolChoice:

@@ -19,6 +19,7 @@ from threadmill.domain.message import (
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep, RunStepStatus, RunStepType
 from threadmill.domain.tool import CodeInterpreterCall, FileSearchCall, FunctionCall, ToolCall, ToolChoice
+from threadmill.engine import findings
 from threadmill.engine.offer import choice, name_of, offered
 from threadmill.engine.ports.model import ModelRequest, PromptMessage, PromptRole
 
@@ -196,7 +197,10 @@ def _as_function(call: ToolCall, run: Run, lost: str) -> FunctionCall:
             arguments = json.dumps({"code": call.input}, ensure_ascii=False)
             return FunctionCall(call.id, name_of(run, call.type), arguments, told(call) or lost or "(no output)")
         case FileSearchCall():
-            return FunctionCall(call.id, name_of(run, call.type), "{}", lost)
+            arguments = json.dumps({"queries": call.queries}, ensure_ascii=False)
+            return FunctionCall(
+                call.id, name_of(run, call.type), arguments, findings.told(call) or lost or findings.NOTHING
+            )
         case _:
             assert_never(call)
 

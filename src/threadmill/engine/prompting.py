@@ -9,7 +9,7 @@ from threadmill.domain.run import Run
 from threadmill.engine.execution import Execution
 from threadmill.engine.ports.model import ModelRequest
 from threadmill.engine.prompt import Conversation, converse, cost, fit, request_for
-from threadmill.engine.references import References, new_images
+from threadmill.engine.references import References, citable, new_images, next_search
 from threadmill.engine.workspace import workspace
 
 NEWEST_MESSAGES = 2_000
@@ -44,7 +44,8 @@ async def prepare(execution: Execution) -> Prompt | None:
         messages = (*conversation.head, *conversation.history[-1:], *conversation.tail)
     if messages is None:
         return None
-    return Prompt(request_for(run, messages), conversation, References(work.links, new_images(steps)))
+    references = References(work.links, citable(history, steps), new_images(steps), next_search(history, steps))
+    return Prompt(request_for(run, messages), conversation, references)
 
 
 async def _names(execution: Execution, history: Sequence[Message]) -> dict[FileId, str]:

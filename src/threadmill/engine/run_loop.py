@@ -9,12 +9,14 @@ from typing import assert_never
 from threadmill.domain import command as c
 from threadmill.domain.message import IncompleteReason
 from threadmill.domain.outcome import ErrorCode, LastError, RunIncompleteReason
-from threadmill.domain.tool import CodeInterpreterTool, FileSearchTool, FunctionCall, ToolCall
+from threadmill.domain.tool import CodeInterpreterTool, FunctionCall, ToolCall
 from threadmill.engine.code_call import CodeCall
-from threadmill.engine.draft import CallDraft, CodeDraft, FunctionDraft
+from threadmill.engine.draft import CallDraft, CodeDraft, FunctionDraft, SearchDraft
 from threadmill.engine.execution import Execution
 from threadmill.engine.ports.model import FinishReason
 from threadmill.engine.prompting import prepare
+from threadmill.engine.readiness import wait_for_stores
+from threadmill.engine.search_call import answer_search
 from threadmill.engine.turn import Turn, take_turn
 
 
@@ -31,6 +33,7 @@ async def drive(execution: Execution) -> None:
     try:
         while True:
             check_limits(execution)
+            await check_stores(execution)
             prompt = await prepare(execution)
             if prompt is None:
                 raise Ended(c.StopIncomplete(RunIncompleteReason.MAX_PROMPT_TOKENS))
@@ -54,11 +57,16 @@ def check_limits(execution: Execution) -> None:
         raise Ended(c.StopIncomplete(RunIncompleteReason.MAX_COMPLETION_TOKENS))
 
 
+async def check_stores(execution: Execution) -> None:
+    """Before the first turn: what the run may search is there to be searched."""
+    refusal = None if execution.run.turns else await wait_for_stores(execution)
+    if refusal is not None:
+        raise Ended(c.Fail(LastError(ErrorCode.SERVER_ERROR, refusal)))
+
+
 def _refusal(execution: Execution) -> str | None:
     """Why a tool of the run cannot be offered here."""
     for tool in execution.run.tools:
-        if isinstance(tool, FileSearchTool):
-            return f"This server does not run the {tool.type} tool yet; remove it from the run's tools."
         if isinstance(tool, CodeInterpreterTool) and (refusal := execution.ports.sandbox.refusal) is not None:
             return refusal
     return None
@@ -106,6 +114,8 @@ async def _answer(execution: Execution, call: CallDraft) -> ToolCall:
             return _answer_if_impossible(execution, call)
         case CodeDraft():
             return await CodeCall(execution, call).answer()
+        case SearchDraft():
+            return await answer_search(execution, call)
         case _:
             assert_never(call)
 

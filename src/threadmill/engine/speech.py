@@ -1,4 +1,4 @@
-"""The text of a turn: opens the message when a word is said, tells deltas, turns links into annotations.
+"""The text of a turn: opens the message when a word is said, tells deltas, turns citations and links into annotations.
 
 The hot path is `say`: per network read one list of strings, one publish; no commit, no task, no validation.
 """
@@ -6,9 +6,9 @@ The hot path is `say`: per network read one list of strings, one publish; no com
 from collections.abc import Sequence
 
 from threadmill.domain import command as c
+from threadmill.domain.annotator import Annotator
 from threadmill.domain.decide import open_message
 from threadmill.domain.delta import AnnotationDelta, ImageDelta, RefusalDelta, TextDelta
-from threadmill.domain.link import LinkReader
 from threadmill.domain.message import Annotation, ImageFilePart
 from threadmill.engine.execution import Execution
 from threadmill.engine.references import References
@@ -20,8 +20,9 @@ class Speech:
     def __init__(self, execution: Execution, references: References) -> None:
         self._execution: Execution = execution
         self._images: Sequence[ImageFilePart] = references.images
-        # Most runs have nothing to link to: their text is not looked at.
-        self._reader: LinkReader | None = LinkReader(references.links) if references.links else None
+        # Most runs have nothing to refer to: their text is not looked at.
+        links, sources = references.links, references.sources
+        self._reader: Annotator | None = Annotator(links, sources) if links or sources else None
         self._blank: list[str] = []
 
     @property

@@ -86,7 +86,7 @@ class _Listener:
 
     def __init__(self, execution: Execution, references: References) -> None:
         self.speech: Speech = Speech(execution, references)
-        self.calls: Calls = Calls(execution)
+        self.calls: Calls = Calls(execution, references)
         self.finish: FinishReason = FinishReason.STOP
         self.usage: Usage | None = None
         self._execution: Execution = execution

@@ -31,13 +31,18 @@ def sample_text(schema: str) -> str:
     return json.dumps(sample(cast("JsonValue", root)), ensure_ascii=False)
 
 
-def first_property(schema: str) -> str | None:
-    """The name of the first property an object schema has."""
+def first_argument(schema: str, text: str) -> dict[str, JsonValue] | None:
+    """`text` as the first property an object schema has: its lines where that is an array. None if it has none."""
     try:
         root = _object(cast("JsonValue", json.loads(schema)))
     except ValueError:
         return None
-    return next(iter(_object(root.get("properties"))), None)
+    properties = _object(root.get("properties"))
+    name = next(iter(properties), None)
+    if name is None:
+        return None
+    is_array = _type(_object(properties[name])) == "array"
+    return {name: [line.strip() for line in text.splitlines() if line.strip()] if is_array else text}
 
 
 def sample(schema: JsonValue) -> JsonValue:

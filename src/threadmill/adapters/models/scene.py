@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from threadmill.adapters.models.sample import first_property, sample_text
+from threadmill.adapters.models.sample import first_argument, sample_text
 from threadmill.adapters.models.script import Act, BadScript, Call, Refuse, Say, Turn, is_script, lines_of, parse
 from threadmill.domain.message import TextPart
 from threadmill.domain.tool import FunctionTool, ResponseFormatType, ToolChoiceMode
@@ -131,8 +131,10 @@ def _call(act: Call, outputs: Sequence[str], tools: Sequence[FunctionTool]) -> C
         offered = next((tool for tool in tools if tool.name == act.name), None)
         if offered is None:
             raise BadScript(f"Rehearsal script: it uses {act.name}, which this run does not offer to the model.")
-        key = first_property(offered.parameters) or _ARGUMENT[act.name]
-        arguments = json.dumps({key: _with_outputs(act.text, outputs)}, ensure_ascii=False)
+        text = _with_outputs(act.text, outputs)
+        arguments = json.dumps(
+            first_argument(offered.parameters, text) or {_ARGUMENT[act.name]: text}, ensure_ascii=False
+        )
     return replace(act, arguments=arguments[:-1] if act.is_broken else arguments)
 
 

@@ -1,5 +1,6 @@
 """Wall clock and random ids."""
 
+import asyncio
 import os
 import string
 import time
@@ -45,6 +46,10 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds that never go back."""
         return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Seconds of the event loop."""
+        await asyncio.sleep(seconds)
 
 
 class RandomIds:

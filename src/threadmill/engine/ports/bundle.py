@@ -59,7 +59,10 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """Limits of the engine: seconds, counts of turns, runs executing and files being read at once."""
+    """Limits of the engine: seconds, counts of turns, runs executing and files being read at once.
+
+    `store_patience`: how long a run waits for the files of its thread's vector store.
+    """
 
     run_ttl: int = 600
     lease: int = 30
@@ -68,3 +71,4 @@ class EngineSettings:
     persist_every: float = 1.0
     sweep_every: float = 1.0
     readers: int = 2
+    store_patience: float = 60.0

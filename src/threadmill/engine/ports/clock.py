@@ -27,6 +27,10 @@ class Clock(Protocol):
         """Seconds from an arbitrary start; never goes back."""
         ...
 
+    async def sleep(self, seconds: float) -> None:
+        """Return when that much time has passed."""
+        ...
+
 
 class FileIds(Protocol):
     """Fresh ids of files and of what holds them (behaviour.md 8.5)."""
