@@ -243,7 +243,7 @@ def store_files() -> Iterator[VectorStoreFile]:
     """In each status, cut in each way, with attributes of each kind."""
     reading = VectorStoreFile(FILE, STORE, PROJECT, 1)
     yield reading
-    yield replace(reading.completed(1045), attributes={"a": "x", "b": 1.5, "c": True, "d": 2024})
+    yield replace(reading.completed("e", 1045), attributes={"a": "x", "b": 1.5, "c": True, "d": 2024})
     yield replace(reading.cancelled(), chunking_strategy=StaticChunking(100, 0))
     for code in FileErrorCode:
         yield replace(reading.failed(FileError(code, "no")), chunking_strategy=OtherChunking())
