@@ -1,5 +1,6 @@
 """A real HTTP server with `/embeddings` and `/rerank`, computing from the texts themselves."""
 
+import asyncio
 import base64
 import hashlib
 from collections import deque
@@ -20,7 +21,7 @@ def numbers_of(text: str, size: int = SIZE) -> list[float]:
 
 
 class EmbeddingServer:
-    """Answers while open. `script` holds answers to give instead, first come first served."""
+    """Answers while `gate` is set. `script` holds answers to give instead, first come first served."""
 
     def __init__(self) -> None:
         self.url: str = ""
@@ -29,6 +30,8 @@ class EmbeddingServer:
         self.script: deque[web.Response] = deque()
         self.base64: bool = False
         self.backwards: bool = False
+        self.gate: asyncio.Event = asyncio.Event()
+        self.gate.set()
 
     def answer(self, body: object = None, status: int = 200, headers: dict[str, str] | None = None) -> None:
         """Give this as the next answer."""
@@ -58,6 +61,7 @@ class EmbeddingServer:
     async def _receive(self, request: web.Request) -> web.Response | None:
         self.requests.append(await request.json())
         self.headers.append(dict(request.headers))
+        await self.gate.wait()
         return self.script.popleft() if self.script else None
 
 
@@ -75,4 +79,5 @@ async def embedding_server() -> AsyncGenerator[EmbeddingServer]:
     try:
         yield server
     finally:
+        server.gate.set()
         await runner.cleanup()

@@ -50,6 +50,7 @@ class FileBatchRoutes:
         """GET …/file_batches/{id}/files."""
         store_id, batch_id = store_id_of(request), _batch_id(request)
         query, status = store_files_query(request.query_params)
+        await file_batches.retrieve(self._edge.engine, project_of(request), store_id, batch_id)
         page = await store_files.page(
             self._edge.engine, project_of(request), store_id, query, status=status, batch_id=batch_id
         )
