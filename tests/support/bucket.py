@@ -1,0 +1,62 @@
+"""A store that speaks S3's protocol, in this process."""
+
+import re
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+
+import aiohttp
+
+from threadmill.adapters.blobs.bucket import Bucket, Place, open_bucket
+
+NAME = "files"
+KEY = re.compile("<Key>(.*?)</Key>")
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """One that runs; `place` is a fresh bucket in it."""
+
+    url: str
+    place: Place
+
+    @asynccontextmanager
+    async def opened(self, prefix: str = "") -> AsyncGenerator[Bucket]:
+        """The bucket, as one server process has it."""
+        async with open_bucket(replace(self.place, prefix=prefix)) as bucket:
+            yield bucket
+
+    async def everything(self) -> list[str]:
+        """The names of all objects and, with a `?`, of all uploads in parts nobody ended."""
+        objects = await self.ask("GET", f"/{NAME}?list-type=2")
+        return KEY.findall(objects) + ["?" + key for key in KEY.findall(await self.ask("GET", f"/{NAME}?uploads"))]
+
+    async def ask(self, method: str, path: str, data: bytes = b"") -> str:
+        """A request past the client; the server asks for no signature unless told to."""
+        async with aiohttp.request(method, f"{self.url}{path}", data=data) as answer:
+            text = await answer.text()
+            assert answer.status == 200, text
+            return text
+
+
+@contextmanager
+def s3_server() -> Generator[str]:
+    """Its URL; empty."""
+    from moto.server import ThreadedMotoServer  # a second of imports, for those who ask for it
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+async def fresh(url: str) -> S3Server:
+    """Everything forgotten, a bucket made."""
+    place = Place(NAME, endpoint=url, access_key_id="test-key", secret_access_key="test-secret")
+    server = S3Server(url, place)
+    await server.ask("POST", "/moto-api/reset")
+    await server.ask("PUT", f"/{NAME}")
+    return server
