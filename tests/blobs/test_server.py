@@ -1,18 +1,18 @@
 """A whole server whose files lie in a bucket: it starts or says why not, and serves while the store fails."""
 
 import asyncio
+import io
 import logging
 import socket
 import sys
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.support.bucket import NAME, S3Server
+from tests.support.bucket import NAME, S3Server, front
 from tests.support.serving import Live, serving
 from threadmill.adapters.blobs.s3 import PART
 from threadmill.settings import SettingsError
@@ -32,7 +32,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
 
 
-def on(directory: Path, url: str, bucket: str = f"{NAME}/pre/fix"):
+def on(directory: Path, url: str, bucket: str = f"{NAME}/pre/fix") -> AbstractAsyncContextManager[Live]:
     return serving(directory, BLOBS=f"s3://{bucket}", BLOBS_ENDPOINT=url)
 
 
@@ -48,9 +48,7 @@ async def test_files_live_in_the_bucket_from_upload_to_deletion_and_over_a_resta
     large = bytes(range(256)) * (PART // 100)
     async with on(tmp_path, s3.url) as live:
         ids = [await live.api.file("a.bin", data, "user_data") for data in (b"small", large)]
-    assert sorted(name[:15] for name in await s3.everything()) == ["pre/fix/blobs/0", "pre/fix/blobs/b"] or len(
-        await s3.everything()
-    ) == 2
+    assert [name.startswith("pre/fix/blobs/") for name in await s3.everything()] == [True, True]
     async with on(tmp_path, s3.url) as live:
         assert [await content_of(live, one) for one in ids] == [b"small", large]
         for one in ids:
@@ -120,7 +118,9 @@ async def test_credentials_may_stand_in_the_file_of_settings(
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    lines = f'[blobs]\nstore = "s3://{NAME}"\nendpoint = "{s3.url}"\naccess_key_id = "k"\nsecret_access_key = "{SECRET}"\n'
+    lines = (
+        f'[blobs]\nstore = "s3://{NAME}"\nendpoint = "{s3.url}"\naccess_key_id = "k"\nsecret_access_key = "{SECRET}"\n'
+    )
     (tmp_path / "threadmill.toml").write_text(lines)
     async with serving(tmp_path, CONFIG=str(tmp_path / "threadmill.toml")) as live:
         await live.api.file("a.txt")
@@ -144,35 +144,6 @@ async def test_without_the_extra_the_start_says_how_to_install_it(
     error = await refused(tmp_path, "http://127.0.0.1:1")
     assert "the package aiobotocore is not installed" in str(error)
     assert error.advice == "Install the extra: pip install 'threadmill[s3]'."
-
-
-Answer = Callable[[web.Request], web.Response | None]
-
-
-@asynccontextmanager
-async def front(url: str, instead: Answer) -> AsyncGenerator[str]:
-    """Stands before the store and answers `instead`, where that has an answer."""
-    async with aiohttp.ClientSession(auto_decompress=False) as session:
-
-        async def handle(request: web.Request) -> web.StreamResponse:
-            data = await request.read()
-            if (answer := instead(request)) is not None:
-                return answer
-            target = url + request.raw_path
-            async with session.request(request.method, target, data=data, headers=request.headers) as got:
-                kept = {key: value for key, value in got.headers.items() if key.lower() not in ("transfer-encoding",)}
-                return web.Response(status=got.status, body=await got.read(), headers=kept)
-
-        app = web.Application(client_max_size=2**30)
-        app.router.add_route("*", "/{rest:.*}", handle)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-        finally:
-            await runner.cleanup()
 
 
 def failing(code: str, status: int) -> web.Response:
@@ -221,7 +192,7 @@ async def test_a_full_store_is_told_leaves_nothing_and_the_next_upload_works(
 
 async def upload(live: Live, data: bytes) -> tuple[int, object]:
     form = aiohttp.FormData({"purpose": "user_data"})
-    form.add_field("file", data, filename="a.bin")
+    form.add_field("file", io.BytesIO(data), filename="a.bin")
     async with live.api.session.post(f"{live.url}/files", data=form, headers=live.api.headers) as got:
         return got.status, (await got.json()).get("error")
 
@@ -234,8 +205,8 @@ async def test_a_store_that_fails_is_told_without_its_own_words_and_a_deletion_i
         file_id = await live.api.file("a.bin", b"x", "user_data")
         trouble.code, trouble.status = "AccessDenied", 403
         trouble.at = ("GET", "blobs/")
-        async with live.api.session.get(f"{live.url}/files/{file_id}/content", headers=live.api.headers) as got:
-            assert SECRET.encode() not in await got.read()
+        status, error = await live.api.refused("GET", f"/files/{file_id}/content")
+        assert (status, error["message"]) == (503, "The server's file storage refuses a request: AccessDenied.")
         trouble.at = ("PUT", "doomed/")
         await live.api.ok("DELETE", f"/files/{file_id}")
         assert len(await s3.everything()) == 1

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from aiohttp import web
 
-from tests.support.bucket import S3Server
+from tests.support.bucket import S3Server, front
 from threadmill.adapters.blobs import s3 as module
-from threadmill.adapters.blobs.bucket import Bucket
+from threadmill.adapters.blobs.bucket import Bucket, open_bucket
 from threadmill.adapters.blobs.s3 import PART, S3Blobs, blob_name
 from threadmill.domain.error import Unavailable
 
@@ -72,14 +75,38 @@ async def test_a_sweep_leaves_what_is_young_and_takes_it_when_it_is_old(
     buckets: tuple[Bucket, Bucket], s3: S3Server
 ) -> None:
     await write(S3Blobs(buckets[0]))
-    await (await buckets[0].begin("incoming/torn")).add(bytes(PART))
     for name in ("incoming/joined", f"pins/{KEY}/a", f"doomed/{KEY}/b"):
         await buckets[0].put(name)
     before = await s3.everything()
     assert await S3Blobs(buckets[1], grace=3600).sweep(nobody) == 0
     assert await s3.everything() == before
-    assert await S3Blobs(buckets[1], grace=0).sweep(nobody) == 5
+    assert await S3Blobs(buckets[1], grace=0).sweep(nobody) == 4
     assert await s3.everything() == []
+
+
+def uploads(*begun: tuple[str, datetime]) -> web.Response:
+    """A list of uploads in parts; the local server says of each that it is from 2010."""
+    lines = [
+        f"<Upload><Key>{key}</Key><UploadId>{key}</UploadId><Initiated>{at.isoformat()}</Initiated></Upload>"
+        for key, at in begun
+    ]
+    text = f"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>{''.join(lines)}</ListMultipartUploadsResult>"
+    return web.Response(text=text, content_type="application/xml")
+
+
+async def test_a_sweep_ends_old_uploads_in_parts_and_leaves_those_that_may_still_go_on(s3: S3Server) -> None:
+    now, ended = datetime.now(UTC), list[str]()  # noqa: TID251 - the store speaks of real time
+
+    def instead(request: web.Request) -> web.Response | None:
+        if request.method == "DELETE":
+            ended.append(request.path)
+        if request.method == "GET" and "uploads" in request.query:
+            return uploads(("incoming/old", now - timedelta(hours=2)), ("incoming/young", now - timedelta(minutes=30)))
+        return None
+
+    async with front(s3.url, instead) as url, open_bucket(replace(s3.place, endpoint=url)) as bucket:
+        assert await S3Blobs(bucket, grace=3600).sweep(nobody) == 1
+    assert ended == ["/files/incoming/old"]
 
 
 async def test_a_sweep_touches_nothing_outside_its_prefix(s3: S3Server) -> None:

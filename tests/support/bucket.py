@@ -1,11 +1,13 @@
 """A store that speaks S3's protocol, in this process."""
 
+import io
 import re
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
 import aiohttp
+from aiohttp import web
 
 from threadmill.adapters.blobs.bucket import Bucket, Place, open_bucket
 
@@ -60,3 +62,30 @@ async def fresh(url: str) -> S3Server:
     await server.ask("POST", "/moto-api/reset")
     await server.ask("PUT", f"/{NAME}")
     return server
+
+
+Answer = Callable[[web.Request], web.Response | None]
+
+
+@asynccontextmanager
+async def front(url: str, instead: Answer) -> AsyncGenerator[str]:
+    """Stands before the store and answers `instead`, where that has an answer."""
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            data = await request.read()
+            if (answer := instead(request)) is not None:
+                return answer
+            target = url + request.raw_path
+            async with session.request(request.method, target, data=io.BytesIO(data), headers=request.headers) as got:
+                return web.Response(status=got.status, body=await got.read(), headers=got.headers)
+
+        app = web.Application(client_max_size=2**30)
+        app.router.add_route("*", "/{rest:.*}", handle)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()

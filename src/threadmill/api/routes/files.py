@@ -1,5 +1,7 @@
 """/v1/files: uploads stream in, contents stream out."""
 
+from collections.abc import AsyncIterator
+
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Router
@@ -54,8 +56,15 @@ class FileRoutes:
     async def content(self, request: Request) -> Response:
         """GET /files/{id}/content."""
         file, content = await files.read(self._edge.engine, project_of(request), _file_id(request))
+        first = await anext(content, b"")  # a lost content must show before the answer begins
         headers = {"content-length": str(file.blob.size), "content-disposition": "attachment"}
-        return StreamingResponse(content, media_type="application/octet-stream", headers=headers)
+        return StreamingResponse(_after(first, content), media_type="application/octet-stream", headers=headers)
+
+
+async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
 
 
 def _file_id(request: Request) -> FileId:
