@@ -21,7 +21,9 @@ def small_disk(tmp_path: Path) -> Generator[Path]:
     """Eight megabytes, in memory."""
     place = tmp_path / "small"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], check=False, capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], check=False, capture_output=True
+    )
     if mounted.returncode != 0:
         pytest.skip("mounting a small disk needs root")
     try:

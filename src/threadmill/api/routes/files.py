@@ -10,6 +10,7 @@ from threadmill.api.exchange import Edge, answer, project_of
 from threadmill.api.upload import read_upload
 from threadmill.domain.ids import FileId
 from threadmill.engine import files
+from threadmill.engine.store_file import new_blob
 from threadmill.wire import object as o
 from threadmill.wire.request.files import files_query, new_file
 
@@ -31,7 +32,7 @@ class FileRoutes:
 
     async def create(self, request: Request) -> Response:
         """POST /files."""
-        async with self._edge.engine.ports.blobs.writer() as writer:
+        async with new_blob(self._edge.engine.ports) as writer:
             upload = await read_upload(request, writer)
             new = new_file(upload.filename, upload.fields)
             made = await files.create(self._edge.engine, project_of(request), new, writer)
