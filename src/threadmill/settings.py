@@ -263,7 +263,6 @@ def _with_environment(config: ConfigFile, env: Mapping[str, str]) -> ConfigFile:
     return config.model_copy(update={"upstreams": upstreams, **changes})
 
 
-
 def _sandbox(config: ConfigFile, env: Mapping[str, str]) -> Sandbox:
     named = {"backend": env.get("THREADMILL_SANDBOX"), "token": env.get("THREADMILL_SANDBOX_TOKEN")}
     given = {name: value for name, value in named.items() if value}
