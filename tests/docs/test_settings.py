@@ -1,8 +1,8 @@
 """docs/reference/settings.md has every setting there is, and none more, with the defaults they have."""
 
+import json
 import re
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -34,7 +34,7 @@ def shown(default: object) -> str:
     if default in (None, {}, ()):
         return "none"
     if isinstance(default, tuple):
-        return f"`{str(list[Any](default)).replace(chr(39), chr(34))}`"
+        return f"`{json.dumps(default)}`"
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
 
 
