@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from bench import load, sandbox, search
+from bench import load, sandbox, search, upload
 from bench.load import Rest, p50
 
 ROOT = Path(__file__).parent.parent
@@ -334,6 +334,7 @@ def main() -> None:
             rows = asyncio.run(measure(bench))
         finally:
             bench.stop()
+    rows += upload.rows()
     rows += asyncio.run(sandbox.rows())
     rows += asyncio.run(search.measure())
     lines = [

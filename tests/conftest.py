@@ -1,10 +1,11 @@
 """Fixtures of all floors."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
 
+from tests.support.bucket import S3Server, fresh, s3_server
 from tests.support.scripted import ScriptedUpstream, scripted_upstream
 from tests.support.serving import Live, serving
 
@@ -19,3 +20,14 @@ async def upstream() -> AsyncGenerator[ScriptedUpstream, None]:
 async def live(tmp_path: Path, upstream: ScriptedUpstream) -> AsyncGenerator[Live, None]:
     async with serving(tmp_path, upstream.url) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Generator[str]:
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture
+async def s3(s3_url: str) -> S3Server:
+    return await fresh(s3_url)

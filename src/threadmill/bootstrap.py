@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
-from threadmill.adapters.blobs.disk import DiskBlobs
+from threadmill.adapters.blobs.opening import open_blobs
 from threadmill.adapters.embeddings.local import LocalEmbedder
 from threadmill.adapters.extract.fenced import FencedExtractor, ReadingLimits
 from threadmill.adapters.extract.ruler import BpeRuler
@@ -28,6 +28,7 @@ from threadmill.api.exchange import Edge
 from threadmill.domain.error import Unavailable
 from threadmill.engine.engine import Engine
 from threadmill.engine.ingester import Ingester
+from threadmill.engine.ports.blobs import Blobs
 from threadmill.engine.ports.bundle import EngineSettings, Ports, SearchPorts
 from threadmill.engine.ports.embedder import Embedder, EmbeddingFailed
 from threadmill.engine.worker import Worker
@@ -91,18 +92,17 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
     check(settings)
     store = await SqliteStore.open(database_path(settings))
     try:  # whatever goes wrong below: an open store's thread would keep the process alive
-        async with _over(store, settings) as assembly:
+        async with open_blobs(settings, store.files.blobs_in_use) as blobs, _over(store, blobs, settings) as assembly:
             yield assembly
     finally:
         await store.close()
 
 
 @asynccontextmanager
-async def _over(store: SqliteStore, settings: Settings) -> AsyncGenerator[Assembly, None]:
+async def _over(store: SqliteStore, blobs: Blobs, settings: Settings) -> AsyncGenerator[Assembly, None]:
     tokens, metrics = BpeTokens(), PrometheusMetrics()
     models = open_models(settings.config, tokens)
     clock, ids = SystemClock(), RandomIds()
-    blobs = DiskBlobs(settings.server.data_dir / "blobs")
     sandbox = await open_sandbox(SandboxSettings.of(settings), clock)
     search = open_search(store, settings)
     log = LocalEventLog(store)
@@ -111,7 +111,6 @@ async def _over(store: SqliteStore, settings: Settings) -> AsyncGenerator[Assemb
     await _rescue(engine, settings)
     if settings.config.upstreams:  # a long prompt must not make every other stream wait for a vocabulary
         asyncio.get_running_loop().run_in_executor(None, tokens.load)
-    await blobs.sweep(store.files.blobs_in_use)
     tending = asyncio.create_task(engine.tend())
     try:
         edge = Edge(engine, settings.config.limits.max_body_bytes)

@@ -112,6 +112,24 @@ class Search(BaseModel):
         return self
 
 
+class Blobs(BaseModel):
+    """Where the bytes of files lie: `disk`, or `s3://bucket/prefix` in a store that speaks S3's protocol.
+
+    What is unset is found where AWS's own tools look: AWS_ACCESS_KEY_ID and its like, ~/.aws, the machine's role.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    store: Annotated[str, Field(pattern=r"^(disk|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w!.*'()/-]*)?)$")] = "disk"
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^/]+")] | None = None
+    region: str | None = None
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+    access_key_id: str | None = None
+    secret_access_key: str | None = Field(default=None, repr=False)
+    session_token: str | None = Field(default=None, repr=False)
+    grace_seconds: Annotated[float, Field(ge=3600)] = 24 * 60 * 60
+
+
 class ConfigFile(BaseModel):
     """`threadmill.toml`."""
 
@@ -123,6 +141,7 @@ class ConfigFile(BaseModel):
     limits: Limits = Limits()
     sandbox: Sandbox = Sandbox()
     search: Search = Search()
+    blobs: Blobs = Blobs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +254,12 @@ def _with_environment(config: ConfigFile, env: Mapping[str, str]) -> ConfigFile:
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         raise SettingsError(f"THREADMILL_{str(first['loc'][0]).upper()}: {first['msg']}.") from None
-    changes = {"limits": limits, "sandbox": _sandbox(config, env), "search": _search(config, env, upstreams)}
+    changes = {
+        "limits": limits,
+        "sandbox": _sandbox(config, env),
+        "search": _search(config, env, upstreams),
+        "blobs": _blobs(config, env),
+    }
     return config.model_copy(update={"upstreams": upstreams, **changes})
 
 
@@ -264,6 +288,23 @@ def _search(config: ConfigFile, env: Mapping[str, str], upstreams: tuple[Upstrea
         if model and upstream and upstream not in names:
             raise SettingsError(f"search.{kind}_upstream is '{upstream}'; the upstreams are {', '.join(names)}.")
     return search
+
+
+BLOBS_FORMS = {
+    "store": ("THREADMILL_BLOBS", "disk or s3://bucket/prefix"),
+    "endpoint": ("THREADMILL_BLOBS_ENDPOINT", "a URL like https://host:9000"),
+    "region": ("THREADMILL_BLOBS_REGION", "a region's name"),
+}
+
+
+def _blobs(config: ConfigFile, env: Mapping[str, str]) -> Blobs:
+    given = {field: value for field, (name, _) in BLOBS_FORMS.items() if (value := env.get(name))}
+    try:
+        return Blobs.model_validate(config.blobs.model_dump() | given)
+    except ValidationError as error:
+        field = str(error.errors(include_input=False)[0]["loc"][0])
+        name, form = BLOBS_FORMS[field]
+        raise SettingsError(f"{name} is '{given[field]}'; it must be {form}.") from None
 
 
 def _check_upstream(upstream: Upstream) -> None:

@@ -78,6 +78,15 @@ async def test_an_upload_comes_back_byte_for_byte_wherever_the_purpose_stands_in
     assert await content_of(live, made["id"]) == (200, sent)
 
 
+async def test_a_file_whose_bytes_are_lost_is_told_as_an_error_not_as_a_torn_answer(live: Live, tmp_path: Path) -> None:
+    made = await uploaded(live)
+    for path in blobs_in(tmp_path):
+        path.unlink()
+    status, error = await live.api.refused("GET", f"/files/{made['id']}/content")
+    assert (status, error["type"]) == (503, "server_error")
+    assert "The content of this file is lost" in error["message"]
+
+
 async def test_a_file_of_purpose_assistants_is_not_given_back(live: Live) -> None:
     made = await uploaded(live, fields=[("purpose", "assistants")])
     status, error = await live.api.refused("GET", f"/files/{made['id']}/content")

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.stage import PROJECT, Stage
 from threadmill.adapters.memory.store import MemoryStore
-from threadmill.domain.error import Invalid, NotFound
+from threadmill.domain.error import Invalid, NotFound, Unavailable
 from threadmill.domain.file import File, FilePurpose, NewFile
 from threadmill.domain.ids import FileId, ProjectId, ThreadId
 from threadmill.domain.message import Attachment, ImageFilePart, MessageRole, NewMessage, TextPart
@@ -186,3 +186,17 @@ async def test_an_expired_file_that_somebody_deletes_first_disturbs_nobody() -> 
     store.faster = WriteSet((Delete(File, file.id),))
     await expire(stage.ports, stage.clock.at + 3_600)
     assert await stage.ports.files.existing(PROJECT, [file.id]) == []
+
+
+class Full(MemoryStore):
+    """A store whose disk is full."""
+
+    async def apply(self, write_set: WriteSet) -> int:
+        raise Unavailable("The disk is full.")
+
+
+async def test_the_bytes_of_a_file_whose_row_could_not_be_stored_do_not_stay() -> None:
+    stage = Stage(Full())
+    with pytest.raises(Unavailable, match="The disk is full"):
+        await stage.file("a.txt", b"x")
+    assert [path for path in stage.directory.rglob("*") if path.is_file()] == []

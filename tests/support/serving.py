@@ -1,11 +1,12 @@
 """A whole server in this process over real HTTP, and a client that checks every answer against the spec."""
 
 import asyncio
+import io
 import json
 import re
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -94,7 +95,7 @@ class Api:
     async def file(self, name: str, content: bytes = b"x", purpose: str = "assistants") -> str:
         """An uploaded file's id."""
         form = aiohttp.FormData({"purpose": purpose})
-        form.add_field("file", content, filename=name)
+        form.add_field("file", io.BytesIO(content), filename=name)
         async with self.session.post(f"{self.base}/v1/files", data=form, headers=self.headers) as response:
             found: Json = json.loads(await response.read())
             CHECKER.check_response("POST", "/files", response.status, found)
@@ -139,10 +140,12 @@ async def serving(
     """Serve on a free port until left. `upstream` is a base URL; `environment` sets further THREADMILL_ names."""
     env = {"THREADMILL_DATA_DIR": str(directory), "THREADMILL_UPSTREAM_URL": upstream, "THREADMILL_API_KEYS": keys}
     env |= {f"THREADMILL_{name}": value for name, value in environment.items()}
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    async with assemble(load(env)) as assembly, aiohttp.ClientSession() as session:
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        assembly = await stack.enter_async_context(assemble(load(env)))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
         ready = asyncio.Event()
         server = Server(config(assembly.app), lambda: assembly.drain(0), ready.set)
         serve = asyncio.create_task(server.serve([listener]))

@@ -39,6 +39,7 @@ from threadmill.engine.ingester import Ingester
 from threadmill.engine.ports.bundle import EngineSettings, Ports, SearchPorts
 from threadmill.engine.ports.model import ModelInfo, ModelRequest, Piece
 from threadmill.engine.ports.text_extractor import ExtractionFailed
+from threadmill.engine.store_file import new_blob
 from threadmill.engine.worker import Worker
 
 PROJECT = ProjectId("p")
@@ -239,7 +240,8 @@ class Stage:
     def __init__(self, store: Any, **settings: Any) -> None:
         self.store = store
         self.clock = FakeClock()
-        self.blobs = DiskBlobs(Path(tempfile.mkdtemp(prefix="threadmill-stage-")))
+        self.directory = Path(tempfile.mkdtemp(prefix="threadmill-stage-"))
+        self.blobs = DiskBlobs(self.directory)
         self.ids = CountedIds()
         self.model = StageModel()
         self.sandbox = StageSandbox()
@@ -286,7 +288,7 @@ class Stage:
 
     async def file(self, name: str, content: bytes = b"x", purpose: FilePurpose = FilePurpose.ASSISTANTS) -> FileId:
         """An uploaded file's id."""
-        async with self.blobs.writer() as writer:
+        async with new_blob(self.ports) as writer:
             await writer.write(content)
             return (await files.create(self.engine, PROJECT, NewFile(name, purpose), writer)).id
 

@@ -103,6 +103,8 @@ def _greet(settings: Settings, port: int) -> None:
     """What a person wants to know once the server listens, and a script can wait for."""
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     say = [f"Threadmill serves the Assistants API on http://{host}:{port}/v1", f"  data      {database_path(settings)}"]
+    if settings.config.blobs.store != "disk":
+        say.append(f"  files     {settings.config.blobs.store}")
     if settings.config.upstreams:
         say += [
             f"  upstream  {one.name}: {one.base_url} for {', '.join(one.models)}" for one in settings.config.upstreams

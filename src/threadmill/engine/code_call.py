@@ -26,7 +26,7 @@ from threadmill.engine.ports.sandbox import (
     Started,
     Written,
 )
-from threadmill.engine.store_file import store_file
+from threadmill.engine.store_file import new_blob, store_file
 from threadmill.engine.workspace import Workspace, workspace
 
 NOT_UNDERSTOOD = 'Error: the arguments are not valid. Call the tool again with {"code": "..."}.'
@@ -141,7 +141,7 @@ class CodeCall:
         ports, run = self._execution.ports, self._execution.run
         origin = None if path is None else Origin(run.thread_id, path)
         try:
-            async with ports.blobs.writer() as writer:
+            async with new_blob(ports) as writer:
                 async for piece in content:
                     await writer.write(piece)
                 new = NewFile(name, FilePurpose.ASSISTANTS_OUTPUT, origin=origin)

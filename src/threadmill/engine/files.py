@@ -15,7 +15,7 @@ from threadmill.engine.store_file import store_file
 
 
 async def create(engine: Engine, project: ProjectId, new: NewFile, writer: BlobWriter) -> File:
-    """Store what `writer` was given as a file; call inside the writer's context. Raises Unavailable."""
+    """Store what `writer` was given as a file; call inside `new_blob`. Raises Unavailable."""
     return await store_file(engine.ports, project, new, await writer.commit())
 
 

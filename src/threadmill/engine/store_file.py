@@ -1,9 +1,45 @@
 """How a file's row comes to be, whether somebody uploaded it or code made it."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from threadmill.domain.error import ThreadmillError
 from threadmill.domain.file import Blob, File, NewFile
 from threadmill.domain.ids import ProjectId
+from threadmill.engine.ports.blobs import BlobWriter
 from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.store import Insert, WriteSet
+
+
+class _Noting:
+    """A BlobWriter that remembers what it committed."""
+
+    def __init__(self, writer: BlobWriter) -> None:
+        self._writer: BlobWriter = writer
+        self.blob: Blob | None = None
+
+    async def write(self, data: bytes) -> None:
+        """See the port."""
+        await self._writer.write(data)
+
+    async def commit(self) -> Blob:
+        """See the port."""
+        self.blob = await self._writer.commit()
+        return self.blob
+
+
+@asynccontextmanager
+async def new_blob(ports: Ports) -> AsyncGenerator[BlobWriter]:
+    """A writer of a file's bytes; store the file inside. When that is refused, the bytes do not stay. Raises Unavailable."""
+    noting: _Noting | None = None
+    try:
+        async with ports.blobs.writer() as writer:
+            noting = _Noting(writer)
+            yield noting
+    except ThreadmillError:  # what is cancelled may yet be stored, so its bytes are left to the sweep
+        if noting is not None and noting.blob is not None:
+            await ports.blobs.remove(noting.blob.key, ports.files.blobs_in_use)
+        raise
 
 
 async def store_file(ports: Ports, project: ProjectId, new: NewFile, blob: Blob) -> File:

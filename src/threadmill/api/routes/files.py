@@ -1,5 +1,7 @@
 """/v1/files: uploads stream in, contents stream out."""
 
+from collections.abc import AsyncIterator
+
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Router
@@ -8,6 +10,7 @@ from threadmill.api.exchange import Edge, answer, project_of
 from threadmill.api.upload import read_upload
 from threadmill.domain.ids import FileId
 from threadmill.engine import files
+from threadmill.engine.store_file import new_blob
 from threadmill.wire import object as o
 from threadmill.wire.request.files import files_query, new_file
 
@@ -29,7 +32,7 @@ class FileRoutes:
 
     async def create(self, request: Request) -> Response:
         """POST /files."""
-        async with self._edge.engine.ports.blobs.writer() as writer:
+        async with new_blob(self._edge.engine.ports) as writer:
             upload = await read_upload(request, writer)
             new = new_file(upload.filename, upload.fields)
             made = await files.create(self._edge.engine, project_of(request), new, writer)
@@ -54,8 +57,15 @@ class FileRoutes:
     async def content(self, request: Request) -> Response:
         """GET /files/{id}/content."""
         file, content = await files.read(self._edge.engine, project_of(request), _file_id(request))
+        first = await anext(content, b"")  # a lost content must show before the answer begins
         headers = {"content-length": str(file.blob.size), "content-disposition": "attachment"}
-        return StreamingResponse(content, media_type="application/octet-stream", headers=headers)
+        return StreamingResponse(_after(first, content), media_type="application/octet-stream", headers=headers)
+
+
+async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
 
 
 def _file_id(request: Request) -> FileId:

@@ -14,7 +14,7 @@ class BlobWriter(Protocol):
     """One blob being written. Bytes are bounded in memory and visible to nobody before `commit`."""
 
     async def write(self, data: bytes) -> None:
-        """Append. Raises Unavailable when the disk is full."""
+        """Append. Raises Unavailable when the disk or the store is full."""
         ...
 
     async def commit(self) -> Blob:
@@ -37,9 +37,12 @@ class Blobs(Protocol):
         ...
 
     async def remove(self, key: str, in_use: InUse) -> None:
-        """Remove the blob unless `in_use` says a file still has it, or it was written again meanwhile."""
+        """Remove the blob unless `in_use` says a file still has it, or it was written again meanwhile.
+
+        A store that does not answer is left to the sweep.
+        """
         ...
 
     async def sweep(self, in_use: InUse) -> int:
-        """Remove every blob no file has, and what interrupted uploads left; how many. For start-up."""
+        """Remove every blob no file has and what interrupted uploads left, as far as no server can be writing it; how many."""
         ...

@@ -1,0 +1,193 @@
+"""The Blobs port on a bucket that several servers of one database may share: content-addressed, nothing half-written.
+
+`blobs/ab/<sha256>` holds the bytes; `incoming/` what is being written in parts. Equal contents share one blob, so two
+servers must not remove and write one at once. Marks, empty objects, settle it: a writer puts `pins/<key>/` before it
+looks for `doomed/<key>/`, a remover puts `doomed/<key>/` before it looks for pins. The store is strongly consistent, so at
+least one sees the other: the remover then gives up, the writer waits.
+"""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+from threadmill.adapters.blobs.bucket import GONE, Bucket, BucketError, Found, Parts
+from threadmill.domain.error import Unavailable
+from threadmill.domain.file import Blob
+from threadmill.engine.ports.blobs import InUse
+
+LOG = logging.getLogger("threadmill")
+
+PART = 5 * 1024 * 1024
+"""Bytes of one part, the least S3 takes; what a writer holds in memory at most twice."""
+
+DAY = 24 * 60 * 60.0
+"""Seconds after which what an upload left is surely nobody's any more."""
+
+REMOVING = 60.0
+"""Seconds a removal may take until it is given up."""
+
+FORGOTTEN = 10 * REMOVING
+"""Seconds after which a `doomed` mark is that of a server that died."""
+
+LOOK_AGAIN = 0.1
+"""Seconds between two looks of a writer that waits for a removal."""
+
+
+class S3Blobs:
+    """See the port."""
+
+    def __init__(self, bucket: Bucket, grace: float = DAY) -> None:
+        self._bucket: Bucket = bucket
+        self._grace: float = grace
+
+    @asynccontextmanager
+    async def writer(self) -> AsyncGenerator["S3Writer"]:
+        """See the port."""
+        writer = S3Writer(self._bucket)
+        try:
+            yield writer
+        finally:
+            await writer.close()
+
+    async def read(self, key: str) -> AsyncIterator[bytes]:
+        """See the port."""
+        try:
+            async with aclosing(self._bucket.read(blob_name(key))) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except BucketError as error:
+            if error.reason in GONE:
+                raise Unavailable("The content of this file is lost: the storage does not have it.") from error
+            raise
+
+    async def remove(self, key: str, in_use: InUse) -> None:
+        """See the port."""
+        if key in await in_use((key,)):
+            return
+        try:
+            await self._remove(key, in_use)
+        except Unavailable as error:
+            LOG.warning("The bytes of a deleted file stay until the next sweep: %s", error.message)
+
+    async def _remove(self, key: str, in_use: InUse) -> bool:
+        mark, clock = f"doomed/{key}/{secrets.token_hex(8)}", asyncio.get_running_loop().time
+        until = clock() + REMOVING
+        await self._bucket.put(mark)
+        try:
+            # In this order: who unpins has stored the file's row before.
+            free = not await marks(self._bucket, f"pins/{key}") and key not in await in_use((key,))
+            if free and clock() < until:
+                await self._bucket.delete(blob_name(key))
+                return True
+            return False
+        finally:
+            await self._bucket.delete(mark)
+
+    async def sweep(self, in_use: InUse) -> int:
+        """See the port. What is younger than the grace stays: another server may be writing it."""
+        removed = 0
+        for parts in await self._bucket.torn("incoming", self._grace):
+            await parts.abort()
+            removed += 1
+        for folder in ("incoming", "pins", "doomed"):
+            async for page in self._bucket.pages(folder):
+                for one in self._old(page):
+                    await self._bucket.delete(one.name)
+                    removed += 1
+        async for page in self._bucket.pages("blobs"):
+            removed += await self._sweep([one.name.rpartition("/")[2] for one in self._old(page)], in_use)
+        return removed
+
+    def _old(self, page: list[Found]) -> list[Found]:
+        return [one for one in page if one.age >= self._grace]
+
+    async def _sweep(self, keys: list[str], in_use: InUse) -> int:
+        used = await in_use(keys)
+        return sum([await self._remove(key, in_use) for key in keys if key not in used])
+
+
+class S3Writer:
+    """See the port `BlobWriter`. What fits into one part is sent at the end, under its own name at once."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket: Bucket = bucket
+        self._token: str = secrets.token_hex(16)
+        self._hash = hashlib.sha256()
+        self._size: int = 0
+        self._waiting: bytearray = bytearray()
+        self._parts: Parts | None = None
+        self._pin: str | None = None
+
+    @property
+    def _incoming(self) -> str:
+        return f"incoming/{self._token}"
+
+    async def write(self, data: bytes) -> None:
+        """See the port."""
+        self._waiting += data
+        while len(self._waiting) >= PART:
+            if self._parts is None:
+                self._parts = await self._bucket.begin(self._incoming)
+            await self._parts.add(await self._take())
+
+    async def _take(self) -> bytes:
+        """The next part's bytes, hashed."""
+        with memoryview(self._waiting) as view:
+            part = bytes(view[:PART])
+        del self._waiting[:PART]
+        self._size += len(part)
+        await asyncio.to_thread(self._hash.update, part)
+        return part
+
+    async def commit(self) -> Blob:
+        """See the port."""
+        last = await self._take()
+        blob = Blob(self._hash.hexdigest(), self._size)
+        await self._take_pin(blob.key)
+        if await self._bucket.size(blob_name(blob.key)) != blob.size:
+            await self._store(blob_name(blob.key), last)
+        return blob
+
+    async def _take_pin(self, key: str) -> None:
+        """Nobody removes the blob from here on. Raises Unavailable when a removal does not end."""
+        self._pin = f"pins/{key}/{self._token}"
+        await self._bucket.put(self._pin)
+        clock = asyncio.get_running_loop().time
+        until = clock() + REMOVING
+        while any(one.age < FORGOTTEN for one in await marks(self._bucket, f"doomed/{key}")):
+            if clock() > until:
+                raise Unavailable("A file of the same content is being removed; please try again.")
+            await asyncio.sleep(LOOK_AGAIN)
+
+    async def _store(self, name: str, last: bytes) -> None:
+        if self._parts is None:
+            await self._bucket.put(name, last)
+            return
+        if last:
+            await self._parts.add(last)
+        await self._parts.complete()
+        await self._bucket.copy(self._incoming, name)
+
+    async def close(self) -> None:
+        """Leave nothing behind but the blob; what cannot be removed now is swept later."""
+        try:
+            if self._parts is not None:
+                await self._parts.abort()
+                await self._bucket.delete(self._incoming)
+            if self._pin is not None:
+                await self._bucket.delete(self._pin)
+        except Unavailable as error:
+            LOG.warning("What an upload left stays until it is swept: %s", error.message)
+
+
+def blob_name(key: str) -> str:
+    """Where a blob's bytes lie."""
+    return f"blobs/{key[:2]}/{key}"
+
+
+async def marks(bucket: Bucket, folder: str) -> list[Found]:
+    """The empty objects that say what is going on with a blob."""
+    return [one async for page in bucket.pages(folder) for one in page]
