@@ -31,6 +31,7 @@ from threadmill.engine.ingester import Ingester
 from threadmill.engine.ports.blobs import Blobs
 from threadmill.engine.ports.bundle import EngineSettings, Ports, SearchPorts
 from threadmill.engine.ports.embedder import Embedder, EmbeddingFailed
+from threadmill.engine.ports.metrics import Metrics
 from threadmill.engine.worker import Worker
 from threadmill.settings import ConfigFile, Settings, SettingsError
 
@@ -85,40 +86,52 @@ def database_path(settings: Settings) -> Path:
 
 @asynccontextmanager
 async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
-    """Open the store, rescue orphaned runs, tend the worker; close all in order at the end.
+    """Open the ports, rescue orphaned runs, tend worker and ingester; close all in order at the end.
 
     Raises SettingsError, Unavailable.
     """
+    metrics = PrometheusMetrics()
+    async with open_ports(settings, metrics) as ports:
+        engine = _engine(ports, settings.config)
+        await _rescue(engine, settings)
+        tending = asyncio.create_task(engine.tend())
+        try:
+            edge = Edge(engine, settings.config.limits.max_body_bytes)
+            yield Assembly(build_app(edge, Keys(settings.api_keys), metrics.text), engine)
+        finally:
+            tending.cancel()
+            await asyncio.gather(tending, return_exceptions=True)
+            await engine.worker.drain(0)
+
+
+@asynccontextmanager
+async def open_ports(settings: Settings, metrics: Metrics) -> AsyncGenerator[Ports, None]:
+    """Every adapter, opened, and closed at the end. Raises SettingsError, Unavailable."""
     check(settings)
     store = await SqliteStore.open(database_path(settings))
     try:  # whatever goes wrong below: an open store's thread would keep the process alive
-        async with open_blobs(settings, store.files.blobs_in_use) as blobs, _over(store, blobs, settings) as assembly:
-            yield assembly
+        async with (
+            open_blobs(settings, store.files.blobs_in_use) as blobs,
+            _over(store, blobs, settings, metrics) as ports,
+        ):
+            yield ports
     finally:
         await store.close()
 
 
 @asynccontextmanager
-async def _over(store: SqliteStore, blobs: Blobs, settings: Settings) -> AsyncGenerator[Assembly, None]:
-    tokens, metrics = BpeTokens(), PrometheusMetrics()
+async def _over(store: SqliteStore, blobs: Blobs, settings: Settings, metrics: Metrics) -> AsyncGenerator[Ports, None]:
+    tokens = BpeTokens()
     models = open_models(settings.config, tokens)
     clock, ids = SystemClock(), RandomIds()
     sandbox = await open_sandbox(SandboxSettings.of(settings), clock)
     search = open_search(store, settings)
     log = LocalEventLog(store)
-    ports = Ports(store, store, log, models, clock, ids, tokens, metrics, blobs, store.files, sandbox, search)
-    engine = _engine(ports, settings.config)
-    await _rescue(engine, settings)
     if settings.config.upstreams:  # a long prompt must not make every other stream wait for a vocabulary
         asyncio.get_running_loop().run_in_executor(None, tokens.load)
-    tending = asyncio.create_task(engine.tend())
     try:
-        edge = Edge(engine, settings.config.limits.max_body_bytes)
-        yield Assembly(build_app(edge, Keys(settings.api_keys), metrics.text), engine)
+        yield Ports(store, store, log, models, clock, ids, tokens, metrics, blobs, store.files, sandbox, search)
     finally:
-        tending.cancel()
-        await asyncio.gather(tending, return_exceptions=True)
-        await engine.worker.drain(0)
         await sandbox.close()
         await search.aclose()
         await models.aclose()

@@ -140,3 +140,13 @@ async def test_editions_nobody_names_are_swept_but_what_is_spared(store: AnyStor
     assert await store.chunks.sealed("left") is None
     assert list(await store.chunks.chunks("left")) == []
     assert await store.chunks.sealed("spared") is not None
+
+
+async def test_searchable_files_are_walked_through_in_the_order_of_their_keys(store: AnyStore) -> None:
+    other = replace(STORE, id=VectorStoreId("vs_2"), project=OTHER)
+    done = [replace(READING, file_id=FileId(f"file-{n}")).completed("e", 1) for n in (3, 2)]
+    last = replace(READING, vector_store_id=other.id, project=OTHER).completed("e", 1)
+    await put(store, STORE, other, *done, last, READING)
+    first = await store.chunks.completed(2, None)
+    assert list(first) == [done[1], done[0]]
+    assert list(await store.chunks.completed(2, first[-1].id)) == [last]

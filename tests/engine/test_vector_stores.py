@@ -44,6 +44,7 @@ from threadmill.engine.ingester import GONE, SORRY
 from threadmill.engine.ports.bundle import SearchPorts
 from threadmill.engine.ports.embedder import EmbeddingFailed, Vector
 from threadmill.engine.ports.store import Delete, Update, WriteSet
+from threadmill.engine.reembedding import outdated, reembed
 from threadmill.engine.taking_out import take_out_everywhere
 
 DONE = VectorStoreFileStatus.COMPLETED
@@ -603,3 +604,47 @@ async def test_a_file_taken_out_while_it_is_read_leaves_nothing(stage: Stage) ->
     await read(stage)
     assert await found(stage, store.id, "fox") == []
     assert (await vector_stores.retrieve(stage.engine, PROJECT, store.id)).file_counts == FileCounts()
+
+
+class Another(Embedding):
+    """Vectors of another space."""
+
+    identity = "another"
+
+
+async def reembedded(stage: Stage) -> list[str]:
+    rows = await outdated(stage.ports)
+    return [row.file_id async for row in reembed(stage.ports, rows)]
+
+
+async def test_another_embedder_embeds_stored_chunks_anew_and_only_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("threadmill.engine.reembedding.PAGE", 1)
+    embedding(stage)
+    store = await filled(stage, "the fox", "a hen")
+    shared, _ = await rows_of(stage, store.id)
+    second = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(shared.file_id),)))
+    await read(stage)
+    other = Another()
+    stage.search = replace(stage.search, embedder=other)
+    stage.hire()
+    assert len(await reembedded(stage)) == 3
+    assert other.texts == 2
+    assert await reembedded(stage) == []
+    assert len(stage.extractor.reads) == 2
+    assert await found(stage, second.id, "anything") == ["the fox"]
+    usage = (await vector_stores.retrieve(stage.engine, PROJECT, store.id)).usage_bytes
+    assert usage == 2 * 1024 + len("the foxa hen")
+
+
+async def test_a_file_that_goes_while_files_are_embedded_anew_stays_gone(stage: Stage) -> None:
+    store = await filled(stage, "the fox", "a hen")
+    fox, hen = await rows_of(stage, store.id)
+    embedding(stage)
+    rows = await outdated(stage.ports)
+    await store_files.remove(stage.engine, PROJECT, store.id, fox.file_id)
+    stage.store._state.rows.pop(hen.file_id)
+    assert len([row async for row in reembed(stage.ports, rows)]) == 2
+    assert await outdated(stage.ports) == []
+    assert await found(stage, store.id, "fox") == []

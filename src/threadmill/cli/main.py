@@ -16,6 +16,7 @@ from threadmill.cli.resources.options import common
 from threadmill.cli.resources.paint import wants_colour
 from threadmill.cli.resources.table import load
 from threadmill.cli.sandbox import sandbox
+from threadmill.cli.search import search
 
 DATA_DIR = click.option("--data-dir", type=click.Path(path_type=Path), help="Where data is kept. [env: THREADMILL_DATA_DIR]")  # fmt: skip
 
@@ -95,6 +96,7 @@ def completion(shell: str) -> None:
 
 
 app.add_command(sandbox)
+app.add_command(search)
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ async def made(ports: Ports, name: str, file: File, row: VectorStoreFile) -> Edi
     await search.chunks.begin(name)
     for first in range(0, len(texts), PORTION):
         portion = texts[first : first + PORTION]
-        await search.chunks.write(name, first, await _embedded(search.embedder, portion))
+        await search.chunks.write(name, first, await embedded(search.embedder, portion))
     edition = Edition(name, len(texts), usage_bytes(texts))
     await search.chunks.seal(edition)
     return edition
@@ -56,7 +56,8 @@ def _cut(ports: Ports, text: str, strategy: ChunkingStrategy) -> Sequence[str]:
     return [text[chunk.start : chunk.end] for chunk in chunks]
 
 
-async def _embedded(embedder: Embedder | None, texts: Sequence[str]) -> Sequence[IndexedChunk]:
+async def embedded(embedder: Embedder | None, texts: Sequence[str]) -> Sequence[IndexedChunk]:
+    """The texts as chunks, with vectors if there is an embedder. Raises EmbeddingFailed."""
     if embedder is None:
         return [IndexedChunk(text) for text in texts]
     vectors = await embedder.embed(texts)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from threadmill.domain.ids import FileId, ProjectId, VectorStoreId
+from threadmill.domain.ids import FileId, ProjectId, StoreFileId, VectorStoreId
 from threadmill.domain.vector_store import VectorStoreFile, VectorStoreFileStatus, store_file_id
 from threadmill.engine.ports.chunks import Edition
 from threadmill.engine.ports.search_index import IndexedChunk, IndexedFile
@@ -69,6 +69,11 @@ class MemoryChunks:
         """See the port."""
         reading = [file for file in self._files() if file.status is VectorStoreFileStatus.IN_PROGRESS]
         return [file for file in reading if store_file_id(file.vector_store_id, file.file_id) not in beside][:limit]
+
+    async def completed(self, limit: int, after: StoreFileId | None) -> Sequence[VectorStoreFile]:
+        """See the port."""
+        done = [file for file in self._files() if file.status is VectorStoreFileStatus.COMPLETED]
+        return sorted((file for file in done if file.id > (after or "")), key=lambda file: file.id)[:limit]
 
     async def holding(self, project: ProjectId, file_id: FileId) -> Sequence[VectorStoreFile]:
         """See the port."""

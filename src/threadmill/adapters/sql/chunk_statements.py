@@ -38,6 +38,12 @@ PENDING = (
     .order_by(VECTOR_STORE_FILES.c.ord)
     .limit(bindparam("rows"))
 )
+COMPLETED = (
+    select(VECTOR_STORE_FILES.c.data)
+    .where(VECTOR_STORE_FILES.c.status == "completed", VECTOR_STORE_FILES.c.id > bindparam("after"))
+    .order_by(VECTOR_STORE_FILES.c.id)
+    .limit(bindparam("rows"))
+)
 HOLDING = (
     select(VECTOR_STORE_FILES.c.data)
     .where(

@@ -8,7 +8,7 @@ from threadmill.adapters.sql import chunk_statements as s
 from threadmill.adapters.sql.codec import decode
 from threadmill.adapters.sqlite.database import Database
 from threadmill.adapters.sqlite.statement import Statement
-from threadmill.domain.ids import FileId, ProjectId, VectorStoreId
+from threadmill.domain.ids import FileId, ProjectId, StoreFileId, VectorStoreId
 from threadmill.domain.vector_store import VectorStoreFile, store_file_id
 from threadmill.engine.ports.chunks import Edition
 from threadmill.engine.ports.search_index import IndexedChunk, IndexedFile
@@ -28,6 +28,7 @@ _EDITIONS_OF = Statement(s.EDITIONS_OF)
 _EDITION_OF = Statement(s.EDITION_OF)
 _TEXT_OF = Statement(s.TEXT_OF)
 _PENDING = Statement(s.PENDING)
+_COMPLETED = Statement(s.COMPLETED)
 _HOLDING = Statement(s.HOLDING)
 
 
@@ -112,6 +113,11 @@ class SqliteChunks:
         """See the port."""
         found = await self._all(_PENDING, rows=limit + len(beside))
         return [decode(VectorStoreFile, data) for row_id, data in found if row_id not in beside][:limit]
+
+    async def completed(self, limit: int, after: StoreFileId | None) -> Sequence[VectorStoreFile]:
+        """See the port."""
+        found = await self._all(_COMPLETED, rows=limit, after=after or "")
+        return [decode(VectorStoreFile, data) for (data,) in found]
 
     async def holding(self, project: ProjectId, file_id: FileId) -> Sequence[VectorStoreFile]:
         """See the port."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from threadmill.domain.ids import FileId, ProjectId
+from threadmill.domain.ids import FileId, ProjectId, StoreFileId
 from threadmill.domain.vector_store import VectorStoreFile
 from threadmill.engine.ports.search_index import ChunkSource, IndexedChunk
 
@@ -55,6 +55,10 @@ class StoreFiles(Protocol):
 
     async def pending(self, limit: int, beside: frozenset[str]) -> Sequence[VectorStoreFile]:
         """Files in progress, oldest first, without those whose row key is in `beside`."""
+        ...
+
+    async def completed(self, limit: int, after: StoreFileId | None) -> Sequence[VectorStoreFile]:
+        """Searchable files of all projects behind row key `after`, in the order of the keys."""
         ...
 
     async def holding(self, project: ProjectId, file_id: FileId) -> Sequence[VectorStoreFile]:
