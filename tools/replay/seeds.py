@@ -72,8 +72,20 @@ def seeds_of(recording: Recording) -> list[Seed]:
             before = _before(shown, exchange, made)
             # A list shows the newest first: further down is older.
             seeds[object_id] = Seed(before, (_born(shown), -place), str(shown["object"]), object_id, shown)
-    found = [*seeds.values(), *_next_pages(recording)]
+    found = [*seeds.values(), *_named_stores(seeds, made), *_next_pages(recording)]
     return sorted(found, key=lambda seed: (seed.before, seed.age))
+
+
+def _named_stores(seeds: Mapping[str, Seed], made: Mapping[str, object]) -> Iterator[Seed]:
+    """Stores that nothing tells more of than that an assistant or a thread has them: these are there before it."""
+    named: set[str] = set()
+    for seed in seeds.values():
+        search = as_object(as_object(seed.shown.get("tool_resources")).get("file_search"))
+        for store_id in map(str, as_list(search.get("vector_store_ids"))):
+            if store_id not in made and store_id not in seeds and store_id not in named:
+                named.add(store_id)
+                born = seed.age[0] - 1
+                yield Seed(seed.before, (born, seed.age[1]), "vector_store", store_id, {"object": "vector_store"})
 
 
 def _born(shown: JsonObject) -> float:
