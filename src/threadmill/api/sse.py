@@ -32,23 +32,29 @@ PING = b": keep-alive\n\n"
 HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
-def frames(entries: Sequence[Entry]) -> bytes:
+def frames(entries: Sequence[Entry], *, include_content: bool = False) -> bytes:
     """The entries as SSE, in one piece for one write."""
     return b"".join(
-        event_frame(entry.seq, entry.event) if isinstance(entry, StoredEvent) else delta_frame(entry)
+        event_frame(entry.seq, entry.event, include_content=include_content)
+        if isinstance(entry, StoredEvent)
+        else delta_frame(entry)
         for entry in entries
     )
 
 
 class EventStream(Response):
-    """Streams a run's log behind event `after` until the run is terminal or waits for its client."""
+    """Streams a run's log behind event `after` until the run is terminal or waits for its client.
 
-    def __init__(self, log: EventLog, run_id: RunId, after: int) -> None:
+    `include_content`: with the texts of search results.
+    """
+
+    def __init__(self, log: EventLog, run_id: RunId, after: int, *, include_content: bool = False) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
         self._log: EventLog = log
         self._run_id: RunId = run_id
         self._after: int = after
+        self._include_content: bool = include_content
         self._sending_since: float | None = None
         self._sent_at: float = time.monotonic()
 
@@ -79,7 +85,7 @@ class EventStream(Response):
         """Whether the log ended by an event that ends streams."""
         last: Entry | None = None
         async for entries in self._log.tail(self._run_id, self._after):
-            await self._send(send, frames(entries))
+            await self._send(send, frames(entries, include_content=self._include_content))
             last = entries[-1]
         return isinstance(last, StoredEvent) and ends_stream(last.event)
 

@@ -42,7 +42,7 @@ def first_argument(schema: str, text: str) -> dict[str, JsonValue] | None:
     if name is None:
         return None
     is_array = _type(_object(properties[name])) == "array"
-    return {name: [line.strip() for line in text.splitlines() if line.strip()] if is_array else text}
+    return {name: [line.strip() for line in text.split("\n") if line.strip()] if is_array else text}
 
 
 def sample(schema: JsonValue) -> JsonValue:

@@ -40,30 +40,32 @@ class RunRoutes:
     async def create(self, request: Request) -> Response:
         """POST …/runs."""
         thread_id = thread_id_of(request)
-        includes_content(request.query_params.getlist("include[]"))
+        content = _includes_content(request)
         body = parse(CreateRun, await body_of(self._edge, request))
         accepted = await runs.create(self._edge.engine, project_of(request), thread_id, body.to_domain())
-        return self._accepted(accepted, stream=body.stream is True)
+        return self._accepted(accepted, stream=body.stream is True, content=content)
 
     async def create_with_thread(self, request: Request) -> Response:
         """POST /threads/runs."""
+        content = _includes_content(request)
         body = parse(CreateThreadAndRun, await body_of(self._edge, request))
         thread, new = body.to_domain()
         accepted = await runs.create_with_thread(self._edge.engine, project_of(request), thread, new)
-        return self._accepted(accepted, stream=body.stream is True)
+        return self._accepted(accepted, stream=body.stream is True, content=content)
 
     async def submit_tool_outputs(self, request: Request) -> Response:
         """POST …/submit_tool_outputs."""
-        thread_id, run_id = thread_id_of(request), _run_id(request)
+        thread_id, run_id, content = thread_id_of(request), _run_id(request), _includes_content(request)
         body = parse(SubmitToolOutputs, await body_of(self._edge, request))
         accepted = await runs.submit_tool_outputs(
             self._edge.engine, project_of(request), thread_id, run_id, body.to_domain()
         )
-        return self._accepted(accepted, stream=body.stream is True)
+        return self._accepted(accepted, stream=body.stream is True, content=content)
 
-    def _accepted(self, accepted: Accepted, *, stream: bool) -> Response:
+    def _accepted(self, accepted: Accepted, *, stream: bool, content: bool) -> Response:
         if stream:
-            return EventStream(self._edge.engine.ports.log, accepted.run.id, accepted.after)
+            log = self._edge.engine.ports.log
+            return EventStream(log, accepted.run.id, accepted.after, include_content=content)
         return _run(accepted.run)
 
     async def page(self, request: Request) -> Response:
@@ -92,7 +94,7 @@ class RunRoutes:
 
     async def step_page(self, request: Request) -> Response:
         """GET …/steps."""
-        content = includes_content(request.query_params.getlist("include[]"))
+        content = _includes_content(request)
         run, query = await self._found(request), page_query(request.query_params)
         page = await runs.step_page(self._edge.engine, project_of(request), run, query)
         shown = (o.run_step(step, run_ended=run.is_terminal, include_content=content) for step in page.items)
@@ -100,7 +102,7 @@ class RunRoutes:
 
     async def retrieve_step(self, request: Request) -> Response:
         """GET …/steps/{id}."""
-        content = includes_content(request.query_params.getlist("include[]"))
+        content = _includes_content(request)
         step_id = RunStepId(check_id(request.path_params["step_id"], "step_id"))
         run = await self._found(request)
         step = await runs.retrieve_step(self._edge.engine, project_of(request), run, step_id)
@@ -113,3 +115,7 @@ def _run(run: Run) -> Response:
 
 def _run_id(request: Request) -> RunId:
     return RunId(check_id(request.path_params["run_id"], "run_id"))
+
+
+def _includes_content(request: Request) -> bool:
+    return includes_content(request.query_params.getlist("include[]"))
