@@ -11,7 +11,7 @@ from threadmill.domain.decide import open_step
 from threadmill.domain.delta import OutputDelta
 from threadmill.domain.error import Unavailable
 from threadmill.domain.file import MAX_FILE_BYTES, File, FilePurpose, NewFile, Origin
-from threadmill.domain.run_step import RunStepType
+from threadmill.domain.run_step import RunStepStatus, RunStepType
 from threadmill.domain.tool import CodeInterpreterCall, CodeOutput
 from threadmill.engine.draft import CodeDraft
 from threadmill.engine.execution import Execution
@@ -78,7 +78,8 @@ class CodeCall:
         if started.lost is not None:
             return True
         run, reads = self._execution.run, self._execution.ports.store
-        if any(isinstance(call, CodeInterpreterCall) for step in await reads.steps(run.id) for call in step.tool_calls):
+        before = [step for step in await reads.steps(run.id) if step.status is not RunStepStatus.IN_PROGRESS]
+        if any(isinstance(call, CodeInterpreterCall) for step in before for call in step.tool_calls):
             return True
         return any(message.run_id not in (None, run.id) for message in await reads.history(run.thread_id, 20))
 
