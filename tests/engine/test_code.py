@@ -302,6 +302,17 @@ async def test_a_new_session_has_all_files_again_and_the_model_is_told_that_vari
     assert RESTARTED in heard(stage), "the thread's earlier run tells it"
 
 
+async def test_variables_lost_after_a_cancel_are_told_though_the_session_is_the_same(stage: Stage) -> None:
+    run = await begun(stage)
+    stage.sandbox.files[run.thread_id]["a.csv"] = b"1,2"
+    await called(stage)
+    stage.sandbox.lose_variables(run.thread_id)
+    await called(stage)
+    assert heard(stage) == RESTARTED
+    await called(stage)
+    assert heard(stage) == "(no output)"
+
+
 async def test_a_file_that_cannot_be_put_is_told(stage: Stage) -> None:
     run = await begun(stage)
     stage.sandbox.files[run.thread_id]["refused.csv"] = b"1,2"

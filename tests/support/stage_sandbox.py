@@ -34,13 +34,18 @@ class StageSandbox:
         self.files.pop(thread, None)
         self._lost = why
 
+    def lose_variables(self, thread: ThreadId) -> None:
+        """The interpreter was ended when nobody listened; the session lives on."""
+        assert thread in self._told
+        self._lost = Loss.KILLED
+
     async def start(self, thread: ThreadId) -> Started:
         if self.refusal is not None:
             raise SandboxRefused(self.refusal)
         fresh, lost = thread not in self._told, self._lost
         self._told.add(thread)
         self._lost = None
-        return Started(fresh, lost if fresh else None, frozenset(self._held[thread]))
+        return Started(fresh, lost, frozenset(self._held[thread]))
 
     async def execute(self, thread: ThreadId, code: str) -> AsyncGenerator[Output, None]:
         del thread

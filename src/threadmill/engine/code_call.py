@@ -23,7 +23,6 @@ from threadmill.engine.ports.sandbox import (
     Logs,
     Output,
     SandboxRefused,
-    Started,
     Written,
 )
 from threadmill.engine.store_file import store_file
@@ -63,7 +62,7 @@ class CodeCall:
         """A session with every file of the thread in it."""
         run, ports = self._execution.run, self._execution.ports
         started = await ports.sandbox.start(run.thread_id)
-        if started.fresh and await self._had_session(started):
+        if started.lost is not None or (started.fresh and await self._had_session()):
             self._draft.notes.append(RESTARTED)
         # What the code itself made lies there already, as the code left it.
         for path, file in (work.files if started.fresh else work.given).items():
@@ -73,10 +72,8 @@ class CodeCall:
             if path not in started.held:
                 await self._name(name, path)
 
-    async def _had_session(self, started: Started) -> bool:
-        """Whether the model may believe in variables: the thread had a session, in this process or one before."""
-        if started.lost is not None:
-            return True
+    async def _had_session(self) -> bool:
+        """Whether the model may believe in variables: the thread had a session in a process before this one."""
         run, reads = self._execution.run, self._execution.ports.store
         before = [step for step in await reads.steps(run.id) if step.status is not RunStepStatus.IN_PROGRESS]
         if any(isinstance(call, CodeInterpreterCall) for step in before for call in step.tool_calls):
