@@ -18,6 +18,7 @@ import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from . import frames
 from .frames import Kind
@@ -98,7 +99,8 @@ class Notebook:
         return Outcome("exception", f"SystemExit: {leaving.code}")
 
     def _evaluate(self, code: str, name: str) -> None:
-        tree = ast.parse(code, name)
+        # Not ast.parse, which would stand in the traceback of a syntax error.
+        tree = cast("ast.Module", compile(code, name, "exec", ast.PyCF_ONLY_AST))
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         self._finish(compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT))
         if isinstance(last, ast.Expr):
@@ -114,6 +116,11 @@ class Notebook:
         if awaits and inspect.iscoroutine(result):
             return asyncio.run(result)
         return result
+
+    def display(self, *values: object) -> None:
+        """Show values as the last of a cell is shown; notebooks have such a function."""
+        for value in values:
+            self._display(value)
 
     def _display(self, value: object) -> None:
         picture = picture_of(value)
@@ -192,13 +199,13 @@ def be(channel: socket.socket, output: int) -> None:
     screen = Screen(channel)
     _reseed()
     site.sethelper()
-    builtins.__dict__.update(exit=sys.exit, quit=sys.exit)
+    notebook, me = Notebook(screen), os.getpid()
+    builtins.__dict__.update(exit=sys.exit, quit=sys.exit, display=notebook.display)
     if "matplotlib" in sys.modules:
         from . import figures  # noqa: PLC0415 - as above
 
         figures.use(screen.show)
     gc.enable()
-    notebook, me = Notebook(screen), os.getpid()
     while (code := frames.content(channel)) is not None:
         outcome = notebook.run(code.decode())
         if os.getpid() != me:
