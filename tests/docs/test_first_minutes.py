@@ -126,3 +126,17 @@ async def test_the_client_code_of_the_readme_prints_an_answer(tmp_path: Path) ->
         )
     assert status == 0, shown
     assert "Hello!" in shown
+
+
+async def test_the_client_code_of_the_page_on_code_interpreter_runs(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "code-interpreter.md").read_text()
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    config = tmp_path / "threadmill.toml"
+    config.write_text(f'[sandbox]\npython = "{ENVIRONMENT}"\n')
+    async with serving(tmp_path, CONFIG=str(config)) as live:
+        code = f"import os\nos.chdir({str(tmp_path)!r})\n" + code.replace("http://127.0.0.1:8000/v1", live.url)
+        status, shown = await output_of(sys.executable, "-W", "ignore", "-c", code)
+    assert status == 0, shown
+    assert_in_order(shown, "import pandas as pd", "> total: 42", "> file-", "sandbox:/mnt/data/summary.csv")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "summary.csv").read_text().startswith(",total")

@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,6 +174,8 @@ class Execution:
             self._drain()
             self.host.sendall(b"".join(self.picture))
             self.picture.clear()
+            with suppress(OSError):  # that it is gone shows in what it says next
+                self.interpreter.channel.sendall(frames.pack(Kind.SHOWN))
 
     def _explain(self, said: Verdict) -> str | None:
         """One clear line for limits the code ran into by itself."""

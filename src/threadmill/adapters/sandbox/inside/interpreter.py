@@ -13,6 +13,7 @@ import signal
 import site
 import socket
 import sys
+import threading
 import traceback
 import types
 from collections.abc import Callable
@@ -42,9 +43,13 @@ class Screen:
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
         self.shown = 0
+        self.process = os.getpid()
 
     def show(self, picture: bytes) -> None:
-        """Send one PNG; after MOST_SHOWN in a cell, silence."""
+        """Send one PNG, and wait until it went on, so that what is printed next comes behind it.
+
+        After MOST_SHOWN in a cell, silence.
+        """
         self.shown += 1
         if self.shown > MOST_SHOWN:
             return
@@ -52,6 +57,17 @@ class Screen:
         self.channel.sendall(frames.pack_fields(Kind.IMAGE, name="figure.png"))
         for piece in frames.pieces(picture):
             self.channel.sendall(piece)
+        # Another thread or a child would take the next order for its answer; they do not wait.
+        if threading.current_thread() is threading.main_thread() and os.getpid() == self.process:
+            self._wait()
+
+    def _wait(self) -> None:
+        """An interrupt waits too, or the answer would be left on the wire."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            frames.read(self.channel)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 class Notebook:
