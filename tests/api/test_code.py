@@ -84,6 +84,34 @@ async def test_it_reads_an_uploaded_csv_by_id_and_by_name(script: Script, client
     assert (text_of(by_name), text_of(by_id)) == ("42", "month,total")
 
 
+async def test_a_name_leads_to_the_newest_file_of_it_and_deleted_files_are_gone(
+    script: Script, client: AsyncOpenAI
+) -> None:
+    older, newer = [
+        (await client.files.create(file=("a.csv", content), purpose="assistants")).id for content in (b"old", b"new")
+    ]
+    read = "python: print(open('/mnt/data/a.csv').read(), len(__import__('os').listdir('/mnt/data')))\n---\nsay: {{output}}"
+    assert text_of(await script.play(read, older)) == "old 2"
+    assert text_of(await script.play(read, newer)) == "new 3"
+    await client.files.delete(newer)
+    assert text_of(await script.play(read)) == "old 2"
+    await client.files.delete(older)
+    assert text_of(await script.play("python: __import__('os').listdir('/mnt/data')\n---\nsay: {{output}}")) == "[]"
+
+
+async def test_a_given_file_that_is_written_over_can_be_downloaded_under_its_name(
+    script: Script, client: AsyncOpenAI
+) -> None:
+    given = await client.files.create(file=("über 1.csv", b"a"), purpose="assistants")
+    code = "python: _ = open('/mnt/data/über 1.csv', 'w').write('b')\n---\nsay: [x](sandbox:/mnt/data/über 1.csv)"
+    (block,) = (await script.play(code, given.id)).content
+    assert isinstance(block, TextContentBlock)
+    (link,) = block.text.annotations
+    assert link.type == "file_path"
+    assert (await client.files.retrieve(link.file_path.file_id)).filename == "über 1.csv"
+    assert (await client.files.content(link.file_path.file_id)).content == b"b"
+
+
 class Handler(AsyncAssistantEventHandler):
     """Counts what the SDK makes of the stream."""
 

@@ -34,7 +34,7 @@ from threadmill.domain.tool import (
     ToolOutput,
     ToolResources,
 )
-from threadmill.engine import runs, threads
+from threadmill.engine import files, runs, threads
 from threadmill.engine.code_call import LOST, NOT_UNDERSTOOD, RESTARTED
 from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError, RefusalPiece
 from threadmill.engine.ports.sandbox import Ended, Ending, Image, Logs, Loss, Output, Written
@@ -281,6 +281,55 @@ async def test_the_sessions_files_are_there_by_id_and_by_name_and_the_model_know
     assert stage.sandbox.files[thread.id] == {}, "what the session holds is not put again"
 
 
+async def given_files(stage: Stage, *names: str) -> tuple[Run, tuple[FileId, ...]]:
+    """A run whose assistant was given files of these names, in this order."""
+    files = tuple([await stage.file(name, name.encode()) for name in names])
+    assistant = await stage.assistant(tool_resources=ToolResources(files))
+    thread = await stage.thread("hi")
+    return await again(stage, thread.id, assistant_id=assistant.id, tools=(CODE,)), files
+
+
+async def test_of_two_files_of_one_name_the_newer_has_it_and_the_older_gets_it_back(stage: Stage) -> None:
+    run, (older, newer) = await given_files(stage, "a.csv", "a.csv")
+    await called(stage)
+    assert stage.sandbox.links == {"a.csv": newer}
+    await files.delete(stage.engine, PROJECT, newer)
+    await called(stage)
+    assert stage.sandbox.links == {"a.csv": older}
+    assert set(stage.sandbox.files[run.thread_id]) == {older}
+
+
+async def test_a_deleted_file_is_taken_out_of_the_session(stage: Stage) -> None:
+    run, (kept, gone) = await given_files(stage, "kept.csv", "gone.csv")
+    await called(stage)
+    await files.delete(stage.engine, PROJECT, gone)
+    await called(stage)
+    assert set(stage.sandbox.files[run.thread_id]) == {kept}
+    assert stage.sandbox.links == {"kept.csv": kept}
+
+
+async def test_a_file_another_assistant_was_given_stays_in_the_session(stage: Stage) -> None:
+    run, (theirs,) = await given_files(stage, "theirs.csv")
+    await called(stage)
+    await answered(stage, "done")
+    await again(stage, run.thread_id, assistant_id=(await stage.assistant()).id, tools=(CODE,))
+    await called(stage)
+    assert set(stage.sandbox.files[run.thread_id]) == {theirs}
+
+
+async def test_a_given_file_that_code_writes_over_is_kept_and_linked_under_its_own_name(stage: Stage) -> None:
+    run, (given,) = await given_files(stage, "sales.csv")
+    await called(stage, "save", Written(given, 9))
+    assert heard(stage).endswith("[sales.csv](sandbox:/mnt/data/sales.csv)")
+    assert text_of(turn(stage).request.messages[0]) == f"Files for your code: /mnt/data/{given} ('sales.csv')."
+    (made,) = await stage.store.made_in(PROJECT, run.thread_id)
+    assert made.filename == "sales.csv"
+    await answered(stage, "sandbox:/mnt/data/sales.csv")
+    (part,) = (await message_of(stage, run)).content
+    assert isinstance(part, TextPart)
+    assert [one.file_id for one in part.annotations] == [made.id]
+
+
 async def test_a_new_session_has_all_files_again_and_the_model_is_told_that_variables_are_lost(stage: Stage) -> None:
     run = await begun(stage)
     stage.sandbox.files[run.thread_id]["a.csv"] = b"1,2"
@@ -298,6 +347,17 @@ async def test_a_new_session_has_all_files_again_and_the_model_is_told_that_vari
     await again(stage, run.thread_id, assistant_id=run.assistant_id, tools=(CODE,))
     await called(stage)
     assert RESTARTED in heard(stage), "the thread's earlier run tells it"
+
+
+async def test_variables_lost_after_a_cancel_are_told_though_the_session_is_the_same(stage: Stage) -> None:
+    run = await begun(stage)
+    stage.sandbox.files[run.thread_id]["a.csv"] = b"1,2"
+    await called(stage)
+    stage.sandbox.lose_variables(run.thread_id)
+    await called(stage)
+    assert heard(stage) == RESTARTED
+    await called(stage)
+    assert heard(stage) == "(no output)"
 
 
 async def test_a_file_that_cannot_be_put_is_told(stage: Stage) -> None:

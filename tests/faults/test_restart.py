@@ -1,6 +1,7 @@
 """Real processes, really killed: what was acknowledged is there, and runs go on."""
 
 import asyncio
+import json
 import re
 import sys
 from collections.abc import AsyncGenerator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.sandbox.support import ENVIRONMENT
 from tests.support import scripted as up
 from tests.support.scripted import ScriptedUpstream
 from tests.support.serving import Api
@@ -93,3 +95,35 @@ async def test_a_waiting_run_waits_across_a_restart(tmp_path: Path, upstream: Sc
         outputs = {"tool_outputs": [{"tool_call_id": "call_a", "output": "x"}]}
         events = await api.stream(f"/threads/{thread}/runs/{run}/submit_tool_outputs", outputs)
         assert events[-2].name == "thread.run.completed"
+
+
+async def test_code_that_was_running_at_kill_minus_nine_is_told_to_the_model_and_never_run_again(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    code = "print('begun', flush=True)\nwhile True: pass"
+    call = up.calls(("call_a", "code_interpreter", json.dumps({"code": code})))
+    upstream.answer(call, up.text("It was not to be."))
+    config = tmp_path / "threadmill.toml"
+    config.write_text(f'[sandbox]\npython = "{ENVIRONMENT}"\n')
+    async with server(tmp_path, upstream.url, str(config)) as (process, api):
+        assistant = await api.assistant(model="gpt-test", tools=[{"type": "code_interpreter"}])
+        thread = await api.thread("hi")
+        async with api.opened(f"/threads/{thread}/runs", {"assistant_id": assistant}) as events:
+            run = (await anext(events)).data["id"]
+            async for event in events:
+                if "begun\\n" in json.dumps(event.data):
+                    break
+            process.kill()
+            await process.wait()
+    async with server(tmp_path, upstream.url, str(config)) as (_, api):
+        assert (await api.finished(thread, run))["status"] == "completed"
+        steps = (await api.ok("GET", f"/threads/{thread}/runs/{run}/steps?order=asc"))["data"]
+    assert [(step["type"], step["status"]) for step in steps] == [
+        ("tool_calls", "failed"),
+        ("message_creation", "completed"),
+    ]
+    (made,) = steps[0]["step_details"]["tool_calls"]
+    assert made["code_interpreter"]["input"] == code
+    *_, asked, answered = upstream.asked[1].body["messages"]
+    assert asked["tool_calls"][0]["id"] == answered["tool_call_id"] == "call_a"
+    assert answered["content"] == "Error: the server stopped before this call was answered."

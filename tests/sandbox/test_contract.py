@@ -42,6 +42,11 @@ async def test_a_syntax_error_is_an_answer(sandbox: ThreadSessions) -> None:
     found = await told(sandbox, "def f(:")
     assert found.ended.how is Ending.EXCEPTION
     assert "SyntaxError" in found.logs
+    assert "ast.py" not in found.logs
+
+
+async def test_display_shows_values_as_the_last_one_is_shown(sandbox: ThreadSessions) -> None:
+    assert (await told(sandbox, "display('a', 1)\nprint('b')\ndisplay(2)")).logs == "'a'\n1\nb\n2\n"
 
 
 async def test_a_figure_left_open_is_shown_once(sandbox: ThreadSessions) -> None:

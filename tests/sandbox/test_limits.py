@@ -11,13 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox.support import ONE, TWO, Told, bwrap_settings, limits, pieces, told
+from tests.sandbox.support import ONE, TWO, Told, bwrap_settings, fetched, limits, pieces, told
 from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.opening import bwrap_backend
 from threadmill.adapters.sandbox.session import SessionLimits
 from threadmill.adapters.sandbox.sessions import Lifetimes, ThreadSessions
 from threadmill.engine.ports.sandbox import Ended, Ending, FileRefused, Loss, Started
+
+DEAF = """
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+print('on', flush=True)
+while True: pass
+"""
 
 
 async def bounded(bounds: SessionLimits, code: str) -> Told:
@@ -79,8 +86,7 @@ async def test_an_endless_loop() -> None:
 
 
 async def test_an_endless_loop_that_does_not_listen() -> None:
-    code = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
-    found = await bounded(limits(wall=1), code)
+    found = await bounded(limits(wall=1), DEAF)
     assert found.ended.how is Ending.TIMED_OUT
     assert not found.ended.state_kept
     assert str(found.ended.message).endswith("All variables are lost.")
@@ -149,6 +155,22 @@ async def test_a_dead_interpreter_keeps_its_files(bwrap: ThreadSessions, code: s
     assert how in str(found.ended.message)
     assert await bwrap.start(ONE) == Started(fresh=False)
     assert (await told(bwrap, "open('/mnt/data/kept').read()")).logs == "'it'\n"
+
+
+async def test_variables_lost_while_nobody_listened_are_told_at_the_next_start(bwrap: ThreadSessions) -> None:
+    await bwrap.start(ONE)
+    running = bwrap.execute(ONE, f"open('kept', 'w').close()\n{DEAF}")
+    await anext(running)
+    await running.aclose()
+    assert await bwrap.start(ONE) == Started(fresh=False, lost=Loss.KILLED)
+    assert await bwrap.start(ONE) == Started(fresh=False), "told once"
+    assert await fetched(bwrap, "kept") == b""
+
+
+async def test_variables_lost_while_somebody_listened_are_not_told_again(bwrap: ThreadSessions) -> None:
+    await bwrap.start(ONE)
+    assert not (await told(bwrap, "import os; os.kill(os.getpid(), 9)")).ended.state_kept
+    assert await bwrap.start(ONE) == Started(fresh=False)
 
 
 async def test_exit_ends_the_cell_and_not_the_session(bwrap: ThreadSessions) -> None:

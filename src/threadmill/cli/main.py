@@ -81,7 +81,7 @@ def migrate(data_dir: Path | None) -> None:
 @app.command()
 def demo() -> None:
     """Start a server on a free port, drive one streamed run through the official SDK, show all of it, stop."""
-    from threadmill.cli.demo import run_demo  # noqa: PLC0415 - as above
+    from threadmill.cli.demo.drive import run_demo  # noqa: PLC0415 - as above
 
     raise click.exceptions.Exit(run_demo())
 

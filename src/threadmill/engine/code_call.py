@@ -11,7 +11,8 @@ from threadmill.domain.decide import open_step
 from threadmill.domain.delta import OutputDelta
 from threadmill.domain.error import Unavailable
 from threadmill.domain.file import MAX_FILE_BYTES, File, FilePurpose, NewFile, Origin
-from threadmill.domain.run_step import RunStepType
+from threadmill.domain.ids import FileId
+from threadmill.domain.run_step import RunStepStatus, RunStepType
 from threadmill.domain.tool import CodeInterpreterCall, CodeOutput
 from threadmill.engine.draft import CodeDraft
 from threadmill.engine.execution import Execution
@@ -27,7 +28,7 @@ from threadmill.engine.ports.sandbox import (
     Written,
 )
 from threadmill.engine.store_file import new_blob, store_file
-from threadmill.engine.workspace import Workspace, workspace
+from threadmill.engine.workspace import Workspace, linking, removing, workspace
 
 NOT_UNDERSTOOD = 'Error: the arguments are not valid. Call the tool again with {"code": "..."}.'
 RESTARTED = "Note: this is a new Python session; variables from before are lost, files are still in /mnt/data."
@@ -41,6 +42,7 @@ class CodeCall:
         self._execution: Execution = execution
         self._draft: CodeDraft = draft
         self._index: int = execution.draft.calls.index(draft)
+        self._work: Workspace = Workspace()
         self._written: list[Written] = []
 
     async def answer(self) -> CodeInterpreterCall:
@@ -50,7 +52,8 @@ class CodeCall:
             return self._draft.call()
         run, sandbox = self._execution.run, self._execution.ports.sandbox
         try:
-            await self._set_out(await workspace(self._execution.ports, run))
+            self._work = await workspace(self._execution.ports, run)
+            await self._set_out(self._work)
             async with aclosing(sandbox.execute(run.thread_id, self._draft.reader.text)) as outputs:
                 await self._listen(outputs)
             for written in self._written:
@@ -63,22 +66,32 @@ class CodeCall:
         """A session with every file of the thread in it."""
         run, ports = self._execution.run, self._execution.ports
         started = await ports.sandbox.start(run.thread_id)
-        if started.fresh and await self._had_session(started):
+        if started.lost is not None or (started.fresh and await self._had_session()):
             self._draft.notes.append(RESTARTED)
         # What the code itself made lies there already, as the code left it.
         for path, file in (work.files if started.fresh else work.given).items():
             if path not in started.held:
                 await self._put(path, file)
-        for name, path in work.names.items():
-            if path not in started.held:
-                await self._name(name, path)
+        await self._arrange(work, started)
 
-    async def _had_session(self, started: Started) -> bool:
-        """Whether the model may believe in variables: the thread had a session, in this process or one before."""
-        if started.lost is not None:
-            return True
+    async def _arrange(self, work: Workspace, started: Started) -> None:
+        """Take out what was deleted meanwhile; let names lead to the files that have them now."""
+        run, ports = self._execution.run, self._execution.ports
+        strange = [FileId(path) for path in started.held if path not in work.files]
+        # What another assistant's runs were given stays for them.
+        theirs = {file.id for file in await ports.files.existing(run.project, strange)} if strange else set[FileId]()
+        gone = [path for path in strange if path not in theirs]
+        for path in gone:
+            await self._run_ours(removing(path))
+        for name, path in work.names.items():
+            if gone or path not in started.held:
+                await self._run_ours(linking(name, path))
+
+    async def _had_session(self) -> bool:
+        """Whether the model may believe in variables: the thread had a session in a process before this one."""
         run, reads = self._execution.run, self._execution.ports.store
-        if any(isinstance(call, CodeInterpreterCall) for step in await reads.steps(run.id) for call in step.tool_calls):
+        before = [step for step in await reads.steps(run.id) if step.status is not RunStepStatus.IN_PROGRESS]
+        if any(isinstance(call, CodeInterpreterCall) for step in before for call in step.tool_calls):
             return True
         return any(message.run_id not in (None, run.id) for message in await reads.history(run.thread_id, 20))
 
@@ -89,11 +102,10 @@ class CodeCall:
         except (FileRefused, Unavailable) as error:
             self._draft.notes.append(f"Note: {path} is not in /mnt/data. {error.message}")
 
-    async def _name(self, name: str, path: str) -> None:
-        """A link by which the code finds a file under its own name as well."""
-        make = f"__import__('os').symlink({path!r}, {'/mnt/data/' + name!r})"
-        async with aclosing(self._execution.ports.sandbox.execute(self._execution.run.thread_id, make)) as outputs:
-            async for _ in outputs:  # a name that is taken stays as it is
+    async def _run_ours(self, code: str) -> None:
+        """Code that arranges files; what it cannot arrange stays as it is."""
+        async with aclosing(self._execution.ports.sandbox.execute(self._execution.run.thread_id, code)) as outputs:
+            async for _ in outputs:
                 pass
 
     async def _listen(self, outputs: AsyncGenerator[Output, None]) -> None:
@@ -131,10 +143,10 @@ class CodeCall:
             return
         sandbox, thread_id = self._execution.ports.sandbox, self._execution.run.thread_id
         async with aclosing(sandbox.get(thread_id, written.path)) as content:
-            name = written.path.rsplit("/", 1)[-1]
+            name, shown = self._work.name_of(written.path), self._work.shown(written.path)
             if await self._keep(name, written.path, content) is not None:
-                link = f"[{name}](sandbox:/mnt/data/{written.path})"
-                self._draft.notes.append(f"The user can download {written.path} if you link it: {link}")
+                link = f"[{name}](sandbox:/mnt/data/{shown})"
+                self._draft.notes.append(f"The user can download {shown} if you link it: {link}")
 
     async def _keep(self, name: str, path: str | None, content: AsyncIterator[bytes]) -> File | None:
         """Store what the code made as a file of the project; None, and a note, if that cannot be."""

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from threadmill.domain.command import Command
-from threadmill.domain.decide import Decision, Progress, decide
+from threadmill.domain.decide import Decision, Progress, decide, open_step
 from threadmill.domain.message import Message
 from threadmill.domain.run import Run
+from threadmill.domain.run_step import RunStep, RunStepType
 from threadmill.engine.commit import commit, release, write_set
 from threadmill.engine.draft import Draft
 from threadmill.engine.ports.bundle import EngineSettings, Ports
@@ -68,9 +69,24 @@ class Execution:
     async def _persist(self, stored: Message) -> None:
         message = self.draft.fold_into(self.progress).message or stored
         message = replace(message, version=stored.version + 1)
-        fence = Fence(self.run.id, self.run.epoch)
-        await self.ports.store.apply(WriteSet((Update(message, stored.version),), (fence,)))
+        await self._save(Update(message, stored.version))
         self.progress = replace(self.progress, message=replace(stored, version=message.version))
+
+    async def persist_calls(self) -> None:
+        """Save the open step's calls as they stand, before they are carried out. Raises LostRace, Conflict.
+
+        Whoever takes the run over finds them in a failed step: none is carried out twice (ADR-0007).
+        """
+        await _uninterrupted(self._persist_calls(open_step(self.progress, RunStepType.TOOL_CALLS)))
+
+    async def _persist_calls(self, stored: RunStep) -> None:
+        step = replace(stored, tool_calls=self.draft.tool_calls(), version=stored.version + 1)
+        await self._save(Update(step, stored.version))
+        self.progress = replace(self.progress, step=step)
+
+    async def _save(self, update: Update) -> None:
+        fence = Fence(self.run.id, self.run.epoch)
+        await self.ports.store.apply(WriteSet((update,), (fence,)))
 
 
 async def _uninterrupted(work: Coroutine[None, None, T]) -> T:

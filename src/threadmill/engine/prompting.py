@@ -35,7 +35,8 @@ async def prepare(execution: Execution) -> Prompt | None:
     # This run's own messages come on top of the n the caller wants from the thread.
     newest = NEWEST_MESSAGES if last is None else min(NEWEST_MESSAGES, last + run.turns)
     history = await ports.store.history(run.thread_id, newest)
-    steps = await ports.store.steps(run.id) if run.turns else ()
+    # A run that was taken over may have steps though none of its turns was counted.
+    steps = await ports.store.steps(run.id) if run.turns or run.epoch > 1 else ()
     work = await workspace(ports, run)
     conversation = converse(run, history, steps, await _names(execution, history), work.described())
     messages = fit(conversation, _budget(execution, run), lambda text: ports.tokens.count(text, run.model))

@@ -102,6 +102,8 @@ def _close_message(execution: Execution, turn: Turn, incomplete: IncompleteReaso
 
 async def answer_calls(execution: Execution, turn: Turn) -> None:
     """This server's own tools run now, in order; functions end this drive with a required action."""
+    if any(isinstance(call, CodeDraft) for call in execution.draft.calls):
+        await execution.persist_calls()
     calls = tuple([await _answer(execution, call) for call in execution.draft.calls])
     if any(isinstance(call, FunctionCall) and call.output is None for call in calls):
         raise Ended(c.RequireAction(calls, turn.usage))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from threadmill.adapters.sandbox.session import Backend, LiveSession
 from threadmill.domain.ids import ThreadId
 from threadmill.engine.ports.clock import Clock
-from threadmill.engine.ports.sandbox import Loss, Output, SandboxRefused, Started
+from threadmill.engine.ports.sandbox import Ended, Loss, Output, SandboxRefused, Started
 
 _JUST_NOW = 10.0
 
@@ -27,7 +27,7 @@ class Place:
     """A thread's place: its session, if it has one, and why it lost the last.
 
     `users` hold or await the lock; `running` is the execution that holds it. `held` are the paths put into the session,
-    which `is_new` until a `start` has told of it.
+    which `is_new` until a `start` has told of it. `forgot`: its variables were lost and nobody has heard of it yet.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -39,6 +39,7 @@ class Place:
     lost: Loss | None = None
     held: set[str] = field(default_factory=set[str])
     is_new: bool = False
+    forgot: bool = False
 
 
 class ThreadSessions:
@@ -62,8 +63,9 @@ class ThreadSessions:
         """See the port."""
         async with _Use(self._place(thread), self) as place:
             await self._session(place)
-            started = Started(place.is_new, place.lost, frozenset(place.held))
-            place.is_new, place.lost = False, None
+            lost = place.lost or (Loss.KILLED if place.forgot else None)
+            started = Started(place.is_new, lost, frozenset(place.held))
+            place.is_new, place.lost, place.forgot = False, None, False
             return started
 
     async def execute(self, thread: ThreadId, code: str) -> AsyncGenerator[Output, None]:
@@ -77,6 +79,8 @@ class ThreadSessions:
             while (output := await outputs.get()) is not None:
                 if isinstance(output, Exception):
                     raise output
+                if isinstance(output, Ended):
+                    place.forgot = False  # who listens hears it now
                 yield output
         finally:
             if place.running is task:
@@ -91,6 +95,7 @@ class ThreadSessions:
                 place.running = asyncio.current_task()
                 try:
                     async for output in session.execute(code):
+                        place.forgot = place.forgot or (isinstance(output, Ended) and not output.state_kept)
                         outputs.put_nowait(output)
                 finally:
                     place.running = None

@@ -80,7 +80,7 @@ Output: TypeAlias = Logs | Image | Written | Ended
 
 
 class Loss(StrEnum):
-    """Why a session began empty although the thread had one before."""
+    """Why a thread's variables are gone although it had a session before."""
 
     IDLE = "idle"
     AGE = "age"
@@ -92,8 +92,9 @@ class Loss(StrEnum):
 class Started:
     """`fresh`: no `start` told of this session before; its data directory began empty, so put the files again.
 
-    `lost` says why the earlier session of the same thread is gone, if this process knew one. `held` are the paths that
-    were put into this session.
+    `lost` says why the earlier session of the same thread is gone, if this process knew one; of a session that is not
+    fresh, that its variables were lost when nobody listened to an execution any more. `held` are the paths that were put
+    into this session.
     """
 
     fresh: bool

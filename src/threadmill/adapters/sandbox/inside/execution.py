@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,17 +164,18 @@ class Execution:
             self._picture(*frame)
 
     def _picture(self, kind: Kind, payload: bytes) -> None:
-        """A picture is told when it is whole, behind all that was printed before it, and its sender waits for that."""
+        """A picture is told at once when it is whole: output that comes meanwhile may not stand in the middle of it."""
         if kind == Kind.IMAGE:
-            self._drain()
             self.picture.clear()
         self.picture.append(frames.pack(kind, payload))
         if sum(map(len, self.picture)) > LARGEST_PICTURE:
             self._kill(Verdict("killed", "A picture was too large."))
         elif kind == Kind.END:
+            self._drain()
             self.host.sendall(b"".join(self.picture))
             self.picture.clear()
-            self.interpreter.channel.sendall(frames.pack(Kind.END))
+            with suppress(OSError):  # that it is gone shows in what it says next
+                self.interpreter.channel.sendall(frames.pack(Kind.SHOWN))
 
     def _explain(self, said: Verdict) -> str | None:
         """One clear line for limits the code ran into by itself."""

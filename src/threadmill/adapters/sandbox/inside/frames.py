@@ -32,6 +32,7 @@ class Kind(IntEnum):
     ENDED = 12
     DONE = 13
     REFUSED = 14
+    SHOWN = 15
 
 
 class BrokenFrame(Exception):

@@ -13,11 +13,13 @@ import signal
 import site
 import socket
 import sys
+import threading
 import traceback
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from . import frames
 from .frames import Kind
@@ -41,24 +43,31 @@ class Screen:
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
         self.shown = 0
+        self.process = os.getpid()
 
     def show(self, picture: bytes) -> None:
-        """Send one PNG; after MOST_SHOWN in a cell, silence.
+        """Send one PNG, and wait until it went on, so that what is printed next comes behind it.
 
-        Waits until it was taken, so that what is printed later also comes later. No interrupt comes between.
+        After MOST_SHOWN in a cell, silence.
         """
         self.shown += 1
         if self.shown > MOST_SHOWN:
             return
         sys.stdout.flush()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        self.channel.sendall(frames.pack_fields(Kind.IMAGE, name="figure.png"))
+        for piece in frames.pieces(picture):
+            self.channel.sendall(piece)
+        # Another thread or a child would take the next order for its answer; they do not wait.
+        if threading.current_thread() is threading.main_thread() and os.getpid() == self.process:
+            self._wait()
+
+    def _wait(self) -> None:
+        """An interrupt waits too, or the answer would be left on the wire."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            self.channel.sendall(frames.pack_fields(Kind.IMAGE, name="figure.png"))
-            for piece in frames.pieces(picture):
-                self.channel.sendall(piece)
             frames.read(self.channel)
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 class Notebook:
@@ -106,7 +115,8 @@ class Notebook:
         return Outcome("exception", f"SystemExit: {leaving.code}")
 
     def _evaluate(self, code: str, name: str) -> None:
-        tree = ast.parse(code, name)
+        # Not ast.parse, which would stand in the traceback of a syntax error.
+        tree = cast("ast.Module", compile(code, name, "exec", ast.PyCF_ONLY_AST))
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         self._finish(compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT))
         if isinstance(last, ast.Expr):
@@ -122,6 +132,11 @@ class Notebook:
         if awaits and inspect.iscoroutine(result):
             return asyncio.run(result)
         return result
+
+    def display(self, *values: object) -> None:
+        """Show values as the last of a cell is shown; notebooks have such a function."""
+        for value in values:
+            self._display(value)
 
     def _display(self, value: object) -> None:
         picture = picture_of(value)
@@ -200,13 +215,13 @@ def be(channel: socket.socket, output: int) -> None:
     screen = Screen(channel)
     _reseed()
     site.sethelper()
-    builtins.__dict__.update(exit=sys.exit, quit=sys.exit)
+    notebook, me = Notebook(screen), os.getpid()
+    builtins.__dict__.update(exit=sys.exit, quit=sys.exit, display=notebook.display)
     if "matplotlib" in sys.modules:
         from . import figures  # noqa: PLC0415 - as above
 
         figures.use(screen.show)
     gc.enable()
-    notebook, me = Notebook(screen), os.getpid()
     while (code := frames.content(channel)) is not None:
         outcome = notebook.run(code.decode())
         if os.getpid() != me:

@@ -1,0 +1,52 @@
+"""What the demo's model plays (docs/reference/rehearsal.md), with code_interpreter and without."""
+
+import json
+
+QUESTION = "How warm was it in Oslo this week?"
+WEEK = json.dumps({"Mon": 7.1, "Tue": 6.4, "Wed": 8.0, "Thu": 9.8, "Fri": 8.3})
+"""What our function answers."""
+
+FUNCTION = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The temperatures of a city in the last days",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+            "required": ["city", "days"],
+        },
+    },
+}
+CODE = {"type": "code_interpreter"}
+
+_ASKS = """You are a weatherman.
+rehearsal:
+slow: 30ms
+say: Let me look that up.
+call: get_weather {"city": "Oslo", "days": 5}
+---
+slow: 30ms
+"""
+_TELLS = "say: Degrees by day: {{output}}. Take a coat."
+_COMPUTES = """python:
+    import pandas as pd
+
+    week = pd.Series({{output}}, name="degrees")
+    print(f"{week.mean():.1f} degrees on average")
+---
+slow: 30ms
+python:
+    import matplotlib.pyplot as plt
+
+    week.plot(marker="o", title="Oslo, this week")
+    plt.savefig("/mnt/data/oslo.png")
+    week.to_csv("/mnt/data/oslo.csv")
+---
+slow: 30ms
+say: Oslo had {{outputs.1}}. The plot is above; the numbers are in [oslo.csv](sandbox:/mnt/data/oslo.csv). Take a coat."""
+
+
+def instructions(*, code: bool) -> str:
+    """The script. With `code` it computes, in one call, and draws, in the next, from a variable of the first."""
+    return _ASKS + (_COMPUTES if code else _TELLS)
