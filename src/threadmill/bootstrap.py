@@ -94,6 +94,7 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
     async with open_ports(settings, metrics) as ports:
         engine = _engine(ports, settings.config)
         await _rescue(engine, settings)
+        tell_search(ports.search.embedder)  # not before: a start that fails says only why
         tending = asyncio.create_task(engine.tend())
         try:
             edge = Edge(engine, settings.config.limits.max_body_bytes)
@@ -161,18 +162,22 @@ def open_search(store: SqliteStore, settings: Settings) -> SearchPorts:
 
 
 def open_embedder(config: ConfigFile) -> Embedder | None:
-    """The embedder the configuration names, and a line in the log of what search goes by. Raises SettingsError."""
+    """The embedder the configuration names. Raises SettingsError."""
     embedder: Embedder | None = open_upstream_embedder(config)
     if config.search.local_model is not None:
         try:
             embedder = LocalEmbedder(config.search.local_model)
         except EmbeddingFailed as error:
             raise SettingsError(str(error)) from None
+    return embedder
+
+
+def tell_search(embedder: Embedder | None) -> None:
+    """A line in the log of what search goes by."""
     if embedder is None:
         LOG.warning("file_search goes by words only: no embedding model is set (THREADMILL_EMBEDDING_MODEL).")
     else:
         LOG.info("file_search goes by words and by meaning: %s", embedder.identity)
-    return embedder
 
 
 def open_extractor(config: ConfigFile) -> FencedExtractor:

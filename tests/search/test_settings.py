@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from threadmill.adapters.models.configured import open_reranker
-from threadmill.bootstrap import open_embedder, open_extractor
+from threadmill.bootstrap import open_embedder, open_extractor, tell_search
 from threadmill.settings import SettingsError, load
 
 TWO = """
@@ -28,7 +28,9 @@ def config_of(tmp_path: Path, text: str = "", **env: str) -> dict[str, str]:
 
 def test_without_a_model_search_goes_by_words_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = load(config_of(tmp_path)).config
-    assert open_embedder(config) is None
+    embedder = open_embedder(config)
+    assert embedder is None
+    tell_search(embedder)
     assert "words only" in caplog.text
     assert open_reranker(config) is None
 
@@ -39,6 +41,7 @@ def test_the_environment_names_an_embedding_model(tmp_path: Path, caplog: pytest
     embedder = open_embedder(config)
     assert embedder is not None
     assert embedder.identity == "embed-3:own size"
+    tell_search(embedder)
     assert "embed-3" in caplog.text
 
 
