@@ -520,6 +520,31 @@ async def test_a_run_does_not_wait_for_the_assistants_store_nor_without_the_tool
     assert len(stage.model.turns) == 2
 
 
+async def test_a_search_waits_for_the_files_of_a_store_made_a_moment_ago(stage: Stage) -> None:
+    store_id = await filled(stage, FOODS)
+    await begun(stage, assistants=store_id)
+    await searched(stage, "Filip")
+    assert len(stage.model.turns) == 1
+    await read(stage, store_id)
+    stage.clock.wake_next()
+    await stage.settle()
+    assert MARKER in heard(stage)
+
+
+async def test_a_search_does_not_wait_for_a_store_that_is_always_being_filled(stage: Stage) -> None:
+    store_id = await filled(stage, FOODS)
+    stage.clock.at += 8
+    await begun(stage, assistants=store_id)
+    await searched(stage, "Filip")
+    while stage.clock.sleepers:
+        stage.clock.wake_next()
+        await stage.settle()
+    assert stage.clock.ticks == pytest.approx(2)
+    assert "still being read" in heard(stage)
+    await searched(stage, "Filip")
+    assert len(stage.model.turns) == 3
+
+
 async def test_a_waiting_run_can_be_cancelled(stage: Stage) -> None:
     run = await begun(stage, threads_=await filled(stage, FOODS))
     await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)

@@ -164,7 +164,7 @@ def code_is_streamed_as_it_is_written(scribe: Scribe) -> None:
 
 @written
 def a_file_is_searched(scribe: Scribe) -> None:
-    """What was asked of the search is not recorded, what was found is (2.2)."""
+    """What was asked of the search is not recorded; without a store nothing is found (2.3)."""
     options = {"ranking_options": {"ranker": "default_2024_08_21", "score_threshold": 0.0, "hybrid_search": None}}
     kept = {"type": "file_search", "file_search": options}
     by, of = started(scribe, "What does Ada like?", tools=[({"type": "file_search"}, kept)])
@@ -172,8 +172,9 @@ def a_file_is_searched(scribe: Scribe) -> None:
     done = s.run("1", of, by, "completed", 3)
     scribe.polls(done)
     answer = s.message("2", of, "Engines.", 6, done)
-    found: Json = {"file_id": file("ada")["id"], "file_name": "ada.txt", "score": 0.9, "attributes": {}}
-    call: Json = {"id": s.made_id("call", "ada"), "type": "file_search", "file_search": {"results": [found]}}
+    ranking = {"ranker": "default_2024_08_21", "score_threshold": 0.0}
+    found: Json = {"ranking_options": ranking, "results": []}
+    call: Json = {"id": s.made_id("call", "ada"), "type": "file_search", "file_search": found}
     searched = {"type": "tool_calls", "tool_calls": [call]}
     steps = [s.step("2", done, s.writing(answer), at=6), s.step("1", done, searched, at=4)]
     scribe.says("GET", f"/threads/{of['id']}/runs/{done['id']}/steps", None, s.listing(*steps))

@@ -75,6 +75,7 @@ class FakeClock:
         """Move on to when the first sleeper wakes; the seconds that took."""
         before = self.ticks
         self.ticks, first = min(self.sleepers, key=lambda sleeper: sleeper[0])
+        self.at += int(self.ticks) - int(before)
         first.set_result(None)
         return self.ticks - before
 

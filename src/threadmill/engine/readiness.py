@@ -1,4 +1,4 @@
-"""Before a run's first turn: its vector stores are looked at, and the thread's own is waited for (behaviour.md 7.5)."""
+"""What a run may search is there when it searches: the thread's own store is waited for (behaviour.md 7.5)."""
 
 from threadmill.domain.ids import VectorStoreId
 from threadmill.domain.thread import Thread
@@ -10,6 +10,11 @@ from threadmill.engine.searching import touch
 FIRST_LOOK, LAST_LOOK = 0.05, 1.0
 """Seconds between two looks at a store that is waited for: they double from the first to the last. A look is one read by
 key; files are often ready in less than a second, and whether they are read in this process is not known here.
+"""
+
+YOUNG = 10
+"""Seconds. The service's own models took some before they searched, so that programs which make a store, an assistant and
+a run in one go found what they had put there (recording FileSearchStreamingWorks). Models here can be faster.
 """
 
 
@@ -39,12 +44,24 @@ async def _wait_for_thread(execution: Execution) -> None:
     """Files put into the thread's store a moment ago can be searched; the assistant's are not waited for."""
     ports, run = execution.ports, execution.run
     thread = await ports.store.get(Thread, run.project, run.thread_id)
-    stores = () if thread is None else thread.tool_resources.vector_store_ids or ()
-    give_up, pause = ports.clock.monotonic() + execution.settings.store_patience, FIRST_LOOK
-    for store_id in stores:
-        while await _is_reading(execution, store_id) and (left := give_up - ports.clock.monotonic()) > 0:
-            await ports.clock.sleep(min(pause, left))
-            pause = min(2 * pause, LAST_LOOK)
+    for store_id in () if thread is None else thread.tool_resources.vector_store_ids or ():
+        await _wait(execution, store_id, execution.settings.store_patience)
+
+
+async def wait_for_new_stores(execution: Execution) -> None:
+    """Before a search: a store whose life has just begun is waited for until it is YOUNG seconds old."""
+    for store_id in dict.fromkeys(execution.run.tool_resources.vector_store_ids or ()):
+        store = await _store(execution, store_id)
+        if store is not None:
+            await _wait(execution, store_id, YOUNG - (execution.ports.clock.now() - store.created_at))
+
+
+async def _wait(execution: Execution, store_id: VectorStoreId, seconds: float) -> None:
+    clock, pause = execution.ports.clock, FIRST_LOOK
+    give_up = clock.monotonic() + seconds
+    while (left := give_up - clock.monotonic()) > 0 and await _is_reading(execution, store_id):
+        await clock.sleep(min(pause, left))
+        pause = min(2 * pause, LAST_LOOK)
 
 
 async def _is_reading(execution: Execution, store_id: VectorStoreId) -> bool:

@@ -14,6 +14,7 @@ from threadmill.engine import findings
 from threadmill.engine.draft import SearchDraft
 from threadmill.engine.execution import Execution
 from threadmill.engine.offer import search_tool
+from threadmill.engine.readiness import wait_for_new_stores
 from threadmill.engine.references import searches
 from threadmill.engine.searching import Match, search_stores
 
@@ -32,6 +33,7 @@ async def answer_search(execution: Execution, draft: SearchDraft) -> FileSearchC
     if not draft.queries:
         draft.notes.append(findings.NOT_UNDERSTOOD)
         return draft.call()
+    await wait_for_new_stores(execution)
     draft.notes += await _notes(execution)
     try:
         found = await _found(execution, draft)
