@@ -94,7 +94,8 @@ class Session:
                 kill(pid, signal.SIGKILL)
             bury()
             if not pids:
-                return
+                break
+        self.interpreter.discard()
 
     def _tell_files(self, before: Snapshot) -> None:
         for path, size in self.files.changed(before):
