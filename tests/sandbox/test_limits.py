@@ -52,6 +52,12 @@ async def test_a_fork_bomb() -> None:
     assert "64 processes" in str(found.ended.message)
 
 
+async def test_what_children_print_while_they_are_ended_is_not_the_next_calls(bwrap: ThreadSessions) -> None:
+    noisy = "import os\nif os.fork() == 0:\n    while True: os.write(1, b'noise')\nraise BlockingIOError(11, 'no more')"
+    assert (await told(bwrap, noisy)).ended.how is Ending.TOO_MANY_PROCESSES
+    assert (await told(bwrap, "1")).logs == "1\n"
+
+
 async def test_too_many_threads() -> None:
     code = "import threading\ne = threading.Event()\nfor _ in range(200):\n    threading.Thread(target=e.wait).start()"
     found = await bounded(limits(wall=5), code)

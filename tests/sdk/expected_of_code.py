@@ -45,6 +45,18 @@ OF_CODE: dict[str, dict[str, Any]] = {
             "only in the API or the stream": [],
         },
     },
+    "stream_parallel_code": {
+        "status": ["requires_action", "completed"],
+        "asked": ["weather"],
+        # The model writes all three before the first runs; the SDKs tell a call anew when its outputs come behind another.
+        "created": 5,
+        "printed": ["'é 你好 🎉'\n", "ZeroDivisionError: division by zero"],
+        "outputs": ["logs", "image", "image"],
+        "function": ["function", None],
+        "snapshots": True,
+        "shown": ["image_file", "image_file", "text"],
+        "in order": True,
+    },
     "code_and_poll": {"statuses": ["completed", "completed"], "read": ["may,40"], "kept": ["'MAY,40'"]},
 }
 

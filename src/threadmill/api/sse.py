@@ -27,6 +27,9 @@ IDLE_SECONDS = 15.0
 STUCK_SECONDS = 30.0
 """A client that takes no byte for so long is given up."""
 
+CLOSED = "The server stops, and the run goes on when it is back; or the thread was deleted."
+"""Told where a stream ends before its run does."""
+
 PING = b": keep-alive\n\n"
 
 HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -75,7 +78,7 @@ class EventStream(Response):
     async def _tell(self, send: Send) -> None:
         try:
             ended = await self._tell_log(send)
-            last = b"" if ended else error_frame(Unavailable("The server stops; the run goes on when it is back."))
+            last = b"" if ended else error_frame(Unavailable(CLOSED))
         except ThreadmillError as error:
             last = error_frame(error)
         await self._send(send, last + DONE_FRAME)

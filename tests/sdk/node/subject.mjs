@@ -147,7 +147,7 @@ function differing(snapshot, stored) {
 }
 
 // Keys in order, so that equal values are equal texts.
-function bare(value) {
+export function bare(value) {
   if (Array.isArray(value)) return value.map(bare);
   if (value === null || typeof value !== 'object') return value;
   const entries = Object.entries(value).filter(([key]) => key !== 'index' && key !== '_request_id');

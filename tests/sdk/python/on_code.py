@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.sdk.python.colour import each, got
-from tests.sdk.python.subject import Seen, Subject
+from tests.sdk.python.subject import Seen, Subject, bare, outputs_for
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 DRAW = f"""\
@@ -15,6 +15,18 @@ python:
     print('drawn')
 ---
 say: Here is [it](sandbox:/mnt/data/a.csv)."""
+
+
+PARALLEL = f"""\
+python:
+    import base64, pathlib
+    for name in 'ab':
+        pathlib.Path(f'/mnt/data/{{name}}.png').write_bytes(base64.b64decode('{PIXEL}'))
+    'é 你好 🎉'
+python: print('two'); 1/0
+call: weather {{}}
+---
+say: done"""
 
 
 async def stream_code(on: Subject) -> Seen:
@@ -50,6 +62,34 @@ def _streamed_code(events: list[Any]) -> str:
     return "".join(call.code_interpreter.input or "" for call in calls)
 
 
+async def stream_parallel_code(on: Subject) -> Seen:
+    """Two code_interpreter calls and a function in one step: two pictures, an error, and the run waits."""
+    weather: Any = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+    seen = await on.streamed(PARALLEL, assistant_id=await _coder(on, weather))
+    (waiting,) = [one async for one in each(on.runs.steps.list(seen.run.id, thread_id=seen.run.thread_id))]
+    snapshot = seen.steps[0].step_details
+    first, second, function = waiting.step_details.tool_calls
+    (failed,) = second.code_interpreter.outputs
+    drawn = [output.image.file_id for output in first.code_interpreter.outputs if output.type == "image"]
+    done = await got(
+        on.runs.submit_tool_outputs_and_poll(
+            run_id=seen.run.id, thread_id=seen.run.thread_id, tool_outputs=outputs_for(seen.run, "sunny")
+        )
+    )
+    (message,) = [one async for one in each(on.threads.messages.list(done.thread_id, run_id=done.id))]
+    return {
+        "status": [seen.run.status, done.status],
+        "asked": [call.function.name for call in seen.run.required_action.submit_tool_outputs.tool_calls],
+        "created": seen.counts["tool_call_created"],
+        "printed": [first.code_interpreter.outputs[0].logs, failed.logs.splitlines()[-1]],
+        "outputs": [output.type for output in first.code_interpreter.outputs],
+        "function": [function.type, function.function.output],
+        "snapshots": bare(snapshot.to_dict(mode="json")) == bare(waiting.step_details.to_dict(mode="json")),
+        "shown": [part.type for part in message.content],
+        "in order": [part.image_file.file_id for part in message.content[:2]] == drawn,
+    }
+
+
 async def code_and_poll(on: Subject) -> Seen:
     """code_interpreter polled: it reads what a message brings, and keeps its variables for the next run."""
     file = await got(on.files.create(file=("sales.csv", b"may,40"), purpose="assistants"))
@@ -68,8 +108,8 @@ async def code_and_poll(on: Subject) -> Seen:
     }
 
 
-async def _coder(on: Subject) -> str:
-    tools: Any = [{"type": "code_interpreter"}]
+async def _coder(on: Subject, *more: Any) -> str:
+    tools: Any = [{"type": "code_interpreter"}, *more]
     return (await got(on.assistants.create(model="rehearsal", tools=tools))).id
 
 
@@ -77,4 +117,4 @@ async def _content(on: Subject, file_id: str) -> bytes:
     return (await got(on.files.content(file_id))).read()
 
 
-CHECKS = (stream_code, code_and_poll)
+CHECKS = (stream_code, stream_parallel_code, code_and_poll)

@@ -136,14 +136,15 @@ class Streamed:
 
 def differing(snapshot: Any, stored: Any) -> list[str]:
     """Top-level fields that differ. The index of a delta, which the SDK keeps in its snapshots, is no difference."""
-    mine, theirs = _bare(snapshot.to_dict(mode="json")), _bare(stored.to_dict(mode="json"))
+    mine, theirs = bare(snapshot.to_dict(mode="json")), bare(stored.to_dict(mode="json"))
     return [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
 
 
-def _bare(value: Any) -> Any:
+def bare(value: Any) -> Any:
+    """The value without the indexes of deltas, which the SDK keeps in its snapshots."""
     if isinstance(value, dict):
-        return {key: _bare(one) for key, one in value.items() if key != "index"}  # pyright: ignore[reportUnknownVariableType]
-    return [_bare(one) for one in value] if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType]
+        return {key: bare(one) for key, one in value.items() if key != "index"}  # pyright: ignore[reportUnknownVariableType]
+    return [bare(one) for one in value] if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType]
 
 
 async def _or_none(final: Callable[[], Any]) -> list[Any]:

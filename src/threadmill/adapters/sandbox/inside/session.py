@@ -10,12 +10,16 @@ import io
 import os
 import signal
 import socket
+import time
 
 from . import frames, interpreter
 from .execution import Execution, Interpreter, bury, kill, kill_all
 from .files import Directory, NotAFile, Snapshot
 from .frames import Kind
 from .isolation import DATA, Limits, bound_interpreter
+
+SWEEP_SECONDS = 1.0
+"""How long it is waited for killed processes to be gone."""
 
 
 class Session:
@@ -88,13 +92,15 @@ class Session:
     def _sweep(self) -> None:
         """After trouble, end everything but the interpreter: leftovers of a fork bomb would keep every slot taken."""
         spared = {os.getpid(), self.interpreter.pid}
-        for _ in range(20):
-            pids = {int(name) for name in os.listdir("/proc") if name.isdigit()} - spared
+        until = time.monotonic() + SWEEP_SECONDS
+        while pids := {int(name) for name in os.listdir("/proc") if name.isdigit()} - spared:
             for pid in pids:
                 kill(pid, signal.SIGKILL)
             bury()
-            if not pids:
-                return
+            if time.monotonic() > until:
+                break
+            time.sleep(0.001)  # a killed process is not dead at once, and may be in the middle of a write
+        self.interpreter.discard()
 
     def _tell_files(self, before: Snapshot) -> None:
         for path, size in self.files.changed(before):
