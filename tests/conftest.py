@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.bucket import S3Server, fresh, s3_server
+from tests.support.evidence import LEDGER
 from tests.support.scripted import ScriptedUpstream, scripted_upstream
 from tests.support.serving import Live, serving
 
@@ -31,3 +32,10 @@ def s3_url() -> Generator[str]:
 @pytest.fixture
 async def s3(s3_url: str) -> S3Server:
     return await fresh(s3_url)
+
+
+@pytest.fixture(autouse=True)
+def every_answer_keeps_the_schema() -> Generator[None, None, None]:
+    """Whatever a test asks for: answers and events that leave the pinned spec fail it."""
+    yield
+    assert LEDGER.problems() == []
