@@ -83,7 +83,8 @@ class Ledger:
 
     def frame(self, asked: Asked, frame: str) -> None:
         """One whole frame of a stream, without the blank line at its end."""
-        lines = dict(line.partition(": ")[::2] for line in frame.split("\n"))
+        pairs = [line.partition(": ") for line in frame.split("\n")]
+        lines = {name: value for name, _, value in pairs}
         if list(lines) == [""]:
             return  # a comment that keeps the connection
         name, data = lines.get("event", ""), lines.get("data", "")

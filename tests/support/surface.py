@@ -56,7 +56,7 @@ class Walk:
         """The places and closed values a document has of a schema."""
         node, at = self._named(node, at)
         yield from ((at, closed) for closed in _closed(node) if closed == _said(value))
-        yield from ((at, shape) for shape in _shapes(node) if shape == _SHAPES.get(type(value)))
+        yield from ((at, shape) for shape in _shapes(node) if isinstance(value, _SHAPES[shape]))
         for member in _members(node):
             if _takes(member, value):
                 yield from self.uses(member, value, at)
@@ -78,7 +78,7 @@ class Walk:
 
 PARAMETERS, VALUES = Walk(by_schema=False), Walk(by_schema=True)
 
-_SHAPES: dict[type, str] = {str: "<string>", list: "<array>"}
+_SHAPES: dict[str, type] = {"<string>": str, "<array>": list}
 
 
 def body_schema(operation: Operation) -> Node:
@@ -184,4 +184,5 @@ def _shape(node: Node) -> str:
 
 
 def _takes(node: Node, value: Any) -> bool:
-    return bool(Draft202012Validator({**node, "components": {"schemas": plain_schemas()}}).is_valid(value))
+    validator: Any = Draft202012Validator({**node, "components": {"schemas": plain_schemas()}})
+    return bool(validator.is_valid(value))
