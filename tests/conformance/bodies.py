@@ -1,5 +1,6 @@
 """Bodies that between them say every parameter of the spec with every closed value, and what their echo must be."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 Body = dict[str, Any]
@@ -21,7 +22,10 @@ FORMATS: list[Any] = [
     },
 ]
 EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"]
-RESOURCES: Body = {"code_interpreter": {"file_ids": ["file-1"]}, "file_search": {"vector_store_ids": ["vs_1"]}}
+TEXT, PICTURE = "file-text", "file-picture"
+"""Stand for files that `with_files` puts in their places."""
+
+RESOURCES: Body = {"code_interpreter": {"file_ids": [TEXT]}, "file_search": {"vector_store_ids": ["vs_1"]}}
 
 
 def searching(ranker: str) -> Body:
@@ -61,7 +65,7 @@ RUNS: list[Body] = [
 
 
 def image(kind: str, detail: str) -> Body:
-    place = {"file_id": "file-1"} if kind == "image_file" else {"url": "https://pictures.test/a.png"}
+    place = {"file_id": PICTURE} if kind == "image_file" else {"url": "https://pictures.test/a.png"}
     return {"type": kind, kind: {**place, "detail": detail}}
 
 
@@ -76,16 +80,25 @@ MESSAGES: list[Body] = [
             *(image("image_url", detail) for detail in DETAILS),
             *(image("image_file", detail) for detail in DETAILS),
         ],
-        "attachments": [{"file_id": "file-1", "tools": [CODE, SEARCH]}],
+        "attachments": [{"file_id": TEXT, "tools": [CODE, SEARCH]}],
     },
 ]
+
+
+def with_files(said: Any, files: Mapping[str, str]) -> Any:
+    """A body with real files in the places of TEXT and PICTURE."""
+    if isinstance(said, dict):
+        return {name: with_files(value, files) for name, value in cast("Body", said).items()}
+    if isinstance(said, list):
+        return [with_files(value, files) for value in cast("list[Any]", said)]
+    return files.get(said, said) if isinstance(said, str) else said
 
 
 def as_answered(message: Body) -> Body:
     """A message as it comes back: a string is one text part, and a text has annotations."""
     content: Any = message["content"]
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else cast("list[Body]", content)
-    told = [
+    told: list[Body] = [
         {"type": "text", "text": {"value": part["text"], "annotations": []}} if part["type"] == "text" else part
         for part in parts
     ]

@@ -8,15 +8,21 @@ from tests.support.serving import Live
 Body = dict[str, Any]
 
 
+async def said_with_files(live: Live, said: Any) -> Any:
+    """The body, naming files that are there."""
+    text, picture = await live.api.file("a.txt"), await live.api.file("a.png", purpose="vision")
+    return b.with_files(said, {b.TEXT: text, b.PICTURE: picture})
+
+
 async def test_what_an_assistant_is_created_with_is_kept(live: Live) -> None:
-    for said in b.ASSISTANTS:
+    for said in await said_with_files(live, b.ASSISTANTS):
         made = await live.api.ok("POST", "/assistants", {"model": "rehearsal", **said})
         assert b.differences(said, made) == []
         assert await live.api.ok("GET", f"/assistants/{made['id']}") == made
 
 
 async def test_what_an_assistant_is_modified_with_is_kept(live: Live) -> None:
-    for said in b.ASSISTANTS:
+    for said in await said_with_files(live, b.ASSISTANTS):
         path = f"/assistants/{await live.api.assistant(name='before')}"
         changed = await live.api.ok("POST", path, said)
         assert b.differences({"name": "before", **said}, changed) == []
@@ -26,7 +32,7 @@ async def test_what_an_assistant_is_modified_with_is_kept(live: Live) -> None:
 async def test_what_a_run_is_created_with_is_kept(live: Live) -> None:
     efforts = [{"reasoning_effort": said} for said in b.EFFORTS]
     added = [{"additional_instructions": "Be polite."}, {"additional_messages": b.MESSAGES}]
-    for said in (*b.RUNS, *efforts, *added):
+    for said in await said_with_files(live, [*b.RUNS, *efforts, *added]):
         await check_run(live, said)
 
 
@@ -56,39 +62,42 @@ async def test_what_a_run_is_created_with_together_with_its_thread_is_kept(live:
 THREAD: Body = {"messages": b.MESSAGES, "metadata": {"k": "v"}, "tool_resources": b.RESOURCES}
 
 
-async def check_thread(live: Live, thread: str) -> None:
+async def check_thread(live: Live, thread: str, said: Body) -> None:
     found = await live.api.ok("GET", f"/threads/{thread}")
-    assert b.differences({"metadata": {"k": "v"}, "tool_resources": b.RESOURCES}, found) == []
-    said = (await live.api.ok("GET", f"/threads/{thread}/messages?order=asc"))["data"]
-    assert b.differences([b.as_answered(message) for message in b.MESSAGES], said[: len(b.MESSAGES)]) == []
+    assert b.differences({"metadata": {"k": "v"}, "tool_resources": said["tool_resources"]}, found) == []
+    messages = (await live.api.ok("GET", f"/threads/{thread}/messages?order=asc"))["data"]
+    assert b.differences([b.as_answered(one) for one in said["messages"]], messages[: len(b.MESSAGES)]) == []
 
 
 async def test_what_a_thread_is_created_with_is_kept(live: Live) -> None:
-    await check_thread(live, (await live.api.ok("POST", "/threads", THREAD))["id"])
+    said = await said_with_files(live, THREAD)
+    await check_thread(live, (await live.api.ok("POST", "/threads", said))["id"], said)
 
 
 async def test_what_a_thread_is_created_with_together_with_its_run_is_kept(live: Live) -> None:
-    body = {"assistant_id": await live.api.assistant(), "thread": THREAD}
-    await check_thread(live, (await live.api.ok("POST", "/threads/runs", body))["thread_id"])
+    said = await said_with_files(live, THREAD)
+    body = {"assistant_id": await live.api.assistant(), "thread": said}
+    await check_thread(live, (await live.api.ok("POST", "/threads/runs", body))["thread_id"], said)
 
 
 async def test_a_run_created_with_its_thread_may_bring_the_threads_tool_resources(live: Live) -> None:
     thread = {"messages": [{"role": "user", "content": "hi"}]}
-    body = {"assistant_id": await live.api.assistant(), "thread": thread, "tool_resources": b.RESOURCES}
+    resources = await said_with_files(live, b.RESOURCES)
+    body = {"assistant_id": await live.api.assistant(), "thread": thread, "tool_resources": resources}
     run = await live.api.ok("POST", "/threads/runs", body)
-    assert (await live.api.ok("GET", f"/threads/{run['thread_id']}"))["tool_resources"] == b.RESOURCES
+    assert (await live.api.ok("GET", f"/threads/{run['thread_id']}"))["tool_resources"] == resources
 
 
 async def test_what_a_thread_is_modified_with_is_kept(live: Live) -> None:
     path = f"/threads/{await live.api.thread()}"
-    said = {"metadata": {"k": "v"}, "tool_resources": b.RESOURCES}
+    said = await said_with_files(live, {"metadata": {"k": "v"}, "tool_resources": b.RESOURCES})
     assert b.differences({"metadata": {"k": "v"}}, await live.api.ok("POST", path, said)) == []
     assert b.differences(said, await live.api.ok("GET", path)) == []
 
 
 async def test_what_a_message_is_created_with_is_kept(live: Live) -> None:
     path = f"/threads/{await live.api.thread()}/messages"
-    for said in b.MESSAGES:
+    for said in await said_with_files(live, b.MESSAGES):
         made = await live.api.ok("POST", path, said)
         assert b.differences(b.as_answered(said), made) == []
         assert await live.api.ok("GET", f"{path}/{made['id']}") == made
@@ -107,3 +116,16 @@ async def test_a_thread_with_its_run_and_its_outputs_can_be_polled_without_a_str
     assert (await live.api.finished(run["thread_id"], run["id"]))["status"] == "completed"
     newest = (await live.api.ok("GET", f"/threads/{run['thread_id']}/messages"))["data"][0]
     assert newest["content"][0]["text"]["value"] == "it is fine"
+
+
+async def test_a_file_is_kept_for_every_purpose_and_listed_by_it(live: Live) -> None:
+    for purpose in ("assistants", "batch", "fine-tune", "vision", "user_data", "evals"):
+        made = await live.api.file("a.jsonl", purpose=purpose)
+        assert [one["id"] for one in (await live.api.ok("GET", f"/files?purpose={purpose}"))["data"]] == [made]
+        assert (await live.api.ok("GET", f"/files/{made}"))["purpose"] == purpose
+
+
+async def test_what_a_file_is_created_with_is_kept(live: Live) -> None:
+    life = {"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
+    made = await live.api.ok("GET", f"/files/{await live.api.file('a.txt', b'x', 'vision', **life)}")
+    assert made["expires_at"] == made["created_at"] + 3600

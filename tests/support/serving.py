@@ -87,13 +87,12 @@ class Api:
         messages = [{"role": "user", "content": text} for text in said]
         return (await self.ok("POST", "/threads", {"messages": messages}))["id"]
 
-    async def file(self, name: str, content: bytes = b"x", purpose: str = "assistants") -> str:
-        """An uploaded file's id."""
-        form = aiohttp.FormData({"purpose": purpose})
+    async def file(self, name: str, content: bytes = b"x", purpose: str = "assistants", **more: str) -> str:
+        """An uploaded file's id; `more` are further fields of the form."""
+        form = aiohttp.FormData({"purpose": purpose, **more})
         form.add_field("file", io.BytesIO(content), filename=name)
         async with self.session.post(f"{self.base}/v1/files", data=form, headers=self.headers) as response:
             found: Json = json.loads(await response.read())
-            CHECKER.check_response("POST", "/files", response.status, found)
             return found["id"]
 
     async def finished(self, thread: str, run: str) -> Json:

@@ -82,11 +82,12 @@ _SHAPES: dict[str, type] = {"<string>": str, "<array>": list}
 
 
 def body_schema(operation: Operation) -> Node:
-    """What an operation takes as JSON; empty if nothing."""
+    """What an operation takes, as JSON or as a form; empty if nothing."""
     if isinstance(operation.node, AddedOperation):
         return {}
     content: Node = operation.node.get("requestBody", {}).get("content", {})
-    return in_plain_words(content.get("application/json", {}).get("schema", {}))
+    schemas = [kind["schema"] for kind in content.values()]
+    return in_plain_words(schemas[0]) if schemas else {}
 
 
 def answer_schema(operation: Operation) -> Node:

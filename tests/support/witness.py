@@ -20,7 +20,7 @@ class Listener:
 
     def __init__(self, asked: Asked, status: int, content_type: str) -> None:
         self._asked, self._status, self._content_type = asked, status, content_type
-        self._held = b""
+        self._held = bytearray()
         self.is_stream = content_type.startswith("text/event-stream")
         if self.is_stream:
             LEDGER.streams(asked, content_type)
@@ -35,7 +35,7 @@ class Listener:
     def end(self) -> None:
         """The body is whole. What a cut stream leaves behind is no frame."""
         if not self.is_stream:
-            LEDGER.answered(self._asked, self._status, self._content_type, self._held)
+            LEDGER.answered(self._asked, self._status, self._content_type, bytes(self._held))
 
 
 class Witnessed:
