@@ -187,3 +187,20 @@ def _shape(node: Node) -> str:
 def _takes(node: Node, value: Any) -> bool:
     validator: Any = Draft202012Validator({**node, "components": {"schemas": plain_schemas()}})
     return bool(validator.is_valid(value))
+
+
+_BOUNDS = ("maxLength", "minLength", "maxItems", "minItems", "minimum", "maximum", "maxProperties", "pattern")
+
+
+def walk_limits(node: Node, at: str = "", depth: int = 0) -> Iterator[Found]:
+    """Every place of a schema that has a limit, with the limit's keyword."""
+    node = _plain(node)
+    if depth > DEEPEST:
+        return
+    yield from ((at, bound) for bound in _BOUNDS if bound in node)
+    for member in _members(node):
+        yield from walk_limits(member, at, depth + 1)
+    for name, child in _properties(node).items():
+        yield from walk_limits(child, _join(at, name), depth + 1)
+    if "items" in node:
+        yield from walk_limits(node["items"], f"{at}[]", depth + 1)
