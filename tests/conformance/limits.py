@@ -113,13 +113,14 @@ _METADATA = (
 
 def _metadata(operations: Sequence[str], at: str) -> Sequence[Limit]:
     place, long_key = f"{at}metadata", "k" * 65
-    pairs = [{str(number): "" for number in range(count)} for count in (16, 17)]
+    pairs = {str(number): "" for number in range(16)}
     return (
         Limit(
             operations,
             place,
             "pairs",
-            *pairs,
+            pairs,
+            {**pairs, "16": ""},
             "object_above_max_properties",
             "Invalid '{param}': too many properties. Expected an object with at most 16 properties, "
             "but got an object with 17 properties instead.",
@@ -210,6 +211,16 @@ _BESIDE: dict[str, dict[str, Any]] = {
     "ranking_options": {"score_threshold": 0},
     "response_format": {"type": "json_schema"},
     "truncation_strategy": {"type": "last_messages"},
+    "tool_choice": {"type": "function"},
+    "function": {"name": "weather"},
+    "json_schema": {"name": "answer"},
+    "tools.surprise": {"type": "code_interpreter"},
+    "content.surprise": {"type": "text", "text": "x"},
+    "content.text": {"type": "text"},
+    "content.image_url": {"type": "image_url"},
+    "content.image_file": {"type": "image_file"},
+    "image_url": {"url": "https://pictures.test/a.png"},
+    "image_file": {"file_id": "FILE"},
 }
 """What else must stand beside the place, by the field it stands in (and its own name)."""
 

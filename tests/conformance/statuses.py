@@ -37,8 +37,6 @@ ANSWERS: Mapping[Request, Mapping[str, str]] = {
         status: OK if status in ENDED else "Can't add messages to {thread} while a run {run} is active."
         for status in STATUSES
     },
-    RUN: {
-        status: OK if status in ENDED else "Thread {thread} already has an active run {run}." for status in STATUSES
-    },
+    RUN: {status: OK if status in ENDED else "Thread {thread} already has an active run {run}." for status in STATUSES},
 }
 """The text of each 400; its type is invalid_request_error, its param and code are null."""

@@ -1,5 +1,6 @@
 """Each request in each of a run's nine statuses answers as the service does (behaviour.md 1.4 to 1.9)."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,8 +94,8 @@ async def test_every_request_in_every_status_answers_as_the_service_does(tmp_pat
         assistant = await live.api.assistant(tools=[WEATHER])
         if status == "queued":  # the only worker is kept busy
             await subject(live, assistant, "in_progress")
-        for request, answers in ANSWERS.items():
-            here = await subject(live, assistant, status)
+        subjects = await asyncio.gather(*(subject(live, assistant, status) for _ in ANSWERS))
+        for here, (request, answers) in zip(subjects, ANSWERS.items(), strict=True):
             path = request.path.format(thread=here.thread, run=here.run)
             reply = await live.api.call("POST", path, body_of(request, assistant, here.call))
             if answers[status] == OK:

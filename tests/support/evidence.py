@@ -155,7 +155,7 @@ class Ledger:
                 self._show(asked.test, "parameter", place)
                 for _, value in PARAMETERS.uses(query_schemas(operation)[name], _query_value(name, said)):
                     self._show(asked.test, "parameter", place, value)
-        if asked.body and (schema := body_schema(operation)):
+        if asked.body.strip() and (schema := body_schema(operation)):
             for at, value in PARAMETERS.uses(schema, _said(asked)):
                 self._show(asked.test, "parameter", f"{operation.name}#{at}", value)
 

@@ -204,3 +204,33 @@ def walk_limits(node: Node, at: str = "", depth: int = 0) -> Iterator[Found]:
         yield from walk_limits(child, _join(at, name), depth + 1)
     if "items" in node:
         yield from walk_limits(node["items"], f"{at}[]", depth + 1)
+
+
+def schema_at(node: Node, place: str) -> list[Node]:
+    """The schemas a place may have, more than one where unions lead to it; empty if the place is inside none."""
+    found = [_plain(node)]
+    for part in place.split("."):
+        name, _, items = part.partition("[]")
+        found = [child for one in found for child in _children(one, name)]
+        if part.endswith("[]") or items:
+            found = [item for one in found for item in _items(one)]
+    return found
+
+
+def _all_members(node: Node) -> Iterator[Node]:
+    yield node
+    for member in [*node.get("anyOf", []), *node.get("oneOf", []), *node.get("allOf", [])]:
+        yield from _all_members(_plain(member))
+
+
+def _children(node: Node, name: str) -> list[Node]:
+    return [one["properties"][name] for one in _all_members(_plain(node)) if name in _properties(one)]
+
+
+def _items(node: Node) -> list[Node]:
+    return [one["items"] for one in _all_members(_plain(node)) if "items" in one]
+
+
+def is_taken(schemas: list[Node], value: Any) -> bool:
+    """Whether any of the schemas allows the value."""
+    return any(_takes(one, value) for one in schemas)
