@@ -1,6 +1,7 @@
 """Every limit at its exact edge, over HTTP, with the service's whole refusal (behaviour.md 8.3)."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,8 +12,9 @@ from tests.conformance.limits import FILE, LIMITS, Limit, document, param_of
 from tests.conformance.scope import gap_of
 from tests.conformance.world import World, world
 from tests.support.schema import Node, operations
-from tests.support.serving import Live, Reply
+from tests.support.serving import Live, Reply, serving
 from tests.support.surface import Fact, body_schema, query_schemas, walk_limits
+from threadmill.settings import Limits
 
 OPERATIONS = sorted({operation for limit in LIMITS for operation in limit.operations})
 
@@ -72,3 +74,26 @@ def test_no_limit_of_the_spec_is_left_out() -> None:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_operation_with_a_limit_is_of_the_spec(operation: str) -> None:
     assert operation in {one.name for one in operations()}
+
+
+async def test_a_thread_holds_a_hundred_thousand_messages_unless_set_otherwise(tmp_path: Path) -> None:
+    assert Limits().max_thread_messages == 100_000
+    config = tmp_path / "threadmill.toml"
+    config.write_text("[limits]\nmax_thread_messages = 3\n")
+    async with serving(tmp_path / "data", CONFIG=str(config)) as live:
+        said = {"role": "user", "content": "x"}
+        assistant, thread = await live.api.assistant(), await live.api.thread("x", "x")
+        await live.api.ok("POST", f"/threads/{thread}/messages", said)
+        full = {
+            "message": f"Thread {thread} cannot hold more than 3 messages. Delete some, or begin a new thread.",
+            "type": "invalid_request_error",
+            "param": "messages",
+            "code": "thread_message_limit_exceeded",
+        }
+        run = {"assistant_id": assistant, "additional_messages": [said]}
+        for path, body in ((f"/threads/{thread}/messages", said), (f"/threads/{thread}/runs", run)):
+            assert await live.api.refused("POST", path, body) == (400, full)
+        many = {"messages": [said] * 4}
+        for path, body in (("/threads", many), ("/threads/runs", {"assistant_id": assistant, "thread": many})):
+            assert (await live.api.refused("POST", path, body))[1]["code"] == full["code"]
+        assert (await live.api.ok("GET", "/threads"))["data"][0]["id"] == thread
