@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from tests.support.form import form_of
+from tests.support.order import OrderError, StreamOrder
 from tests.support.schema import Operation, SchemaChecker, SchemaError, find_operation
 from tests.support.surface import (
     ANY,
@@ -96,8 +97,8 @@ class Ledger:
         if operation is not None:
             self._note_request(asked, operation, 200)
 
-    def frame(self, asked: Asked, frame: str) -> None:
-        """One whole frame of a stream, without the blank line at its end."""
+    def frame(self, asked: Asked, order: StreamOrder, frame: str) -> None:
+        """One whole frame of a stream whose earlier frames `order` has seen, without the blank line at its end."""
         pairs = [line.partition(": ") for line in frame.split("\n")]
         lines = {name: value for name, _, value in pairs}
         if list(lines) == [""]:
@@ -107,7 +108,8 @@ class Ledger:
             if set(lines) - {"id"} != {"event", "data"}:
                 raise SchemaError(f"{asked.path}: a frame of {sorted(lines)}")
             self._checker.check_event(name, data)
-        except (SchemaError, ValueError) as error:
+            order.see(name, data if name == "done" else json.loads(data))
+        except (SchemaError, OrderError, ValueError) as error:
             self._problems.append(f"{asked.test}: {error}")
             return
         self._note_event(asked, name, data)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from yarl import URL
 
 from tests.support.evidence import LEDGER, Asked
+from tests.support.order import StreamOrder
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "host", "content-length", "te", "upgrade", "date"}
 
@@ -20,7 +21,7 @@ class Listener:
 
     def __init__(self, asked: Asked, status: int, content_type: str) -> None:
         self._asked, self._status, self._content_type = asked, status, content_type
-        self._held = bytearray()
+        self._held, self._order = bytearray(), StreamOrder()
         self.is_stream = content_type.startswith("text/event-stream")
         if self.is_stream:
             LEDGER.streams(asked, content_type)
@@ -30,7 +31,7 @@ class Listener:
         self._held += piece
         while self.is_stream and b"\n\n" in self._held:
             frame, _, self._held = self._held.partition(b"\n\n")
-            LEDGER.frame(self._asked, frame.decode())
+            LEDGER.frame(self._asked, self._order, frame.decode())
 
     def end(self) -> None:
         """The body is whole. What a cut stream leaves behind is no frame."""
