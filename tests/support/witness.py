@@ -1,6 +1,7 @@
 """Where exchanges are seen: around the app of a server in this process, or on the way to one in another."""
 
 import asyncio
+import io
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -101,7 +102,7 @@ class _Relay:
         url = URL(f"{self._target}{request.raw_path}", encoded=True)
         try:
             async with self._session.request(
-                request.method, url, data=body or None, headers=headers, allow_redirects=False
+                request.method, url, data=io.BytesIO(body) if body else None, headers=headers, allow_redirects=False
             ) as answer:
                 return await self._answer(request, asked, answer)
         except aiohttp.ClientError:
