@@ -27,6 +27,9 @@ from threadmill.wire.deviations import OTHER_CONTENT
 NOT_API = ("/healthz", "/readyz", "/metrics")
 """Paths outside the spec."""
 
+PREFIXES = ("/v1/", "/openai/")
+"""Where the API lies; elsewhere nothing is shown of it."""
+
 CLIENT_GONE = 499
 """An answer that nobody reads."""
 
@@ -115,7 +118,7 @@ class Ledger:
         self._note_event(asked, name, data)
 
     def _operation(self, asked: Asked) -> Operation | None:
-        if asked.test in ("", UNTOLD) or asked.test.startswith(f"{UNTOLD}::"):
+        if asked.test in ("", UNTOLD) or asked.test.startswith(f"{UNTOLD}::") or not asked.path.startswith(PREFIXES):
             return None
         try:
             return find_operation(asked.method, asked.path)
