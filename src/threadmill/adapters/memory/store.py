@@ -184,7 +184,7 @@ def _active(state: _State, thread_id: ThreadId) -> Run | None:
     return None
 
 
-def _check(state: _State, guard: ThreadIsFree | Fence) -> None:
+def _check(state: _State, guard: ThreadIsFree | ThreadHasRoom | Fence) -> None:
     match guard:
         case Fence(run_id, epoch):
             run = state.rows.get(run_id)
