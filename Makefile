@@ -105,6 +105,7 @@ docs: setup ## Redraw what is drawn from code
 	@$(BIN)/python tools/draw_states.py
 	@$(BIN)/python tools/cut_commands.py
 	@$(BIN)/python -m tests.sdk.page
+	@$(BIN)/python -m tests.conformance.page
 
 clean: ## Remove what setup and tests made
 	@rm -rf .venv .venv-peer .venv-gateway .venv-clients .threadmill/sandbox .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/sdk/node/node_modules

@@ -6,8 +6,26 @@ from pathlib import Path
 import pytest
 
 from tests.support.bucket import S3Server, fresh, s3_server
+from tests.support.evidence import LEDGER
 from tests.support.scripted import ScriptedUpstream, scripted_upstream
 from tests.support.serving import Live, serving
+from tests.support.session import SESSION
+
+_SKIPPED_FILES: set[str] = set()
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.skipped:
+        _SKIPPED_FILES.add(report.nodeid)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    SESSION.arrange(items, _SKIPPED_FILES)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    SESSION.ended(report)
 
 
 @pytest.fixture
@@ -31,3 +49,10 @@ def s3_url() -> Generator[str]:
 @pytest.fixture
 async def s3(s3_url: str) -> S3Server:
     return await fresh(s3_url)
+
+
+@pytest.fixture(autouse=True)
+def every_answer_keeps_the_schema() -> Generator[None, None, None]:
+    """Whatever a test asks for: answers and events that leave the pinned spec fail it."""
+    yield
+    assert LEDGER.problems() == []

@@ -195,6 +195,7 @@ def _engine(ports: Ports, config: ConfigFile) -> Engine:
         max_turns=limits.max_turns,
         max_runs=limits.max_runs,
         store_patience=limits.store_wait_seconds,
+        max_messages=limits.max_thread_messages,
     )
 
     def report(text: str, error: BaseException | None) -> None:

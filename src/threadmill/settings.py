@@ -59,7 +59,7 @@ class ModelSettings(BaseModel):
 
 
 class Limits(BaseModel):
-    """Bounds of the engine: seconds, turns, runs at once, bytes."""
+    """Bounds of the engine: seconds, turns, runs at once, messages of a thread, bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,6 +68,7 @@ class Limits(BaseModel):
     store_wait_seconds: Annotated[float, Field(ge=0)] = 60
     max_turns: Annotated[int, Field(ge=1)] = 64
     max_runs: Annotated[int, Field(ge=1)] = 256
+    max_thread_messages: Annotated[int, Field(ge=1)] = 100_000
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     drain_seconds: Annotated[float, Field(ge=0)] = 10
 

@@ -12,7 +12,7 @@ from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.database import DatabaseInUse
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.domain.assistant import Assistant
-from threadmill.domain.error import Invalid, LostRace, Unavailable
+from threadmill.domain.error import Invalid, LostRace, ThreadFull, Unavailable
 from threadmill.domain.event import Event, EventName
 from threadmill.domain.ids import AssistantId, MessageId, ProjectId, RunId, RunStepId, ThreadId
 from threadmill.domain.message import Message, MessageRole, TextPart
@@ -20,7 +20,7 @@ from threadmill.domain.page import Order, PageQuery
 from threadmill.domain.run import Run, RunStatus
 from threadmill.domain.run_step import RunStep, RunStepType
 from threadmill.domain.thread import Thread
-from threadmill.engine.ports.store import Delete, Fence, Insert, Scope, ThreadIsFree, Update, WriteSet
+from threadmill.engine.ports.store import Delete, Fence, Insert, Scope, ThreadHasRoom, ThreadIsFree, Update, WriteSet
 
 P, OTHER = ProjectId("p"), ProjectId("other")
 T = ThreadId("thread_1")
@@ -274,3 +274,11 @@ async def test_a_full_disk_refuses_the_write_and_keeps_what_was_there(tmp_path: 
         await store.limit_pages(100_000)
         await put(store, message("msg_after"))
         assert len(await store.history(T)) == kept + 1
+
+
+async def test_a_thread_holds_as_many_messages_as_it_may_and_not_one_more(store: AnyStore) -> None:
+    await store.apply(WriteSet((Insert(thread()), Insert(message("msg_1"))), (ThreadHasRoom(T, 1, 2),)))
+    await store.apply(WriteSet((Insert(message("msg_2")),), (ThreadHasRoom(T, 1, 2),)))
+    with pytest.raises(ThreadFull):
+        await store.apply(WriteSet((Insert(message("msg_3")),), (ThreadHasRoom(T, 1, 2),)))
+    assert [one.id for one in await store.history(T)] == ["msg_1", "msg_2"]

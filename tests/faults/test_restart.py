@@ -14,6 +14,7 @@ from tests.sandbox.support import ENVIRONMENT
 from tests.support import scripted as up
 from tests.support.scripted import ScriptedUpstream
 from tests.support.serving import Api
+from tests.support.witness import witnessed
 
 
 @asynccontextmanager
@@ -27,8 +28,9 @@ async def server(
     try:
         found = re.search(r"http://\S+/v1", (await process.stdout.readline()).decode())
         assert found is not None
-        async with aiohttp.ClientSession() as session:
-            yield process, Api(found[0].removesuffix("/v1"), session)
+        with witnessed(found[0].removesuffix("/v1")) as base:
+            async with aiohttp.ClientSession() as session:
+                yield process, Api(base, session)
     finally:
         if process.returncode is None:
             process.kill()

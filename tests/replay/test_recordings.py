@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.replay import written_by_hand, written_files
+from tests.support.witness import Witnessed
 from tools.replay.known import Known, read_list
 from tools.replay.recording import load
-from tools.replay.replay import replay
+from tools.replay.replay import Options, replay
 from tools.replay.report import Outcome, lines
 
 REAL = Path(__file__).parent / "recordings"
@@ -28,7 +29,7 @@ def outcomes(known: Known, tmp_path_factory: pytest.TempPathFactory) -> Mapping[
     directory = tmp_path_factory.mktemp("by-hand")
     for scribe in BY_HAND:
         scribe.save(directory)
-    played = asyncio.run(replay(load(REAL, directory)[0], known))
+    played = asyncio.run(replay(load(REAL, directory)[0], known, Options(around=Witnessed)))
     return {outcome.name: outcome for outcome in played}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import yaml
 from jsonschema import Draft202012Validator
@@ -53,7 +53,7 @@ class SchemaChecker:
                 self._schemas[row.object]["required"].remove(row.field)
                 self._schemas[row.object][_ROW] = [*self._schemas[row.object].get(_ROW, []), number]
         self._validator: Any = extend(Draft202012Validator, {_ROW: self._saw})
-        self._events: Node = dict(_events(self._schemas))
+        self._events: Node = dict(events_in(self._schemas))
 
     def check_response(self, method: str, path: str, status: int, body: bytes | object) -> None:
         """`path` as in the spec or as asked for, with or without /v1. Raises SchemaError."""
@@ -85,11 +85,11 @@ class SchemaChecker:
             raise SchemaError(f"{where}: {error.json_path}: {error.message}")
 
     def _answer_of(self, method: str, path: str, status: int) -> Node:
-        operation = _operation(method.lower(), _bare(path))
+        operation = find_operation(method, path).node
         if isinstance(operation, AddedOperation):
             return cast("Node", json.loads(operation.answer))
         answer = operation["responses"][str(status)]
-        return _nullable(answer["content"]["application/json"]["schema"])
+        return in_plain_words(answer["content"]["application/json"]["schema"])
 
     def _saw(self, validator: Any, numbers: Any, instance: Any, schema: Node) -> Iterator[ValidationError]:
         del validator, schema
@@ -100,38 +100,60 @@ class SchemaChecker:
         yield from ()
 
 
-def _bare(path: str) -> str:
-    return re.sub(r"^/(v1|openai(/v1)?)(?=/)", "", path.split("?", maxsplit=1)[0])
+class Operation(NamedTuple):
+    """One operation: `name` is `GET /threads/{thread_id}`."""
+
+    name: str
+    node: Node | AddedOperation
+
+    @property
+    def path(self) -> str:
+        """The path with its parameters' names."""
+        return self.name.partition(" ")[2]
 
 
-def _operation(method: str, path: str) -> Node | AddedOperation:
-    for added in ADDED_OPERATIONS:
-        if (added.method.lower(), added.path) == (method, path):
-            return added
+@cache
+def operations() -> tuple[Operation, ...]:
+    """Every operation of the spec, and ours. A literal path stands before one with a parameter in that place."""
     paths: Mapping[str, Node] = spec()["paths"]
-    # A literal path wins over one with a parameter in that place: /threads/runs is no thread.
-    for template in sorted(paths, key=lambda one: one.count("{")):
-        if method in paths[template] and re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
-            return paths[template][method]
+    found = [
+        Operation(f"{method.upper()} {path}", node)
+        for path in paths
+        for method, node in paths[path].items()
+        if method in ("get", "post", "delete")
+    ]
+    found += [Operation(f"{added.method} {added.path}", added) for added in ADDED_OPERATIONS]
+    return tuple(sorted(found, key=lambda one: one.path.count("{")))
+
+
+def find_operation(method: str, path: str) -> Operation:
+    """The operation a request is of, whatever its prefix and query. Raises SchemaError."""
+    # /threads/runs is no thread: the order of `operations` sees to that.
+    bare = re.sub(r"^/(v1|openai(/v1)?)(?=/)", "", path.split("?", maxsplit=1)[0])
+    for operation in operations():
+        pattern = re.sub(r"\{[^}]+\}", "[^/]+", operation.path)
+        if operation.name.startswith(f"{method.upper()} ") and re.fullmatch(pattern, bare):
+            return operation
     raise SchemaError(f"{method} {path} is no operation of the schema")
 
 
 @cache
-def _spec_schemas() -> Node:
-    return {name: _nullable(node) for name, node in spec()["components"]["schemas"].items()}
+def plain_schemas() -> Node:
+    """The components as the service published them, nullable said in JSON Schema's words."""
+    return {name: in_plain_words(node) for name, node in spec()["components"]["schemas"].items()}
 
 
 def _closed_schemas() -> Node:
-    return {name: _closed(node) for name, node in deepcopy(_spec_schemas()).items()}
+    return {name: _closed(node) for name, node in deepcopy(plain_schemas()).items()}
 
 
-def _nullable(node: Any) -> Any:
+def in_plain_words(node: Any) -> Any:
     """OpenAPI 3.0's `nullable`, which this spec still uses beside 3.1's types, in JSON Schema's own words."""
     if isinstance(node, list):
-        return [_nullable(item) for item in cast("list[Any]", node)]
+        return [in_plain_words(item) for item in cast("list[Any]", node)]
     if not isinstance(node, dict):
         return node
-    plain = {key: _nullable(item) for key, item in cast("Node", node).items()}
+    plain = {key: in_plain_words(item) for key, item in cast("Node", node).items()}
     members: list[Any] = plain.get("allOf", [])
     nullable = plain.pop("nullable", False) is True
     if {"anyOf": [{}, {"type": "null"}]} in members:
@@ -172,7 +194,8 @@ def _place(node: Node, field: str) -> tuple[Node, str]:
     return _place(node["properties"][first], rest) if rest else (node["properties"], first)
 
 
-def _events(schemas: Node) -> Iterator[tuple[str, Node]]:
+def events_in(schemas: Node) -> Iterator[tuple[str, Node]]:
+    """Every stream event with the schema of its data."""
     for group in ("ThreadStreamEvent", "RunStreamEvent", "RunStepStreamEvent", "MessageStreamEvent"):
         for member in schemas[group]["oneOf"]:
             yield member["properties"]["event"]["enum"][0], member["properties"]["data"]

@@ -1,10 +1,11 @@
 """The whole of a replay: recordings in, outcomes out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import aiohttp
+from starlette.types import ASGIApp
 
 from tools.replay.asking import Asker
 from tools.replay.compare import Difference, Kind, Spot, said
@@ -19,11 +20,12 @@ from tools.replay.upstream import Stage, Upstream, serving_upstream
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to play. Without a `target` each recording gets a server of its own; `patience` in seconds."""
+    """How to play. Without a `target` each recording gets a server of its own, its app `around`; `patience` in seconds."""
 
     target: Target | None = None
     upstream_port: int = 0
     patience: float = 10.0
+    around: Callable[[ASGIApp], ASGIApp] = lambda app: app
 
 
 async def replay(recordings: Sequence[Recording], known: Known, options: Options | None = None) -> list[Outcome]:
@@ -50,7 +52,7 @@ async def _play_into(
     upstream.models = _models(recording)
     async with AsyncExitStack() as stack:
         expires = any(run.status == "expired" for run in evidence.runs.values())
-        server = serving(upstream.url, expires=expires, runs_code=evidence.runs_code)
+        server = serving(upstream.url, expires=expires, runs_code=evidence.runs_code, around=options.around)
         target = options.target or await stack.enter_async_context(server)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         judge = _Judge(recording.name, known)

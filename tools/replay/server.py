@@ -4,10 +4,12 @@ import asyncio
 import json
 import socket
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from starlette.types import ASGIApp
 
 from threadmill.adapters.sandbox.environment import default_environment
 from threadmill.api.server import Server, config
@@ -34,8 +36,13 @@ PYTHON = default_environment(ServerSettings().data_dir).absolute()
 
 
 @asynccontextmanager
-async def serving(upstream_url: str, *, expires: bool, runs_code: bool) -> AsyncGenerator[Target, None]:
-    """A fresh server until left; `expires`: runs are to expire while the playing waits; `runs_code`: with a sandbox."""
+async def serving(
+    upstream_url: str, *, expires: bool, runs_code: bool, around: Callable[[ASGIApp], ASGIApp]
+) -> AsyncGenerator[Target, None]:
+    """A fresh server until left, its app `around`.
+
+    `expires`: runs are to expire while the playing waits; `runs_code`: with a sandbox.
+    """
     with tempfile.TemporaryDirectory(prefix="threadmill-replay-") as directory:
         env = {
             "THREADMILL_DATA_DIR": str(Path(directory)),
@@ -52,7 +59,7 @@ async def serving(upstream_url: str, *, expires: bool, runs_code: bool) -> Async
         listener.bind(("127.0.0.1", 0))
         async with assemble(load(env)) as assembly:
             ready = asyncio.Event()
-            server = Server(config(assembly.app), lambda: assembly.drain(0), ready.set)
+            server = Server(config(around(assembly.app)), lambda: assembly.drain(0), ready.set)
             serve = asyncio.create_task(server.serve([listener]))
             await ready.wait()
             try:

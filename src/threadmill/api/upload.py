@@ -55,6 +55,9 @@ def _parser(request: Request) -> PushMultipartParser:
 
 async def _bounded(request: Request) -> AsyncIterator[bytes]:
     left = MAX_FILE_BYTES + FRAME_BYTES
+    said = request.headers.get("content-length", "")
+    if said.isdecimal() and int(said) > left:
+        raise _too_large()
     async for chunk in request.stream():
         left -= len(chunk)
         if left < 0:

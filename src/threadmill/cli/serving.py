@@ -73,7 +73,8 @@ _LISTEN_ADVICE = {
 
 def _listen(server: ServerSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
-    listener = socket.socket(family)
+    # Said to be TCP: only then asyncio, where uvloop is missing, sets TCP_NODELAY on what it accepts.
+    listener = socket.socket(family, proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((server.host, server.port))

@@ -6,6 +6,7 @@ ThreadmillError
 ├── NotFound                 no such object for this caller
 ├── Conflict                 understood, but not in the present status
 │   ├── ThreadLocked         a run is active on the thread
+│   ├── ThreadFull           it holds as many messages as a thread may
 │   ├── RunNotCancellable
 │   ├── RunNotUpdatable
 │   ├── OutputsNotAccepted   wrong status for tool outputs
@@ -49,6 +50,10 @@ class Conflict(ThreadmillError):
 
 class ThreadLocked(Conflict):
     """The thread already has an active run (behaviour.md 1.4). Clients match these texts by substring."""
+
+
+class ThreadFull(Conflict):
+    """The thread holds as many messages as it may (behaviour.md 4)."""
 
 
 class RunNotCancellable(Conflict):
@@ -132,3 +137,9 @@ def messages_locked(thread_id: ThreadId, run_id: RunId) -> ThreadLocked:
 def runs_locked(thread_id: ThreadId, run_id: RunId) -> ThreadLocked:
     """Text of behaviour.md 1.4."""
     return ThreadLocked(f"Thread {thread_id} already has an active run {run_id}.")
+
+
+def thread_full(thread_id: ThreadId, most: int) -> ThreadFull:
+    """Our text: no recording shows the service's."""
+    text = f"Thread {thread_id} cannot hold more than {most} messages. Delete some, or begin a new thread."
+    return ThreadFull(text, param="messages", code="thread_message_limit_exceeded")

@@ -12,7 +12,7 @@ from threadmill.domain.thread import Thread
 from threadmill.engine.attachments import attach, check_messages
 from threadmill.engine.attempt import until_won
 from threadmill.engine.engine import Engine
-from threadmill.engine.ports.store import Delete, Insert, Scope, ThreadIsFree, Update, Write, WriteSet
+from threadmill.engine.ports.store import Delete, Insert, Scope, ThreadHasRoom, ThreadIsFree, Update, Write, WriteSet
 
 
 def new_messages(
@@ -37,7 +37,7 @@ def new_messages(
 
 
 async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: NewMessage) -> Message:
-    """Add a message to a thread without an active run (behaviour.md 1.4). Raises NotFound, ThreadLocked, Invalid."""
+    """Add a message to a thread without an active run (behaviour.md 1.4). Raises NotFound, ThreadLocked, ThreadFull, Invalid."""
     await _require_thread(engine, project, thread_id)
     await check_messages(engine.ports, project, [new])
 
@@ -45,8 +45,9 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
         thread = await _require_thread(engine, project, thread_id)
         (message,) = new_messages(engine, project, thread_id, [new])
         writes = (*await attached(engine, thread, [new]), Insert(message))
+        guards = (ThreadIsFree(thread_id), *room(engine, thread_id, [new]))
         try:
-            await engine.ports.store.apply(WriteSet(writes, (ThreadIsFree(thread_id),)))
+            await engine.ports.store.apply(WriteSet(writes, guards))
         except LostRace:
             await _require_thread(engine, project, thread_id)
             active = await engine.ports.store.active_run(thread_id)
@@ -59,6 +60,11 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
     if made.attachments:
         engine.ingester.wake()
     return made
+
+
+def room(engine: Engine, thread_id: ThreadId, said: Sequence[NewMessage]) -> tuple[ThreadHasRoom, ...]:
+    """The guard that the thread can hold what is said; none for nothing."""
+    return (ThreadHasRoom(thread_id, len(said), engine.settings.max_messages),) if said else ()
 
 
 async def attached(engine: Engine, thread: Thread, said: Sequence[NewMessage]) -> tuple[Write, ...]:

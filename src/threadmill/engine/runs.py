@@ -32,7 +32,7 @@ from threadmill.engine.attachments import attach, check_messages
 from threadmill.engine.attempt import until_won
 from threadmill.engine.commit import commit, write_set
 from threadmill.engine.engine import Engine
-from threadmill.engine.messages import new_messages
+from threadmill.engine.messages import new_messages, room
 from threadmill.engine.ports.store import Insert, Scope, ThreadIsFree, Update, WriteSet
 from threadmill.engine.reaper import load_progress
 from threadmill.engine.threads import check_new, new_thread
@@ -48,7 +48,7 @@ class Accepted:
 
 
 async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: NewRun) -> Accepted:
-    """Create a run on a thread (behaviour.md 1.8). Raises NotFound, ThreadLocked, Invalid."""
+    """Create a run on a thread (behaviour.md 1.8). Raises NotFound, ThreadLocked, ThreadFull, Invalid."""
     await check_messages(engine.ports, project, new.additional_messages)
 
     async def attempt() -> Accepted:
@@ -61,8 +61,9 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
         await _check_context(engine, run, new.additional_messages)
         messages = new_messages(engine, project, thread_id, new.additional_messages)
         writes = (*found.writes, *_changed(thread, found.resources), *(Insert(message) for message in messages))
+        guards = (ThreadIsFree(thread_id), *room(engine, thread_id, new.additional_messages))
         try:
-            return await _accept(engine, run, WriteSet(writes, (ThreadIsFree(thread_id),)), ())
+            return await _accept(engine, run, WriteSet(writes, guards), ())
         except LostRace:
             await _explain_lost_create(engine, thread_id)
             raise
@@ -77,7 +78,7 @@ def _changed(thread: Thread, resources: ToolResources) -> tuple[Update, ...]:
 
 
 async def create_with_thread(engine: Engine, project: ProjectId, made: NewThread, new: NewRun) -> Accepted:
-    """Create a thread and run it at once (behaviour.md 1.10). Raises NotFound, Invalid."""
+    """Create a thread and run it at once (behaviour.md 1.10). Raises NotFound, ThreadFull, Invalid."""
     assistant = await _assistant(engine, project, new)
     made = replace(made, tool_resources=new.tool_resources or made.tool_resources)
     await check_new(engine, project, made)
@@ -86,8 +87,8 @@ async def create_with_thread(engine: Engine, project: ProjectId, made: NewThread
     run = _new_run(engine, assistant, thread, new)
     if not run.instructions and not any(message.role is MessageRole.USER for message in messages):
         raise _no_context()
-    inserts = (*writes, *(Insert(message) for message in messages))
-    return await _accept(engine, run, WriteSet(inserts), (Event(EventName.THREAD_CREATED, thread),))
+    base = WriteSet((*writes, *map(Insert, messages)), room(engine, thread.id, made.messages))
+    return await _accept(engine, run, base, (Event(EventName.THREAD_CREATED, thread),))
 
 
 async def _accept(engine: Engine, run: Run, base: WriteSet, before: tuple[Event, ...]) -> Accepted:

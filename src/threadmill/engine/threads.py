@@ -11,7 +11,7 @@ from threadmill.engine.attachments import attach, check_messages, check_resource
 from threadmill.engine.attempt import until_won
 from threadmill.engine.engine import Engine
 from threadmill.engine.filling import check_files
-from threadmill.engine.messages import new_messages
+from threadmill.engine.messages import new_messages, room
 from threadmill.engine.ports.store import Delete, Insert, Scope, Update, Write, WriteSet
 
 
@@ -32,11 +32,12 @@ async def new_thread(engine: Engine, project: ProjectId, new: NewThread) -> tupl
 
 
 async def create(engine: Engine, project: ProjectId, new: NewThread) -> Thread:
-    """Store a new thread with its first messages. Raises Invalid for files that do not exist, NotFound for a store."""
+    """Store a new thread with its first messages. Raises ThreadFull, Invalid for files, NotFound for a store."""
     await check_new(engine, project, new)
     thread, writes = await new_thread(engine, project, new)
     messages = new_messages(engine, project, thread.id, new.messages)
-    await engine.ports.store.apply(WriteSet((*writes, *(Insert(message) for message in messages))))
+    guards = room(engine, thread.id, new.messages)
+    await engine.ports.store.apply(WriteSet((*writes, *map(Insert, messages)), guards))
     engine.ingester.wake()
     return thread
 

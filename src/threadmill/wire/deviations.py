@@ -43,6 +43,16 @@ class AddedOperation:
     answer: str
 
 
+@dataclass(frozen=True, slots=True)
+class OtherContent:
+    """An operation whose 200 is not the JSON the spec says it is."""
+
+    operation: str
+    content_type: str
+    what: str
+    reason: str
+
+
 _NULL_OR_TEXT = '{"type":["string","null"]}'
 _LISTS = (
     "ListAssistantsResponse",
@@ -187,5 +197,14 @@ ADDED_OPERATIONS: tuple[AddedOperation, ...] = (
         '"properties":{"object":{"const":"list"},"has_more":{"type":"boolean"},'
         '"first_id":{"type":["string","null"]},"last_id":{"type":["string","null"]},'
         '"data":{"type":"array","items":{"$ref":"#/components/schemas/ThreadObject"}}}}',
+    ),
+)
+
+OTHER_CONTENT: tuple[OtherContent, ...] = (
+    OtherContent(
+        "GET /files/{file_id}/content",
+        "application/octet-stream",
+        "the file's own bytes, where the schema says a JSON string",
+        "7.1",
     ),
 )

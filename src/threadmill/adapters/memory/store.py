@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from threadmill.adapters.memory.chunks import MemoryChunks
 from threadmill.domain.assistant import Assistant
-from threadmill.domain.error import Invalid, LostRace
+from threadmill.domain.error import Invalid, LostRace, thread_full
 from threadmill.domain.file import File
 from threadmill.domain.ids import FileId, Instant, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message
@@ -23,6 +23,7 @@ from threadmill.engine.ports.store import (
     Scope,
     Sealed,
     StoredEvent,
+    ThreadHasRoom,
     ThreadIsFree,
     Update,
     Write,
@@ -183,7 +184,7 @@ def _active(state: _State, thread_id: ThreadId) -> Run | None:
     return None
 
 
-def _check(state: _State, guard: ThreadIsFree | Fence) -> None:
+def _check(state: _State, guard: ThreadIsFree | ThreadHasRoom | Fence) -> None:
     match guard:
         case Fence(run_id, epoch):
             run = state.rows.get(run_id)
@@ -194,6 +195,10 @@ def _check(state: _State, guard: ThreadIsFree | Fence) -> None:
                 raise LostRace(f"{thread_id} is gone")
             if _active(state, thread_id) is not None:
                 raise LostRace(f"{thread_id} has an active run")
+        case ThreadHasRoom(thread_id, new, most):
+            held = [row for row in state.rows.values() if isinstance(row, Message) and row.thread_id == thread_id]
+            if len(held) + new > most:
+                raise thread_full(thread_id, most)
 
 
 def _write(state: _State, write: Write) -> None:

@@ -206,6 +206,7 @@ HOLDERS = {
 LAST_SEQ = select(func.max(RUN_EVENTS.c.seq)).where(RUN_EVENTS.c.run_id == bindparam("run_id"))
 EPOCH = select(RUNS.c.epoch).where(RUNS.c.id == bindparam("row_id"))
 THREAD_EXISTS = select(THREADS.c.id).where(THREADS.c.id == bindparam("row_id"))
+MESSAGES_HELD = select(func.count()).select_from(MESSAGES).where(MESSAGES.c.thread_id == bindparam("thread_id"))
 WAITING = _data(RUNS).where(ACTIVE, RUNS.c.status == "queued").order_by(RUNS.c.ord).limit(bindparam("rows"))
 LAPSED = (
     _data(RUNS)

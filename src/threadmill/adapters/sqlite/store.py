@@ -18,7 +18,7 @@ from threadmill.adapters.sqlite.file_index import SqliteFileIndex
 from threadmill.adapters.sqlite.hot import HotHistories, HotRows
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.assistant import Assistant
-from threadmill.domain.error import Invalid, LostRace
+from threadmill.domain.error import Invalid, LostRace, thread_full
 from threadmill.domain.event import Event, EventName
 from threadmill.domain.ids import Instant, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message
@@ -36,6 +36,7 @@ from threadmill.engine.ports.store import (
     Scope,
     Sealed,
     StoredEvent,
+    ThreadHasRoom,
     ThreadIsFree,
     Update,
     Write,
@@ -87,6 +88,7 @@ _EVENTS = Statement(s.EVENTS)
 _LAST_SEQ = Statement(s.LAST_SEQ)
 _EPOCH = Statement(s.EPOCH)
 _THREAD_EXISTS = Statement(s.THREAD_EXISTS)
+_MESSAGES_HELD = Statement(s.MESSAGES_HELD)
 _UNLINK = Statement(s.UNLINK)
 _LINK = Statement(s.LINK)
 _WAITING = Statement(s.WAITING)
@@ -250,6 +252,9 @@ def _check(cursor: sqlite3.Cursor, guard: Guard) -> None:
         case Sealed(edition):
             if SEALED.run(cursor, edition=edition).fetchone() is None:
                 raise LostRace(f"the chunks of {edition} are gone")
+        case ThreadHasRoom(thread_id, new, most):
+            if _MESSAGES_HELD.run(cursor, thread_id=thread_id).fetchone()[0] + new > most:
+                raise thread_full(thread_id, most)
 
 
 def _write(cursor: sqlite3.Cursor, write: Write, encoded: _Encoded) -> None:

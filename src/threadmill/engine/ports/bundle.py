@@ -59,7 +59,8 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """Limits of the engine: seconds, counts of turns, runs executing and files being read at once.
+    """Limits of the engine: seconds, counts of turns, runs executing and files being read at once, messages of a
+    thread.
 
     `store_patience`: how long a run waits for the files of its thread's vector store.
     """
@@ -68,6 +69,7 @@ class EngineSettings:
     lease: int = 30
     max_turns: int = 64
     max_runs: int = 64
+    max_messages: int = 100_000
     persist_every: float = 1.0
     sweep_every: float = 1.0
     readers: int = 2

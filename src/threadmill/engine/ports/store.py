@@ -74,7 +74,16 @@ class Sealed:
     edition: str
 
 
-Guard: TypeAlias = ThreadIsFree | Fence | Sealed
+@dataclass(frozen=True, slots=True)
+class ThreadHasRoom:
+    """Guard: with `new` messages more the thread holds at most `most`, else ThreadFull. A new thread holds none."""
+
+    thread_id: ThreadId
+    new: int
+    most: int
+
+
+Guard: TypeAlias = ThreadIsFree | ThreadHasRoom | Fence | Sealed
 Write: TypeAlias = Insert | Update | Delete
 
 

@@ -1,0 +1,129 @@
+# schemathesis is untyped.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+"""Schemathesis against a live server: valid and malformed input on every route of the spec, over real HTTP.
+
+Nothing may crash the server: no 5xx, always the official error body (the session's ledger checks each answer's shape and
+content type). The same cases every time, in bounded time.
+"""
+
+import asyncio
+import json
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis import GenerationMode
+from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
+
+from tests.support.schema import SPEC
+from tests.support.serving import serving
+
+EXAMPLES = 20
+"""Cases an operation gets from each of the two tests."""
+
+
+def config() -> SchemathesisConfig:
+    modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
+    generation = GenerationConfig(modes=modes, deterministic=True, max_examples=EXAMPLES, database="none")
+    return SchemathesisConfig(projects=ProjectsConfig(default=ProjectConfig(generation=generation)))
+
+
+SCHEMA: Any = schemathesis.openapi.from_path(SPEC, config=config())
+
+
+@pytest.fixture(scope="module")
+def base_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None, None]:
+    """A server in a thread of its own, as schemathesis is not asynchronous."""
+    found: list[str] = []
+    listening, over = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve(directory: Path) -> None:
+        async with serving(directory) as live:
+            found.append(live.url)
+            listening.set()
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve(tmp_path_factory.mktemp("fuzz"))))
+    thread.start()
+    listening.wait()
+    yield found[0]
+    loop.call_soon_threadsafe(over.set)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture(scope="module")
+def session() -> Generator[requests.Session, None, None]:
+    with requests.Session() as opened:
+        yield opened
+
+
+LIMITS = settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
+
+
+@SCHEMA.parametrize()
+@LIMITS
+def test_no_input_crashes_the_server(case: Any, base_url: str, session: requests.Session) -> None:
+    judge(case.call(base_url=base_url, session=session))
+
+
+@SCHEMA.include(path_regex=r"^/(assistants|threads|files)").parametrize()
+@LIMITS
+def test_no_input_on_living_objects_crashes_the_server(case: Any, base_url: str, session: requests.Session) -> None:
+    """The same with ids that exist, so that bodies are looked at behind the ids."""
+    ids = WORLD or living(base_url, session)
+    WORLD.update(ids)
+    case.path_parameters = {name: ids[name] for name in case.path_parameters}
+    if isinstance(case.body, dict) and isinstance(case.body.get("assistant_id"), str):
+        case.body["assistant_id"] = ids["assistant_id"]
+    answer = case.call(base_url=base_url, session=session)
+    judge(answer)
+    if answer.status_code == 200 and (case.method == "DELETE" or case.path.endswith("/runs")):
+        WORLD.clear()  # deleted, or busy for a while
+
+
+WORLD: dict[str, str] = {}
+"""Ids of objects that live and are at rest."""
+
+
+def living(base_url: str, session: requests.Session) -> dict[str, str]:
+    """A thread of its own, with a run that has ended."""
+
+    def made(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return session.post(f"{base_url}{path}", json=body).json()
+
+    assistant = made("/assistants", {"model": "rehearsal"})["id"]
+    said = {"messages": [{"role": "user", "content": "say: hi"}]}
+    events = session.post(
+        f"{base_url}/threads/runs", json={"assistant_id": assistant, "thread": said, "stream": True}
+    ).text
+    ended: dict[str, Any] = json.loads(events.split("event: thread.message.completed\ndata: ")[1].split("\n")[0])
+    step: dict[str, Any] = json.loads(events.split("event: thread.run.step.completed\ndata: ")[1].split("\n")[0])
+    uploaded = session.post(f"{base_url}/files", data={"purpose": "vision"}, files={"file": ("a.png", b"x")})
+    return {
+        "file_id": uploaded.json()["id"],
+        "assistant_id": assistant,
+        "thread_id": ended["thread_id"],
+        "message_id": ended["id"],
+        "run_id": ended["run_id"],
+        "step_id": step["id"],
+    }
+
+
+def judge(answer: Any) -> None:
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400:
+        assert list(answer.json()["error"]) == ["message", "type", "param", "code"]

@@ -1,0 +1,55 @@
+"""Objects of each kind on a live server, at rest, to ask every operation about."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from tests.support.serving import Live
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class World:
+    """Ids by the name their path parameter has."""
+
+    ids: dict[str, str]
+
+    def placed(self, operation: str) -> str:
+        """`GET /threads/{thread_id}` with the ids in their places."""
+        for name, known in self.ids.items():
+            operation = operation.replace(f"{{{name}}}", known)
+        return operation
+
+    def body(self, operation: str, said: Body) -> Body:
+        """A body with what the operation needs besides."""
+        needs: dict[str, Body] = {
+            "POST /assistants": {"model": "rehearsal"},
+            "POST /threads/{thread_id}/messages": {"role": "user", "content": "x"},
+            "POST /threads/{thread_id}/runs": {"assistant_id": self.ids["assistant_id"]},
+            "POST /threads/runs": {"assistant_id": self.ids["assistant_id"]},
+            "POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs": {"tool_outputs": []},
+        }
+        return {**needs.get(operation, {}), **said}
+
+    def real(self, said: Any) -> Any:
+        """The value, FILE and STORE in it replaced by ids."""
+        if isinstance(said, list):
+            return [self.real(one) for one in cast("list[Any]", said)]
+        return {"FILE": self.ids["file_id"], "STORE": "vs_1"}.get(said, said) if isinstance(said, str) else said
+
+
+async def world(live: Live) -> World:
+    """A new one: an assistant with instructions, a file, and a thread with a message and a run that has ended."""
+    assistant = await live.api.assistant(instructions="Be brief.")
+    thread = await live.api.thread("say: hi")
+    events = await live.api.stream(f"/threads/{thread}/runs", {"assistant_id": assistant})
+    ids = {event.name: event.data["id"] for event in events if event.name != "done"}
+    return World({
+        "assistant_id": assistant,
+        "thread_id": thread,
+        "message_id": ids["thread.message.completed"],
+        "run_id": ids["thread.run.completed"],
+        "step_id": ids["thread.run.step.completed"],
+        "file_id": await live.api.file("a.txt"),
+        "model": "rehearsal",
+    })  # fmt: skip
