@@ -1,6 +1,8 @@
 """The embedded index: what is put is found, what is lost is built anew from the stored chunks."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -287,3 +289,14 @@ async def test_the_graph_of_a_large_store_is_in_use_again_after_a_restart_withou
     # What was lost of it was made again behind that search.
     assert (tmp_path / STORE / "near.npy").exists()
     assert (tmp_path / STORE / "near.usearch").stat().st_mtime_ns > written
+
+
+def test_a_large_store_and_a_model_on_this_machine_live_in_one_process(tmp_path: Path) -> None:
+    """In a process of its own: onnxruntime, imported after usearch alone, ends it."""
+    code = (
+        "import sys; from pathlib import Path; from threadmill.adapters.search.approximate import Approximate\n"
+        "Approximate(Path(sys.argv[1]), 1)._load(4)\n"
+        "import onnxruntime"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr

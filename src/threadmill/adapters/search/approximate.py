@@ -5,6 +5,8 @@ and so is everything while it is young. What is on disk may be old; `_covered` s
 """
 
 import threading
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,8 @@ class Approximate:
         """Open the graph, or begin one. Imported here: usearch takes 0.2 s and is of no use to small stores."""
         if self._graph is not None:
             return
+        with suppress(ImportError):
+            import_module("onnxruntime")  # an extra; imported after usearch (2.26 and 1.31) it kills the process
         from usearch.index import Index  # noqa: PLC0415 - see above
 
         graph: Any = Index(ndim=dimensions, metric="cos", dtype="f16")
