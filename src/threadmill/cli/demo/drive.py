@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from threadmill.cli.demo import backstage, play
-from threadmill.cli.demo.result import save_files, show_steps
+from threadmill.cli.demo.result import save_files, show_citations, show_steps
 from threadmill.cli.demo.telling import Telling
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def _drive(console: Console, client: "OpenAI", *, code: bool) -> "Run":
         model="rehearsal",
         name="Weatherman",
         instructions=play.instructions(code=code),
-        tools=[play.FUNCTION, *([play.CODE] if code else [])],  # pyright: ignore[reportArgumentType] - plain dicts, as users write them
+        tools=[play.FUNCTION, play.SEARCH, *([play.CODE] if code else [])],  # pyright: ignore[reportArgumentType] - plain dicts, as users write them
+        tool_resources={"file_search": {"vector_store_ids": [_documents(console, client)]}},
     )
     thread = threads.create(messages=[{"role": "user", "content": play.QUESTION}])
     console.print(f"\n[bold]The user asks:[/] {play.QUESTION}\n")
@@ -53,8 +54,20 @@ def _drive(console: Console, client: "OpenAI", *, code: bool) -> "Run":
     if run.required_action is not None:
         run = _answer(console, client, run, telling)
     show_steps(console, client, run)
+    show_citations(console, client, run)
     save_files(console, client, run, backstage.folder)
     return run
+
+
+def _documents(console: Console, client: "OpenAI") -> str:
+    """A vector store with a few documents, ready to be searched."""
+    store = client.vector_stores.create(name="Climate")
+    files = [(name, text.encode()) for name, text in play.DOCUMENTS.items()]
+    batch = client.vector_stores.file_batches.upload_and_poll(store.id, files=files)
+    console.print(
+        f"documents         {batch.file_counts.completed} of {batch.file_counts.total} searchable, by their words"
+    )
+    return store.id
 
 
 def _answer(console: Console, client: "OpenAI", run: "Run", telling: Telling) -> "Run":

@@ -2,7 +2,14 @@
 
 import json
 
-QUESTION = "How warm was it in Oslo this week?"
+QUESTION = "How warm was it in Oslo this week, and is that usual?"
+DOCUMENTS = {
+    "oslo.md": "# Oslo\n\nIn November the usual temperature of Oslo is 2 degrees; a coat is wise from October on.",
+    "rome.md": "# Rome\n\nIn November Rome has 13 degrees, and rain on nine days.",
+    "lima.md": "# Lima\n\nLima is mild all year; in November it has 19 degrees.",
+}
+"""What the assistant may search in: file name -> text."""
+
 WEEK = json.dumps({"Mon": 7.1, "Tue": 6.4, "Wed": 8.0, "Thu": 9.8, "Fri": 8.3})
 """What our function answers."""
 
@@ -18,6 +25,7 @@ FUNCTION = {
         },
     },
 }
+SEARCH = {"type": "file_search"}
 CODE = {"type": "code_interpreter"}
 
 _ASKS = """You are a weatherman.
@@ -28,7 +36,11 @@ call: get_weather {"city": "Oslo", "days": 5}
 ---
 slow: 30ms
 """
-_TELLS = "say: Degrees by day: {{output}}. Take a coat."
+_LOOKS_UP = """search: usual temperature of Oslo in November
+---
+slow: 30ms
+"""
+_TELLS = "say: Degrees by day: {{outputs.0}}. Usual are 2 degrees【4:0†oslo.md】. Take a coat."
 _COMPUTES = """python:
     import pandas as pd
 
@@ -44,9 +56,10 @@ python:
     week.to_csv("/mnt/data/oslo.csv")
 ---
 slow: 30ms
-say: Oslo had {{outputs.1}}. The plot is above; the numbers are in [oslo.csv](sandbox:/mnt/data/oslo.csv). Take a coat."""
+say: Oslo had {{outputs.1}}; usual are 2【4:0†oslo.md】. The numbers are in [oslo.csv](sandbox:/mnt/data/oslo.csv)."""
 
 
 def instructions(*, code: bool) -> str:
-    """The script. With `code` it computes, in one call, and draws, in the next, from a variable of the first."""
-    return _ASKS + (_COMPUTES if code else _TELLS)
+    """The script: it asks our function, with `code` computes and draws, searches, and tells with a citation."""
+    computes, tells = _COMPUTES.rsplit("say:", 1) if code else ("", _TELLS.removeprefix("say:"))
+    return f"{_ASKS}{computes}{_LOOKS_UP}say:{tells}"

@@ -136,7 +136,8 @@ def _said(part: Any) -> Iterator[Piece]:
     elif part.type == "text":
         yield Piece("text", part.text.value or "", "green")
         for link in part.text.annotations or ():
-            yield Piece("text", f" ‹{link.file_path.file_id}›", "magenta")
+            file = link.file_path if link.type == "file_path" else link.file_citation
+            yield Piece("text", f" ‹{file.file_id}›", "magenta")
 
 
 def _called(call: Any) -> Iterator[Piece]:
@@ -144,6 +145,9 @@ def _called(call: Any) -> Iterator[Piece]:
     if call.type == "function":
         name = call.function.name
         yield Piece(f"call {call.index}", call.function.arguments or "", "green", f"{name} " if name else "")
+        return
+    if call.type == "file_search":
+        yield Piece(head="file_search")
         return
     code = call.code_interpreter
     if code.input or code.outputs is None:
