@@ -35,6 +35,7 @@ from threadmill.domain.tool import (
 )
 from threadmill.domain.vector_store import ExpiresAfter, VectorStore, VectorStoreStatus
 from threadmill.engine import findings, runs, threads, vector_stores
+from threadmill.engine.draft import SearchDraft
 from threadmill.engine.findings import CUT, HEADING, NO_ROOM, NOT_UNDERSTOOD, NOTHING, queries_in, told, weights
 from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError
 from threadmill.engine.ports.search_index import IndexHits, IndexQuery
@@ -478,12 +479,14 @@ async def test_calls_are_counted_where_the_upstream_counts_nothing(stage: Stage)
 
 async def test_a_search_that_was_lost_with_its_worker_is_told_as_lost(stage: Stage) -> None:
     run = await begun(stage)
-    lost = FileSearchCall(CallId("call_1"), RankingOptions())
+    lost = SearchDraft(CallId("call_1"), 4, RankingOptions(), ['{"queries": ["Filip"]}']).call()
     step = RunStep(
         RunStepId("s"), PROJECT, run.thread_id, run.id, run.assistant_id, 1, RunStepType.TOOL_CALLS,
         RunStepStatus.FAILED, tool_calls=(lost,),
     )  # fmt: skip
-    assert "the server stopped" in text_of(converse(run, (), [step], {}).tail[-1])
+    call, answer = converse(run, (), [step], {}).tail
+    assert call.tool_calls[0].arguments == '{"queries": ["Filip"]}'
+    assert "the server stopped" in text_of(answer)
 
 
 async def test_a_run_waits_for_its_threads_store_and_looks_less_and_less_often(stage: Stage) -> None:

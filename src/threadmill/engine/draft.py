@@ -18,6 +18,7 @@ from threadmill.domain.tool import (
     ToolCall,
 )
 from threadmill.engine.code_reader import CodeReader
+from threadmill.engine.findings import queries_in
 
 
 @dataclass(slots=True)
@@ -86,13 +87,17 @@ class SearchDraft:
     number: int
     ranking: RankingOptions
     pieces: list[str] = field(default_factory=list[str])
-    queries: tuple[str, ...] = ()
     results: tuple[SearchResult, ...] = ()
     notes: list[str] = field(default_factory=list[str])
 
     def call(self) -> FileSearchCall:
         """The call as it stands."""
         return FileSearchCall(self.id, self.ranking, self.results, self.queries, "\n".join(self.notes), self.number)
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """What is asked for, once the arguments are whole."""
+        return queries_in(self.written)
 
     @property
     def written(self) -> str:

@@ -29,7 +29,6 @@ NO_STORE = "Note: there are no files to search; none were given for this convers
 
 async def answer_search(execution: Execution, draft: SearchDraft) -> FileSearchCall:
     """Search; the call with what was found, as far as the model has room for it."""
-    draft.queries = findings.queries_in(draft.written)
     if not draft.queries:
         draft.notes.append(findings.NOT_UNDERSTOOD)
         return draft.call()
