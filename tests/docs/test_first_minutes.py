@@ -70,12 +70,13 @@ async def test_the_demo_shows_a_run_with_a_function_and_code_that_draws_and_writ
         "= a picture",
         "file_search: oslo.md (",
         "Its citations",
-        "…Oslo had 7.9 degrees on average; usual are 2 【4:0†oslo.md】 is oslo.md, file-",
+        "…Oslo had 7.9 degrees on average; usual are 2\n",
+        "【4:0†oslo.md】 is oslo.md, file-",
         f"{tmp_path}/demo/oslo.png",
         f"{tmp_path}/demo/oslo.csv",
     )
     assert "\x1b" not in shown
-    rows = shown[shown.index("thread.run.created") : shown.index("Its files")].splitlines()
+    rows = shown[shown.index("thread.run.created") : shown.index("Its citations")].splitlines()
     assert max(map(len, rows)) <= 80
     assert (tmp_path / "demo" / "oslo.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "demo" / "oslo.csv").read_text().splitlines()[:2] == [",degrees", "Mon,7.1"]
