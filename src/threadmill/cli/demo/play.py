@@ -2,7 +2,7 @@
 
 import json
 
-QUESTION = "How warm was it in Oslo this week?"
+QUESTION = "How warm was it in Oslo this week, and what shall I wear?"
 WEEK = json.dumps({"Mon": 7.1, "Tue": 6.4, "Wed": 8.0, "Thu": 9.8, "Fri": 8.3})
 """What our function answers."""
 
@@ -19,6 +19,14 @@ FUNCTION = {
     },
 }
 CODE = {"type": "code_interpreter"}
+SEARCH = {"type": "file_search"}
+
+GUIDE_NAME = "clothes.md"
+GUIDE = b"""# What to wear
+
+Above 20 degrees a shirt will do. Between 10 and 20 degrees take a jacket. Below 10 degrees wear a wool coat and a scarf.
+"""
+"""What the user attaches."""
 
 _ASKS = """You are a weatherman.
 rehearsal:
@@ -28,7 +36,12 @@ call: get_weather {"city": "Oslo", "days": 5}
 ---
 slow: 30ms
 """
-_TELLS = "say: Degrees by day: {{output}}. Take a coat."
+_SEARCHES = """search: what to wear below 10 degrees
+---
+slow: 30ms
+"""
+_ADVISES = " Below 10 degrees, wear a wool coat and a scarf【4:0†clothes.md】."
+_TELLS = "say: Degrees by day: {{outputs.0}}."
 _COMPUTES = """python:
     import pandas as pd
 
@@ -44,9 +57,12 @@ python:
     week.to_csv("/mnt/data/oslo.csv")
 ---
 slow: 30ms
-say: Oslo had {{outputs.1}}. The plot is above; the numbers are in [oslo.csv](sandbox:/mnt/data/oslo.csv). Take a coat."""
+"""
+_REPORTS = "say: Oslo had {{outputs.1}}; all of it is in [oslo.csv](sandbox:/mnt/data/oslo.csv)."
 
 
 def instructions(*, code: bool) -> str:
-    """The script. With `code` it computes, in one call, and draws, in the next, from a variable of the first."""
-    return _ASKS + (_COMPUTES if code else _TELLS)
+    """The script: a function, a search, an answer. With `code` it computes before it searches, in one call, and draws,
+    in the next, from a variable of the first.
+    """
+    return _ASKS + (_COMPUTES if code else "") + _SEARCHES + (_REPORTS if code else _TELLS) + _ADVISES

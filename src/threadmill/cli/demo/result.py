@@ -40,6 +40,10 @@ def _what(client: "OpenAI", thread_id: str, details: Any) -> Iterator[str]:
         if call.type == "function":
             yield f"{call.function.name}({call.function.arguments})"
             yield f"= {call.function.output}"
+        elif call.type == "file_search":
+            results = call.file_search.results or ()
+            yield "file_search"
+            yield from (f"= {result.file_name}, score {result.score:.2f}" for result in results)
         else:
             lines = call.code_interpreter.input.count("\n") + 1
             made = [
