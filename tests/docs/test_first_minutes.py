@@ -44,7 +44,7 @@ def assert_in_order(shown: str, *texts: str) -> None:
         at = found + len(text)
 
 
-async def test_the_demo_shows_a_run_with_a_function_and_code_that_draws_and_writes(tmp_path: Path) -> None:
+async def test_the_demo_shows_a_run_with_a_function_and_code_and_a_search(tmp_path: Path) -> None:
     shown = await demo(tmp_path, COLUMNS="80")
     assert_in_order(
         shown,
@@ -58,25 +58,23 @@ async def test_the_demo_shows_a_run_with_a_function_and_code_that_draws_and_writ
         "thread.run.step.delta        printed 7.9 degrees on average\n",
         '│ plt.savefig("/mnt/data/oslo.png")',
         "thread.run.step.delta        picture file-",
-        "thread.run.step.delta        file_search",
+        "thread.run.step.delta        file_search\n",
         "thread.message.delta         picture file-",
-        "thread.message.delta         Oslo had 7.9 degrees on average; usual are\n",
-        "‹file-",
+        "thread.message.delta         Oslo had 7.9 degrees on average; all of it\n",
         "[oslo.csv](sandbox:/mnt/data/oslo.csv\n",
+        "‹file-",
+        "scarf【4:0†clothes.md】",
         "‹file-",
         "thread.run.completed",
         "The run, step by step",
         "= 7.9 degrees on average",
         "= a picture",
-        "file_search: oslo.md (",
-        "Its citations",
-        "…Oslo had 7.9 degrees on average; usual are 2\n",
-        "【4:0†oslo.md】 is oslo.md, file-",
+        "= clothes.md, score 1.00",
         f"{tmp_path}/demo/oslo.png",
         f"{tmp_path}/demo/oslo.csv",
     )
     assert "\x1b" not in shown
-    rows = shown[shown.index("thread.run.created") : shown.index("Its citations")].splitlines()
+    rows = shown[shown.index("thread.run.created") : shown.index("Its files")].splitlines()
     assert max(map(len, rows)) <= 80
     assert (tmp_path / "demo" / "oslo.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "demo" / "oslo.csv").read_text().splitlines()[:2] == [",degrees", "Mon,7.1"]
@@ -89,6 +87,7 @@ async def test_the_demo_goes_on_without_code_where_there_is_no_bubblewrap(tmp_pa
         "code_interpreter  left out: bubblewrap is not installed (apt-get install bubblewrap).\n",
         "The run waits for us",
         'Degrees by day: {"Mon": 7.1,',
+        "【4:0†clothes.md】",
         "thread.run.completed",
     )
     assert "pandas" not in shown

@@ -50,20 +50,28 @@ async def _tested(settings: SandboxSettings) -> SelfTest:
         await backend.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server, and what it logs."""
+
+    url: str
+    log: Path
+
+
 @contextmanager
-def server(sandbox: Sandbox) -> Generator[str, None, None]:
-    """The URL of a server with an empty database, and with the sandbox if it works. Raises SettingsError."""
+def server(sandbox: Sandbox) -> Generator[Server, None, None]:
+    """A server with an empty database, and with the sandbox if it works. Raises SettingsError."""
     with tempfile.TemporaryDirectory(prefix="threadmill-demo-") as directory:
         command = [sys.executable, "-m", "threadmill", "serve", "--port", "0", "--data-dir", directory]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env=_environment(Path(directory), sandbox)
-        )
+        env, log = _environment(Path(directory), sandbox), Path(directory) / "log"
+        with log.open("w") as writing:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=writing, text=True, env=env)
         try:
             first = process.stdout.readline() if process.stdout else ""
             found = re.search(r"http://\S+", first)
             if found is None:
-                raise SystemExit("The server did not start; see above.")
-            yield found[0]
+                raise SystemExit(f"The server did not start:\n{log.read_text()}")
+            yield Server(found[0], log)
         finally:
             process.terminate()
             process.wait()

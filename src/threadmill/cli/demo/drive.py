@@ -1,12 +1,12 @@
 """The demo itself: what a client does, in the order it does it."""
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from threadmill.cli.demo import backstage, play
-from threadmill.cli.demo.result import save_files, show_citations, show_steps
+from threadmill.cli.demo.result import save_files, show_steps
 from threadmill.cli.demo.telling import Telling
 
 if TYPE_CHECKING:
@@ -28,10 +28,14 @@ def run_demo() -> int:
     console.print("code_interpreter  ", end="")
     sandbox = backstage.sandbox()
     console.print("" if sandbox.works else "left out: ", sandbox.line, sep="", markup=False, soft_wrap=True)
-    with backstage.server(sandbox) as url:
-        console.print(f"server            Threadmill on {url}", soft_wrap=True)
-        run = _drive(console, openai.OpenAI(base_url=url, api_key="demo"), code=sandbox.works)
-    return 0 if run.status == "completed" else 1
+    with backstage.server(sandbox) as server:
+        console.print(f"server            Threadmill on {server.url}", soft_wrap=True)
+        run = _drive(console, openai.OpenAI(base_url=server.url, api_key="demo"), code=sandbox.works)
+        if run.status != "completed":
+            console.print(f"\n[red]The run ended {run.status}.[/] The server's log:")
+            console.print(server.log.read_text(), markup=False, soft_wrap=True)
+            return 1
+    return 0
 
 
 def _drive(console: Console, client: "OpenAI", *, code: bool) -> "Run":
@@ -41,10 +45,12 @@ def _drive(console: Console, client: "OpenAI", *, code: bool) -> "Run":
         name="Weatherman",
         instructions=play.instructions(code=code),
         tools=[play.FUNCTION, play.SEARCH, *([play.CODE] if code else [])],  # pyright: ignore[reportArgumentType] - plain dicts, as users write them
-        tool_resources={"file_search": {"vector_store_ids": [_documents(console, client)]}},
     )
-    thread = threads.create(messages=[{"role": "user", "content": play.QUESTION}])
-    console.print(f"\n[bold]The user asks:[/] {play.QUESTION}\n")
+    guide = client.files.create(file=(play.GUIDE_NAME, play.GUIDE), purpose="assistants")
+    attached: Any = [{"file_id": guide.id, "tools": [play.SEARCH]}]
+    thread = threads.create(messages=[{"role": "user", "content": play.QUESTION, "attachments": attached}])
+    console.print(f"\n[bold]The user asks:[/] {play.QUESTION}")
+    console.print(f"[dim]and attaches {play.GUIDE_NAME} for file_search[/]\n")
     telling = Telling(console)
     with threads.runs.stream(thread_id=thread.id, assistant_id=assistant.id) as stream:
         for event in stream:
@@ -54,20 +60,8 @@ def _drive(console: Console, client: "OpenAI", *, code: bool) -> "Run":
     if run.required_action is not None:
         run = _answer(console, client, run, telling)
     show_steps(console, client, run)
-    show_citations(console, client, run)
     save_files(console, client, run, backstage.folder)
     return run
-
-
-def _documents(console: Console, client: "OpenAI") -> str:
-    """A vector store with a few documents, ready to be searched."""
-    store = client.vector_stores.create(name="Climate")
-    files = [(name, text.encode()) for name, text in play.DOCUMENTS.items()]
-    batch = client.vector_stores.file_batches.upload_and_poll(store.id, files=files)
-    console.print(
-        f"documents         {batch.file_counts.completed} of {batch.file_counts.total} searchable, by their words"
-    )
-    return store.id
 
 
 def _answer(console: Console, client: "OpenAI", run: "Run", telling: Telling) -> "Run":

@@ -2,14 +2,7 @@
 
 import json
 
-QUESTION = "How warm was it in Oslo this week, and is that usual?"
-DOCUMENTS = {
-    "oslo.md": "# Oslo\n\nIn November the usual temperature of Oslo is 2 degrees; a coat is wise from October on.",
-    "rome.md": "# Rome\n\nIn November Rome has 13 degrees, and rain on nine days.",
-    "lima.md": "# Lima\n\nLima is mild all year; in November it has 19 degrees.",
-}
-"""What the assistant may search in: file name -> text."""
-
+QUESTION = "How warm was it in Oslo this week, and what shall I wear?"
 WEEK = json.dumps({"Mon": 7.1, "Tue": 6.4, "Wed": 8.0, "Thu": 9.8, "Fri": 8.3})
 """What our function answers."""
 
@@ -25,8 +18,15 @@ FUNCTION = {
         },
     },
 }
-SEARCH = {"type": "file_search"}
 CODE = {"type": "code_interpreter"}
+SEARCH = {"type": "file_search"}
+
+GUIDE_NAME = "clothes.md"
+GUIDE = b"""# What to wear
+
+Above 20 degrees a shirt will do. Between 10 and 20 degrees take a jacket. Below 10 degrees wear a wool coat and a scarf.
+"""
+"""What the user attaches."""
 
 _ASKS = """You are a weatherman.
 rehearsal:
@@ -36,11 +36,12 @@ call: get_weather {"city": "Oslo", "days": 5}
 ---
 slow: 30ms
 """
-_LOOKS_UP = """search: usual temperature of Oslo in November
+_SEARCHES = """search: what to wear below 10 degrees
 ---
 slow: 30ms
 """
-_TELLS = "say: Degrees by day: {{outputs.0}}. Usual are 2 degrees【4:0†oslo.md】. Take a coat."
+_ADVISES = " Below 10 degrees, wear a wool coat and a scarf【4:0†clothes.md】."
+_TELLS = "say: Degrees by day: {{outputs.0}}."
 _COMPUTES = """python:
     import pandas as pd
 
@@ -56,10 +57,12 @@ python:
     week.to_csv("/mnt/data/oslo.csv")
 ---
 slow: 30ms
-say: Oslo had {{outputs.1}}; usual are 2【4:0†oslo.md】. The numbers are in [oslo.csv](sandbox:/mnt/data/oslo.csv)."""
+"""
+_REPORTS = "say: Oslo had {{outputs.1}}; all of it is in [oslo.csv](sandbox:/mnt/data/oslo.csv)."
 
 
 def instructions(*, code: bool) -> str:
-    """The script: it asks our function, with `code` computes and draws, searches, and tells with a citation."""
-    computes, tells = _COMPUTES.rsplit("say:", 1) if code else ("", _TELLS.removeprefix("say:"))
-    return f"{_ASKS}{computes}{_LOOKS_UP}say:{tells}"
+    """The script: a function, a search, an answer. With `code` it computes before it searches, in one call, and draws,
+    in the next, from a variable of the first.
+    """
+    return _ASKS + (_COMPUTES if code else "") + _SEARCHES + (_REPORTS if code else _TELLS) + _ADVISES

@@ -41,8 +41,9 @@ def _what(client: "OpenAI", thread_id: str, details: Any) -> Iterator[str]:
             yield f"{call.function.name}({call.function.arguments})"
             yield f"= {call.function.output}"
         elif call.type == "file_search":
-            found = [f"{one.file_name} ({one.score:.2f})" for one in call.file_search.results or ()]
-            yield f"file_search: {', '.join(found)}"
+            results = call.file_search.results or ()
+            yield "file_search"
+            yield from (f"= {result.file_name}, score {result.score:.2f}" for result in results)
         else:
             lines = call.code_interpreter.input.count("\n") + 1
             made = [
@@ -51,21 +52,6 @@ def _what(client: "OpenAI", thread_id: str, details: Any) -> Iterator[str]:
             ]
             yield f"code_interpreter: {lines} lines of Python"
             yield from (f"= {one}" for one in made)
-
-
-def show_citations(console: Console, client: "OpenAI", run: "Run") -> None:
-    """What the answer cites, and from which file."""
-    messages = client.beta.threads.messages.list(run.thread_id, run_id=run.id)
-    parts = [part.text for message in messages for part in message.content if part.type == "text"]
-    cited = [(text, one) for text in parts for one in text.annotations if one.type == "file_citation"]
-    if cited:
-        console.print("\n[bold]Its citations[/]")
-    for text, one in cited:
-        file = client.files.retrieve(one.file_citation.file_id)
-        said = text.value[: one.start_index].rsplit(". ", 1)[-1]
-        console.print(
-            f"  …{said}", f"[green]{escape(one.text)}[/] is {escape(file.filename)}, {file.id}", soft_wrap=True
-        )
 
 
 def save_files(console: Console, client: "OpenAI", run: "Run", folder: Callable[[], Path]) -> None:

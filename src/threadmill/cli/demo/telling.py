@@ -136,12 +136,14 @@ def _said(part: Any) -> Iterator[Piece]:
     elif part.type == "text":
         yield Piece("text", part.text.value or "", "green")
         for link in part.text.annotations or ():
-            file = link.file_path if link.type == "file_path" else link.file_citation
-            yield Piece("text", f" ‹{file.file_id}›", "magenta")
+            named = link.file_path if link.type == "file_path" else link.file_citation
+            yield Piece("text", f" ‹{named.file_id}›", "magenta")
 
 
 def _called(call: Any) -> Iterator[Piece]:
-    """Of a tool call: arguments or code as they are written, what the code printed and drew."""
+    """Of a tool call: arguments or code as they are written, what the code printed and drew; what a search found is told
+    by its step.
+    """
     if call.type == "function":
         name = call.function.name
         yield Piece(f"call {call.index}", call.function.arguments or "", "green", f"{name} " if name else "")
