@@ -22,10 +22,10 @@ FORMATS: list[Any] = [
     },
 ]
 EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"]
-TEXT, PICTURE = "file-text", "file-picture"
-"""Stand for files that `with_files` puts in their places."""
+TEXT, PICTURE, STORE = "file-text", "file-picture", "vs-store"
+"""Stand for files and a store that `with_files` puts in their places."""
 
-RESOURCES: Body = {"code_interpreter": {"file_ids": [TEXT]}, "file_search": {"vector_store_ids": ["vs_1"]}}
+RESOURCES: Body = {"code_interpreter": {"file_ids": [TEXT]}, "file_search": {"vector_store_ids": [STORE]}}
 
 
 def searching(ranker: str) -> Body:

@@ -17,8 +17,14 @@ LISTS = (
     "GET /threads/{thread_id}/messages",
     "GET /threads/{thread_id}/runs",
     "GET /threads/{thread_id}/runs/{run_id}/steps",
+    "GET /vector_stores",
+    "GET /vector_stores/{vector_store_id}/files",
+    "GET /vector_stores/{vector_store_id}/file_batches/{batch_id}/files",
 )
 FILES = "GET /files"
+STORE, ONE_STORE = "POST /vector_stores", "POST /vector_stores/{vector_store_id}"
+STORE_FILE, BATCH, SEARCH = f"{ONE_STORE}/files", f"{ONE_STORE}/file_batches", f"{ONE_STORE}/search"
+ONE_STORE_FILE = f"{STORE_FILE}/{{file_id}}"
 
 CODE = {"type": "code_interpreter"}
 WORD = {"type": "text", "text": "x"}
@@ -101,6 +107,8 @@ _METADATA = (
             "POST /threads/{thread_id}/messages/{message_id}",
             *RUNS,
             "POST /threads/{thread_id}/runs/{run_id}",
+            STORE,
+            ONE_STORE,
         ),
         "",
     ),
@@ -108,7 +116,46 @@ _METADATA = (
     ((THREAD_AND_RUN,), "thread."),
     ((THREAD_AND_RUN,), "thread.messages[]."),
     ((RUN,), "additional_messages[]."),
+    (("POST /assistants", THREAD), "tool_resources.file_search.vector_stores[]."),
+    ((THREAD_AND_RUN,), "thread.tool_resources.file_search.vector_stores[]."),
 )
+
+_ATTRIBUTES = ((STORE_FILE, ONE_STORE_FILE, BATCH), ""), ((BATCH,), "files[].")
+
+_CHUNKS = (
+    ((STORE, STORE_FILE, BATCH), ""),
+    ((BATCH,), "files[]."),
+    (("POST /assistants", THREAD), "tool_resources.file_search.vector_stores[]."),
+    ((THREAD_AND_RUN,), "thread.tool_resources.file_search.vector_stores[]."),
+)
+
+
+def _attributes(operations: Sequence[str], at: str) -> Sequence[Limit]:
+    """Pairs as metadata has, their limits under the schema's words."""
+    pairs, key, value = _metadata(operations, at)
+    place = f"{at}attributes"
+    return (
+        pairs._replace(place=place, bound="maxProperties"),
+        key._replace(place=place),
+        value._replace(
+            place=f"{place}.*",
+            bound="maxLength",
+            taken="v" * 512,
+            refused="v" * 513,
+            text=value.text.replace("{param}.k", "{param}"),
+            param="{param}",
+        ),
+    )
+
+
+def _chunks(operations: Sequence[str], at: str) -> Sequence[Limit]:
+    size = f"{at}chunking_strategy.static.max_chunk_size_tokens"
+    return (
+        _least(operations, size, 100),
+        _most(operations, size, 4_096),
+        _least(operations, f"{at}chunking_strategy.static.chunk_overlap_tokens", 0),
+        _most(operations, f"{at}chunking_strategy.static.chunk_overlap_tokens", 400),
+    )
 
 
 def _metadata(operations: Sequence[str], at: str) -> Sequence[Limit]:
@@ -170,6 +217,20 @@ def _resources(operations: Sequence[str], at: str) -> Sequence[Limit]:
     )
 
 
+def _new_stores(operations: Sequence[str], at: str) -> Limit:
+    return _many(operations, f"{at}tool_resources.file_search.vector_stores", 1, {})
+
+
+def _few(operations: Sequence[str], place: str, item: Any) -> Limit:
+    text = "Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array instead."
+    return Limit(operations, place, "minItems", [item], [], "empty_array", text)
+
+
+def _silent(operations: Sequence[str], place: str, taken: Any, refused: Any, bound: str) -> Limit:
+    text = "Invalid '{param}': empty string. Expected a string with minimum length 1, but got an empty string instead."
+    return Limit(operations, place, bound, taken, refused, "empty_string", text)
+
+
 LIMITS: tuple[Limit, ...] = (
     _long(ASSISTANTS, "name", 256),
     _long(ASSISTANTS, "description", 512),
@@ -196,6 +257,23 @@ LIMITS: tuple[Limit, ...] = (
     *_resources((THREAD_AND_RUN,), "thread."),
     *(limit for operations, at in _SAID for limit in _message(operations, at)),
     *(limit for operations, at in _METADATA for limit in _metadata(operations, at)),
+    _new_stores(("POST /assistants", THREAD), ""),
+    _new_stores((THREAD_AND_RUN,), "thread."),
+    _many((STORE,), "file_ids", 500, "FILE"),
+    _many((BATCH,), "file_ids", 2_000, "FILE"),
+    _many((BATCH,), "files", 2_000, {"file_id": "FILE"}),
+    _few((BATCH,), "file_ids", "FILE"),
+    _few((BATCH,), "files", {"file_id": "FILE"}),
+    _least((STORE, ONE_STORE), "expires_after.days", 1),
+    _most((STORE, ONE_STORE), "expires_after.days", 365),
+    *(limit for operations, at in _CHUNKS for limit in _chunks(operations, at)),
+    *(limit for operations, at in _ATTRIBUTES for limit in _attributes(operations, at)),
+    _silent((SEARCH,), "query", "x", "", "text"),
+    _silent((SEARCH,), "query[]", ["x"], [""], "minItems"),
+    _least((SEARCH,), "max_num_results", 1),
+    _most((SEARCH,), "max_num_results", 50),
+    _least((SEARCH,), "ranking_options.score_threshold", 0, 0.01),
+    _most((SEARCH,), "ranking_options.score_threshold", 1, 0.01),
     _least((FILE,), "expires_after.seconds", 3_600),
     _most((FILE,), "expires_after.seconds", 2_592_000),
     _least((*LISTS, FILES), "limit", 1),
@@ -219,6 +297,16 @@ _BESIDE: dict[str, dict[str, Any]] = {
     "content.text": {"type": "text"},
     "content.image_url": {"type": "image_url"},
     "content.image_file": {"type": "image_file"},
+    "expires_after": {"anchor": "last_active_at", "days": 1},
+    "chunking_strategy": {"type": "static"},
+    "static": {"max_chunk_size_tokens": 800, "chunk_overlap_tokens": 0},
+    "files": {"file_id": "FILE"},
+    "filters.type": {"key": "k", "value": "v"},
+    "filters.key": {"type": "eq", "value": "v"},
+    "filters.value": {"type": "eq", "key": "k"},
+    "filters.filters": {"type": "and"},
+    "filters.surprise": {"type": "eq", "key": "k", "value": "v"},
+    "chunking_strategy.surprise": {"type": "auto"},
     "image_url": {"url": "https://pictures.test/a.png"},
     "image_file": {"file_id": "FILE"},
 }
@@ -230,9 +318,9 @@ def document(place: str, value: Any) -> dict[str, Any]:
     first, _, rest = place.partition(".")
     name = first.removesuffix("[]")
     if not rest:
-        return {name: value}
+        return {"k" if name == "*" else name: value}
     inner = document(rest, value)
-    below = rest.partition(".")[0]
+    below = rest.partition(".")[0].removesuffix("[]")
     beside = {**_BESIDE.get(name, {}), **_BESIDE.get(f"{name}.{below}", {})}
     if name.endswith("messages"):
         beside |= {"content": "x"}
@@ -244,4 +332,4 @@ def param_of(limit: Limit, operation: str) -> str:
     """The place as a refusal names it."""
     if operation == FILE:
         return "expires_after[seconds]"
-    return limit.place.replace("[]", "[0]")
+    return limit.place.replace("[]", "[0]").replace(".*", ".k")

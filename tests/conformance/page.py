@@ -12,6 +12,9 @@ from typing import NamedTuple, TypeAlias
 from tests.conformance.limits import LIMITS, Limit
 from tests.conformance.scope import GAPS, gap_of
 from tests.conformance.statuses import ANSWERS, OK, STATUSES
+from tests.sdk.clients import SDKS
+from tests.sdk.expected import EXPECTED
+from tests.sdk.page import KINDS
 from tests.support.session import ROOT, read
 from tests.support.surface import ANY, Fact, everything
 from threadmill.wire.deviations import ADDED_OPERATIONS, DEVIATIONS, OTHER_CONTENT
@@ -59,8 +62,11 @@ unknown, deleted or of another thread in every path ([test_ids](../../tests/conf
 CLIENTS = """
 ## Clients
 
-The official SDKs and frameworks, version by version: [clients](clients.md).
-"""
+Each check of one script set runs on each client, unmodified, and every client must see the same; which check shows what,
+and the frameworks that are known to work: [clients](clients.md). Kept by [test_clients](../../tests/sdk/test_clients.py).
+
+| SDK | version | clients | checks |
+|---|---|---|---|"""
 
 
 class Row(NamedTuple):
@@ -82,7 +88,7 @@ def page(facts: Facts, old: str) -> str:
         *_tables(rows, kept),
         *_statuses(),
         *_limits(),
-        *([CLIENTS] if (PAGE.parent / "clients.md").exists() else []),
+        *_clients(),
         *_deviations(),
         *_gaps(known - facts.keys()),
     ]
@@ -222,6 +228,13 @@ def _described(limit: Limit) -> str:
         "key": "keys of at most 64 characters",
         "value": "values of at most 512 characters",
     }[limit.bound]
+
+
+def _clients() -> Lines:
+    yield CLIENTS
+    for sdk in SDKS:
+        kinds = ", ".join(KINDS[kind] for kind in sdk.kinds)
+        yield f"| `{sdk.name}` | {sdk.version} | {kinds} | {len(EXPECTED) * len(sdk.kinds)} |"
 
 
 def _deviations() -> Lines:

@@ -17,31 +17,7 @@ class Gap(NamedTuple):
     brought_by: str = ""
 
 
-SEARCH = "vector stores and file_search"
-NO_STORES = "vector stores are not built yet"
-NO_SEARCH = "file_search does not run yet"
-
 GAPS: tuple[Gap, ...] = (
-    *(
-        Gap(kind, f"{method} {path}", "*", reason, issue)
-        for path, reason, issue in (("/vector_stores*", NO_STORES, SEARCH),)
-        for method in ("GET", "POST", "DELETE")
-        for kind in ("status", "parameter")
-        if (kind, method) != ("parameter", "DELETE")
-    ),
-    Gap("parameter", "*file_search.vector_stores*", "*", NO_STORES, SEARCH),
-    Gap("value", "VectorStore*", "*", NO_STORES, SEARCH),
-    Gap("value", "*VectorStore*Response*", "*", NO_STORES, SEARCH),
-    Gap("value", "*ChunkingStrategyResponseParam.*", "*", NO_STORES, SEARCH),
-    Gap(
-        "value",
-        "MessageDeltaContentTextAnnotationsFilePathObject.*",
-        "*",
-        "a path's annotation comes with the whole message, not with a delta",
-    ),
-    Gap("value", "MessageDeltaContentImageFileObject.image_file.detail", "*", "a plot has the detail auto"),
-    Gap("value", "RunStep*ToolCallsFileSearch*", "*", NO_SEARCH, SEARCH),
-    Gap("value", "*AnnotationsFileCitationObject.*", "*", NO_SEARCH, SEARCH),
     Gap("value", "OpenAIFile.purpose", "batch_output", "this server has no batches"),
     Gap("value", "OpenAIFile.purpose", "fine-tune-results", "this server does no fine-tuning"),
     Gap("value", "OpenAIFile.status", "uploaded", "a file is processed when its upload is answered (behaviour.md 7.1)"),

@@ -13,15 +13,29 @@ from tests.support.schema import operations
 from tests.support.serving import Live
 from tests.support.surface import Fact, query_schemas
 
-PREFIX = {"assistant_id": "asst", "thread_id": "thread", "message_id": "msg", "run_id": "run", "step_id": "step"}
+PREFIX = {
+    "assistant_id": "asst",
+    "thread_id": "thread",
+    "message_id": "msg",
+    "run_id": "run",
+    "step_id": "step",
+    "vector_store_id": "vs",
+    "batch_id": "vsfb",
+}
 NOUN = {
+    "batch_id": "file batch",
     "assistant_id": "assistant",
     "thread_id": "thread",
     "message_id": "message",
     "run_id": "run",
     "step_id": "run step",
 }
-ABOVE = {"message_id": ("thread_id",), "run_id": ("thread_id",), "step_id": ("thread_id", "run_id")}
+ABOVE = {
+    "message_id": ("thread_id",),
+    "run_id": ("thread_id",),
+    "step_id": ("thread_id", "run_id"),
+    "batch_id": ("vector_store_id",),
+}
 """What must be right for an id to be looked for."""
 
 
@@ -53,14 +67,17 @@ def with_id(here: World, param: str, wrong: str) -> World:
 
 
 def not_found(param: str, wrong: str) -> tuple[int, dict[str, object]]:
-    error = {"message": f"No {NOUN[param]} found with id '{wrong}'."}
+    if param == "vector_store_id":
+        error = {"message": f"Vector store {wrong} not found."}
+    else:
+        error = {"message": f"No {NOUN[param]} found with id '{wrong}'."}
     return 404, {**error, "type": "invalid_request_error", "param": None, "code": None}
 
 
 async def test_an_id_that_cannot_be_one_or_is_of_another_kind_names_the_prefix(live: Live) -> None:
     here = await world(live)
     for operation, param in OURS:
-        others = [known for name, known in here.ids.items() if name not in (param, "model")]
+        others = [known for name, known in here.ids.items() if name != "model" and not known.startswith(PREFIX[param])]
         for wrong in ("undefined", "null", "None", "1", f"x{here.ids[param]}", *others):
             error = {
                 "message": f"Invalid '{param}': '{wrong}'. Expected an ID that begins with '{PREFIX[param]}'.",
@@ -86,7 +103,7 @@ async def test_an_id_below_another_thread_or_run_is_not_found(live: Live) -> Non
             assert await refusal(live, mixed, operation) == not_found(param, there.ids[param]), operation
 
 
-@pytest.mark.parametrize("param", ["assistant_id", "thread_id", "message_id", "file_id"])
+@pytest.mark.parametrize("param", ["assistant_id", "thread_id", "message_id", "vector_store_id"])
 async def test_an_id_that_was_deleted_is_not_found(live: Live, param: str) -> None:
     here = await world(live)
     delete = next(
@@ -95,10 +112,22 @@ async def test_an_id_that_was_deleted_is_not_found(live: Live, param: str) -> No
     method, _, path = here.placed(delete).partition(" ")
     await live.api.ok(method, path)
     for operation, named in PLACES:
-        if named == param and param != "file_id":
+        if named == param:
             assert await refusal(live, here, operation) == not_found(param, here.ids[param]), operation
-        elif named == param:
-            assert await refusal(live, here, operation) == no_file(here.ids[param])
+
+
+async def test_a_file_that_was_deleted_is_not_found_anywhere(live: Live) -> None:
+    here = await world(live)
+    await live.api.ok("DELETE", f"/files/{here.ids['file_id']}")
+    for operation, param in PLACES:
+        if param == "file_id":
+            told = await refusal(live, here, operation)
+            assert told == (no_store_file(here, here.ids[param]) if "vector" in operation else no_file(here.ids[param]))
+
+
+def no_store_file(here: World, wrong: str) -> tuple[int, dict[str, object]]:
+    text = f"No file found with id '{wrong}' in vector store '{here.ids['vector_store_id']}'."
+    return 404, {"message": text, "type": "invalid_request_error", "param": None, "code": None}
 
 
 def no_file(wrong: str) -> tuple[int, dict[str, object]]:
@@ -113,9 +142,19 @@ def no_file(wrong: str) -> tuple[int, dict[str, object]]:
 async def test_a_file_nobody_has_is_told_in_the_words_of_files(live: Live) -> None:
     here = await world(live)
     for operation, param in PLACES:
-        if param == "file_id":
+        if param == "file_id" and "vector" not in operation:
             for wrong in ("undefined", "file-1", here.ids["thread_id"]):
                 assert await refusal(live, with_id(here, param, wrong), operation) == no_file(wrong)
+
+
+async def test_a_file_that_is_not_in_the_store_is_not_found_there(live: Live) -> None:
+    here, other = await world(live), await live.api.file("b.txt")
+    for operation, param in PLACES:
+        if param == "file_id" and "vector" in operation:
+            for wrong in ("file-1", other):
+                assert await refusal(live, with_id(here, param, wrong), operation) == no_store_file(here, wrong)
+            error = (await refusal(live, with_id(here, param, here.ids["thread_id"]), operation))[1]
+            assert (error["param"], error["code"]) == ("file_id", "invalid_value")
 
 
 async def test_an_assistant_in_a_body_is_looked_at_like_one_in_a_path(live: Live) -> None:
@@ -135,8 +174,8 @@ async def test_a_cursor_that_is_not_in_the_list_is_told(live: Live) -> None:
     lists = [
         one for one in operations() if "after" in query_schemas(one) and gap_of(Fact("status", one.name, "200")) is None
     ]
-    assert len(lists) == 6
-    foreign = {"messages": "message_id", "runs": "run_id", "steps": "step_id"}
+    assert len(lists) == 9
+    foreign = {"messages": "message_id", "runs": "run_id", "steps": "step_id", "vector_stores": "message_id"}
     for one in lists:
         path = here.placed(one.name).removeprefix("GET ")
         other = there.ids[foreign.get(path.rpartition("/")[2], "message_id")]

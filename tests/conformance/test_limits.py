@@ -37,7 +37,7 @@ async def ask(live: Live, here: World, operation: str, place: str, value: Any) -
         return await _upload(live, anchor | {f"{place.replace('.', '[')}]": str(value)})
     if method == "GET":
         return await live.api.call("GET", f"{path}?{urlencode({place: value})}")
-    return await live.api.call(method, path, here.body(operation, document(place, value)))
+    return await live.api.call(method, path, here.body(operation, here.real(document(place, value))))
 
 
 async def _upload(live: Live, fields: dict[str, str]) -> Reply:
@@ -57,6 +57,10 @@ async def test_every_limit_holds_at_its_edge_with_the_services_refusal(live: Liv
         assert (refused.status, refused.body["error"]) == (400, told(limit, operation)), limit.place
 
 
+OUT_OF_REACH = {f"{at}tool_resources.file_search.vector_stores[].file_ids": "maxItems" for at in ("", "thread.")}
+"""A hundred million ids do not fit into a body."""
+
+
 def limits_of_the_spec() -> Iterator[tuple[str, str, str]]:
     for operation in operations():
         bodies: dict[str, Node] = {"": body_schema(operation)}
@@ -68,7 +72,10 @@ def limits_of_the_spec() -> Iterator[tuple[str, str, str]]:
 
 def test_no_limit_of_the_spec_is_left_out() -> None:
     known = {(operation, limit.place, limit.bound) for limit in LIMITS for operation in limit.operations}
-    assert sorted(set(limits_of_the_spec()) - known) == []
+    assert (
+        sorted(limit for limit in set(limits_of_the_spec()) - known if limit[2] not in OUT_OF_REACH.get(limit[1], ""))
+        == []
+    )
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -11,7 +11,8 @@ Body = dict[str, Any]
 async def said_with_files(live: Live, said: Any) -> Any:
     """The body, naming files that are there."""
     text, picture = await live.api.file("a.txt"), await live.api.file("a.png", purpose="vision")
-    return b.with_files(said, {b.TEXT: text, b.PICTURE: picture})
+    store = (await live.api.ok("POST", "/vector_stores", {}))["id"]
+    return b.with_files(said, {b.TEXT: text, b.PICTURE: picture, b.STORE: store})
 
 
 async def test_what_an_assistant_is_created_with_is_kept(live: Live) -> None:

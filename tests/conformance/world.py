@@ -28,28 +28,43 @@ class World:
             "POST /threads/{thread_id}/runs": {"assistant_id": self.ids["assistant_id"]},
             "POST /threads/runs": {"assistant_id": self.ids["assistant_id"]},
             "POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs": {"tool_outputs": []},
+            "POST /vector_stores/{vector_store_id}/files": {"file_id": self.ids["file_id"]},
+            "POST /vector_stores/{vector_store_id}/files/{file_id}": {"attributes": {}},
+            "POST /vector_stores/{vector_store_id}/file_batches": {"file_ids": [self.ids["file_id"]]},
+            "POST /vector_stores/{vector_store_id}/search": {"query": "x"},
         }
+        if said.get("files"):
+            return said
         return {**needs.get(operation, {}), **said}
 
     def real(self, said: Any) -> Any:
         """The value, FILE and STORE in it replaced by ids."""
         if isinstance(said, list):
             return [self.real(one) for one in cast("list[Any]", said)]
-        return {"FILE": self.ids["file_id"], "STORE": "vs_1"}.get(said, said) if isinstance(said, str) else said
+        if isinstance(said, dict):
+            return {name: self.real(one) for name, one in cast("Body", said).items()}
+        stands = {"FILE": self.ids["file_id"], "STORE": self.ids["vector_store_id"]}
+        return stands.get(said, said) if isinstance(said, str) else said
 
 
 async def world(live: Live) -> World:
-    """A new one: an assistant with instructions, a file, and a thread with a message and a run that has ended."""
+    """A new one: an assistant with instructions, a thread with a message and a run that has ended, and a file in a
+    vector store with a batch.
+    """
     assistant = await live.api.assistant(instructions="Be brief.")
     thread = await live.api.thread("say: hi")
     events = await live.api.stream(f"/threads/{thread}/runs", {"assistant_id": assistant})
     ids = {event.name: event.data["id"] for event in events if event.name != "done"}
+    file, store = await live.api.file("a.txt"), (await live.api.ok("POST", "/vector_stores", {}))["id"]
+    batch = await live.api.ok("POST", f"/vector_stores/{store}/file_batches", {"file_ids": [file]})
     return World({
+        "vector_store_id": store,
+        "batch_id": batch["id"],
         "assistant_id": assistant,
         "thread_id": thread,
         "message_id": ids["thread.message.completed"],
         "run_id": ids["thread.run.completed"],
         "step_id": ids["thread.run.step.completed"],
-        "file_id": await live.api.file("a.txt"),
+        "file_id": file,
         "model": "rehearsal",
     })  # fmt: skip

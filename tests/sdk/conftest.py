@@ -14,6 +14,7 @@ import pytest
 from tests.sandbox.support import ENVIRONMENT
 from tests.sdk.backstage import backstage
 from tests.sdk.clients import SDKS, Report
+from tests.support.witness import witnessed
 
 AT_ONCE = 6
 """SDKs that drive the server at the same time; they wait more than they work."""
@@ -33,7 +34,8 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None,
     try:
         found = re.search(r"http://\S+", server.stdout.readline())
         assert found is not None, "the server did not start"
-        yield found[0]
+        with witnessed(found[0].removesuffix("/v1")) as base:
+            yield f"{base}/v1"
     finally:
         server.terminate()
         server.wait()

@@ -198,6 +198,8 @@ def walk_limits(node: Node, at: str = "", depth: int = 0) -> Iterator[Found]:
     if depth > DEEPEST:
         return
     yield from ((at, bound) for bound in _BOUNDS if bound in node)
+    if isinstance(node.get("additionalProperties"), dict):
+        yield from walk_limits(node["additionalProperties"], f"{at}.*", depth + 1)
     for member in _members(node):
         yield from walk_limits(member, at, depth + 1)
     for name, child in _properties(node).items():
