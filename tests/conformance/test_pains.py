@@ -15,6 +15,7 @@ from tests.support.serving import Json, Live, serving
 from threadmill.domain.run import RunStatus
 
 WEATHER: dict[str, Any] = {"type": "function", "function": {"name": "weather"}}
+SEARCH: dict[str, Any] = {"type": "file_search"}
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "fine-points.md"
 CALL = "call: weather {}\n---\nsay: it is {{output}}"
 
@@ -148,6 +149,52 @@ async def test_pain_9_of_several_messages_of_a_run_the_first_listed_is_the_last_
     assert {message["run_id"] for message in said} == {run}
 
 
+async def test_pain_10_an_annotation_comes_whole_in_the_delta_of_its_own_marker(live: Live) -> None:
+    marker, script = "【4:0†foods.txt】", "search: cake\n---\nsay: Cake【4:0†foods.txt】, as asked."
+    assistant, file = await live.api.assistant(tools=[SEARCH]), await live.api.file("foods.txt", b"Filip likes cake.")
+    said = {"role": "user", "content": script, "attachments": [{"file_id": file, "tools": [SEARCH]}]}
+    thread = (await live.api.ok("POST", "/threads", {"messages": [said]}))["id"]
+    events = await live.api.stream(f"/threads/{thread}/runs", {"assistant_id": assistant})
+    texts = [event.data["delta"]["content"][0]["text"] for event in events if event.name == "thread.message.delta"]
+    ((text, (told,)),) = [(text["value"], text["annotations"]) for text in texts if text.get("annotations")]
+    assert (text, told["text"], told["file_citation"]["file_id"], told["index"]) == (marker, marker, file, 0)
+    ended = next(event.data for event in events if event.name == "thread.message.completed")["content"][0]["text"]
+    (kept,) = ended["annotations"]
+    assert ended["value"][kept["start_index"] : kept["end_index"]] == marker
+
+
+async def test_pain_11_a_run_waits_for_the_files_its_thread_was_just_given(live: Live) -> None:
+    assistant, file = await live.api.assistant(tools=[SEARCH]), await live.api.file("foods.txt", b"Filip likes cake.")
+    said = {"role": "user", "content": "search: cake\n---\nsay: {{output}}"}
+    attached = {**said, "attachments": [{"file_id": file, "tools": [SEARCH]}]}
+    new = {"tool_resources": {"file_search": {"vector_stores": [{"file_ids": [file]}]}}, "messages": [said]}
+    empty = f"/threads/{await live.api.thread()}/runs"
+    asked: tuple[tuple[str, Json], ...] = (
+        ("/threads/runs", {"thread": {"messages": [attached]}}),
+        ("/threads/runs", {"thread": new}),
+        (empty, {"additional_messages": [attached]}),
+    )
+    for path, body in asked:  # right behind the upload, nothing polled
+        events = await live.api.stream(path, {"assistant_id": assistant, **body})
+        answer = next(event.data for event in events if event.name == "thread.message.completed")
+        assert "Filip likes cake." in answer["content"][0]["text"]["value"]
+
+
+async def test_pain_12_a_stores_status_and_its_counts_agree_at_every_read(live: Live) -> None:
+    files = [await live.api.file(f"{number}.txt", b"Cats purr.") for number in range(3)]
+    store = (await live.api.ok("POST", "/vector_stores", {"file_ids": files[:1]}))["id"]
+    batch = await live.api.ok("POST", f"/vector_stores/{store}/file_batches", {"file_ids": files[1:]})
+    seen: list[Json] = [batch]
+    while any(one["file_counts"]["in_progress"] for one in seen[-2:]):
+        for path in (f"/vector_stores/{store}", f"/vector_stores/{store}/file_batches/{batch['id']}"):
+            seen.append(await live.api.ok("GET", path))
+    assert len(seen) > 2
+    for one in seen:
+        counts = one["file_counts"]
+        assert (one["status"] == "in_progress") is (counts["in_progress"] > 0)
+        assert counts["total"] == counts["in_progress"] + counts["completed"] + counts["failed"] + counts["cancelled"]
+
+
 async def test_pain_11_a_file_attached_is_the_threads_before_the_message_is_answered(live: Live) -> None:
     thread, file = await live.api.thread(), await live.api.file("a.csv")
     attached = [{"file_id": file, "tools": [{"type": "code_interpreter"}]}]
@@ -156,8 +203,13 @@ async def test_pain_11_a_file_attached_is_the_threads_before_the_message_is_answ
     assert resources["code_interpreter"]["file_ids"] == [file]
 
 
-async def test_pain_13_a_file_of_any_kind_may_be_uploaded(live: Live) -> None:
-    assert (await live.api.ok("GET", f"/files/{await live.api.file('a.h')}"))["filename"] == "a.h"
+async def test_pain_13_a_file_of_any_kind_may_be_uploaded_and_is_refused_only_where_it_is_searched(live: Live) -> None:
+    file = await live.api.file("a.h")
+    assert (await live.api.ok("GET", f"/files/{file}"))["filename"] == "a.h"
+    store = (await live.api.ok("POST", "/vector_stores", {}))["id"]
+    status, error = await live.api.refused("POST", f"/vector_stores/{store}/files", {"file_id": file})
+    assert (status, error["param"], error["code"]) == (400, "file_id", "unsupported_file")
+    assert "Files with extensions [.h] are not supported for retrieval" in error["message"]
 
 
 async def test_pain_15_metadata_that_is_no_string_is_refused_and_says_where(live: Live) -> None:

@@ -57,9 +57,14 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
         return message
 
     made = await until_won(attempt)
-    if made.attachments:
-        engine.ingester.wake()
+    read_attached(engine, [new])
     return made
+
+
+def read_attached(engine: Engine, said: Sequence[NewMessage]) -> None:
+    """Have the files read that the messages may have handed to a vector store."""
+    if any(message.attachments for message in said):
+        engine.ingester.wake()
 
 
 def room(engine: Engine, thread_id: ThreadId, said: Sequence[NewMessage]) -> tuple[ThreadHasRoom, ...]:

@@ -32,7 +32,7 @@ from threadmill.engine.attachments import attach, check_messages
 from threadmill.engine.attempt import until_won
 from threadmill.engine.commit import commit, write_set
 from threadmill.engine.engine import Engine
-from threadmill.engine.messages import new_messages, room
+from threadmill.engine.messages import new_messages, read_attached, room
 from threadmill.engine.ports.store import Insert, Scope, ThreadIsFree, Update, WriteSet
 from threadmill.engine.reaper import load_progress
 from threadmill.engine.threads import check_new, new_thread
@@ -68,7 +68,9 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
             await _explain_lost_create(engine, thread_id)
             raise
 
-    return await until_won(attempt)
+    accepted = await until_won(attempt)
+    read_attached(engine, new.additional_messages)
+    return accepted
 
 
 def _changed(thread: Thread, resources: ToolResources) -> tuple[Update, ...]:
@@ -88,7 +90,11 @@ async def create_with_thread(engine: Engine, project: ProjectId, made: NewThread
     if not run.instructions and not any(message.role is MessageRole.USER for message in messages):
         raise _no_context()
     base = WriteSet((*writes, *map(Insert, messages)), room(engine, thread.id, made.messages))
-    return await _accept(engine, run, base, (Event(EventName.THREAD_CREATED, thread),))
+    accepted = await _accept(engine, run, base, (Event(EventName.THREAD_CREATED, thread),))
+    if made.new_store is not None:
+        engine.ingester.wake()
+    read_attached(engine, made.messages)
+    return accepted
 
 
 async def _accept(engine: Engine, run: Run, base: WriteSet, before: tuple[Event, ...]) -> Accepted:
