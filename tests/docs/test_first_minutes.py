@@ -74,6 +74,7 @@ async def test_the_demo_shows_a_run_with_a_function_and_code_and_a_search(tmp_pa
         f"{tmp_path}/demo/oslo.csv",
     )
     assert "\x1b" not in shown
+    assert "WARNING" not in shown, "a log is for when something goes wrong"
     rows = shown[shown.index("thread.run.created") : shown.index("Its files")].splitlines()
     assert max(map(len, rows)) <= 80
     assert (tmp_path / "demo" / "oslo.png").read_bytes().startswith(b"\x89PNG")
