@@ -4,7 +4,8 @@ import argparse
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tools.replay.known import LIST, BadList, Known, read_list
@@ -28,9 +29,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not recordings:
         print("Nothing to play.", file=sys.stderr)
         return 2
-    logging.getLogger("threadmill").setLevel(logging.CRITICAL)  # a scripted failure is no news
-    differs = _play(recordings, known, options)
+    with _quiet():
+        differs = _play(recordings, known, options)
     return 2 if faults else differs
+
+
+@contextmanager
+def _quiet() -> Generator[None, None, None]:
+    """A scripted failure is no news; who called `main` gets the log back as it was."""
+    log = logging.getLogger("threadmill")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _play(recordings: Sequence[Recording], known: Known, options: argparse.Namespace) -> int:

@@ -39,9 +39,10 @@ async def _wanted(ports: Ports, row: VectorStoreFile) -> str | None:
 async def reembed(ports: Ports, rows: list[VectorStoreFile]) -> AsyncGenerator[VectorStoreFile, None]:
     """Embed the rows' chunks anew; gives each row when it is done. Raises EmbeddingFailed, Unavailable."""
     for row in rows:
-        name = await _wanted(ports, row)
-        if name is not None and row.edition is not None:
-            edition = await ports.search.chunks.sealed(name) or await _remade(ports, name, row.edition)
+        before = row.edition or ""
+        name = await _wanted(ports, row) or before
+        if name != before:
+            edition = await ports.search.chunks.sealed(name) or await _remade(ports, name, before)
             await _move(ports, row, edition)
         yield row
     while await ports.search.chunks.sweep(frozenset()):
