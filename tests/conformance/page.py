@@ -224,6 +224,7 @@ def _described(limit: Limit) -> str:
         "name": "1 to 64 of letters, digits, `_` and `-`",
         "minItems": "not empty",
         "text": "not empty",
+        "maxProperties": "at most 16 pairs",
         "pairs": "at most 16 pairs",
         "key": "keys of at most 64 characters",
         "value": "values of at most 512 characters",

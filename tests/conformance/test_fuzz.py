@@ -80,7 +80,7 @@ def test_no_input_crashes_the_server(case: Any, base_url: str, session: requests
     judge(case.call(base_url=base_url, session=session))
 
 
-@SCHEMA.include(path_regex=r"^/(assistants|threads|files)").parametrize()
+@SCHEMA.include(path_regex=r"^/(assistants|threads|files|vector_stores)").parametrize()
 @LIMITS
 def test_no_input_on_living_objects_crashes_the_server(case: Any, base_url: str, session: requests.Session) -> None:
     """The same with ids that exist, so that bodies are looked at behind the ids."""
@@ -112,9 +112,13 @@ def living(base_url: str, session: requests.Session) -> dict[str, str]:
     ).text
     ended: dict[str, Any] = json.loads(events.split("event: thread.message.completed\ndata: ")[1].split("\n")[0])
     step: dict[str, Any] = json.loads(events.split("event: thread.run.step.completed\ndata: ")[1].split("\n")[0])
-    uploaded = session.post(f"{base_url}/files", data={"purpose": "vision"}, files={"file": ("a.png", b"x")})
+    uploaded = session.post(f"{base_url}/files", data={"purpose": "vision"}, files={"file": ("a.txt", b"x")})
+    store = made("/vector_stores", {})["id"]
+    batch = made(f"/vector_stores/{store}/file_batches", {"file_ids": [uploaded.json()["id"]]})
     return {
         "file_id": uploaded.json()["id"],
+        "vector_store_id": store,
+        "batch_id": batch["id"],
         "assistant_id": assistant,
         "thread_id": ended["thread_id"],
         "message_id": ended["id"],

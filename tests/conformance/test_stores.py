@@ -1,10 +1,16 @@
 """No parameter of vector stores is accepted and dropped (behaviour.md 7.2 to 7.5)."""
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tests.conformance import bodies as b
-from tests.support.serving import Json, Live
+from tests.support.embeddings import embedding_server
+from tests.support.serving import Json, Live, serving
+from threadmill.domain.ids import ProjectId
+from threadmill.domain.vector_store import VectorStore
+from threadmill.engine.ports.store import Update, WriteSet
 
 Body = dict[str, Any]
 
@@ -158,3 +164,24 @@ async def test_files_of_a_store_and_of_a_batch_are_listed_by_status(live: Live) 
             assert [one["id"] for one in listed] == ([file] if status == "completed" else [])
         error = (await live.api.refused("GET", f"{path}?filter=done"))[1]
         assert (error["param"], error["code"]) == ("filter", "invalid_value")
+
+
+async def test_a_store_whose_days_are_over_reads_expired(live: Live) -> None:
+    made = await live.api.ok("POST", "/vector_stores", {"expires_after": {**EXPIRY, "days": 1}})
+    store = await live.assembly.engine.ports.store.get(VectorStore, ProjectId("default"), made["id"])
+    assert store is not None
+    old = replace(store, last_active_at=store.last_active_at - 86_400, version=store.version + 1)
+    await live.assembly.engine.ports.store.apply(WriteSet((Update(old, store.version),)))
+    found = await live.api.ok("GET", f"/vector_stores/{made['id']}")
+    assert (found["status"], found["expires_at"]) == ("expired", made["created_at"])
+
+
+async def test_a_file_that_cannot_be_embedded_fails_and_says_why(tmp_path: Path) -> None:
+    async with embedding_server() as embedder, serving(tmp_path, embedder.url, EMBEDDING_MODEL="m") as live:
+        embedder.answer({"error": {"message": "no such model"}}, status=404)
+        file = await live.api.file("a.txt", b"Cats purr.")
+        store = await live.api.ok("POST", "/vector_stores", {"file_ids": [file]})
+        ended = await read(live, f"/vector_stores/{store['id']}/files/{file}")
+        assert (ended["status"], ended["last_error"]["code"]) == ("failed", "server_error")
+        counted = await live.api.ok("GET", f"/vector_stores/{store['id']}")
+        assert (counted["status"], counted["file_counts"]["failed"]) == ("completed", 1)

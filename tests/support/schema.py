@@ -140,7 +140,18 @@ def find_operation(method: str, path: str) -> Operation:
 @cache
 def plain_schemas() -> Node:
     """The components as the service published them, nullable said in JSON Schema's words."""
-    return {name: in_plain_words(node) for name, node in spec()["components"]["schemas"].items()}
+    return {name: in_plain_words(_anchored(node, name)) for name, node in spec()["components"]["schemas"].items()}
+
+
+def _anchored(node: Any, name: str) -> Any:
+    """2019's `$recursiveRef` as a reference to the schema it stands in."""
+    if isinstance(node, list):
+        return [_anchored(item, name) for item in cast("list[Any]", node)]
+    if not isinstance(node, dict):
+        return node
+    if "$recursiveRef" in node:
+        return {"$ref": f"#/components/schemas/{name}"}
+    return {key: _anchored(item, name) for key, item in cast("Node", node).items()}
 
 
 def _closed_schemas() -> Node:

@@ -38,19 +38,21 @@ class Walk:
     def __init__(self, *, by_schema: bool) -> None:
         self._by_schema = by_schema
 
-    def offers(self, node: Node, at: str = "", depth: int = 0) -> Iterator[Found]:
-        """Every place and closed value a schema has."""
-        node, at = self._named(node, at)
-        if depth > DEEPEST:
+    def offers(self, node: Node, at: str = "", inside: tuple[str, ...] = ()) -> Iterator[Found]:
+        """Every place and closed value a schema has; one that contains itself is walked once."""
+        name = str(node.get("$ref", ""))
+        if name and name in inside:
             return
+        inside = (*inside, name) if name else inside
+        node, at = self._named(node, at)
         yield from ((at, value) for value in (*_closed(node), *_shapes(node)))
         for member in _members(node):
-            yield from self.offers(member, at, depth + 1)
+            yield from self.offers(member, at, inside)
         for name, child in _properties(node).items():
             yield _join(at, name), ANY
-            yield from self.offers(child, _join(at, name), depth + 1)
+            yield from self.offers(child, _join(at, name), inside)
         if "items" in node:
-            yield from self.offers(node["items"], f"{at}[]", depth + 1)
+            yield from self.offers(node["items"], f"{at}[]", inside)
 
     def uses(self, node: Node, value: Any, at: str = "") -> Iterator[Found]:
         """The places and closed values a document has of a schema."""
