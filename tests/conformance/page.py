@@ -255,8 +255,7 @@ def _gaps(hidden: set[Fact]) -> Lines:
     for gap in GAPS:
         count = sum(gap_of(fact) is gap for fact in hidden)
         where = gap.place if gap.value == "*" else f"{gap.place}: {gap.value}"
-        reason = f"{gap.reason}; comes with {gap.brought_by}" if gap.brought_by else gap.reason
-        yield f"| {gap.kind} | `{where}` | {count} | {reason} |"
+        yield f"| {gap.kind} | `{where}` | {count} | {gap.reason} |"
 
 
 def write() -> None:

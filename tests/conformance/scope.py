@@ -8,13 +8,12 @@ from tests.support.surface import Fact
 
 
 class Gap(NamedTuple):
-    """Facts that are not shown: those of a kind whose place and value match. `brought_by` is empty for never."""
+    """Facts that are not shown: those of a kind whose place and value match."""
 
     kind: str
     place: str
     value: str
     reason: str
-    brought_by: str = ""
 
 
 GAPS: tuple[Gap, ...] = (
