@@ -18,7 +18,7 @@ from .files import Directory, NotAFile, Snapshot
 from .frames import Kind
 from .isolation import DATA, Limits, bound_interpreter
 
-SWEEP_SECONDS = 1.0
+SWEEP_SECONDS = 8.0
 """How long it is waited for killed processes to be gone."""
 
 
