@@ -11,6 +11,8 @@ import os
 import signal
 import socket
 import time
+from contextlib import suppress
+from pathlib import Path
 
 from . import frames, interpreter
 from .execution import Execution, Interpreter, bury, kill, kill_all
@@ -18,7 +20,7 @@ from .files import Directory, NotAFile, Snapshot
 from .frames import Kind
 from .isolation import DATA, Limits, bound_interpreter
 
-SWEEP_SECONDS = 8.0
+SWEEP_SECONDS = 3.0
 """How long it is waited for killed processes to be gone."""
 
 
@@ -93,7 +95,7 @@ class Session:
         """After trouble, end everything but the interpreter: leftovers of a fork bomb would keep every slot taken."""
         spared = {os.getpid(), self.interpreter.pid}
         until = time.monotonic() + SWEEP_SECONDS
-        while pids := {int(name) for name in os.listdir("/proc") if name.isdigit()} - spared:
+        while pids := living() - spared:
             for pid in pids:
                 kill(pid, signal.SIGKILL)
             bury()
@@ -143,6 +145,17 @@ class Session:
             while piece := content.read(frames.MAX_PAYLOAD):
                 self.host.sendall(frames.pack(Kind.DATA, piece))
         self.host.sendall(frames.pack(Kind.END))
+
+
+def living() -> set[int]:
+    """Processes of the session that are not dead yet; the dead ones wait for their parent, maybe the interpreter."""
+    found: set[int] = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError), Path("/proc", name, "stat").open() as stat:
+                if stat.read().rpartition(")")[2].split()[0] != "Z":
+                    found.add(int(name))
+    return found
 
 
 def write_all(target: io.FileIO, content: bytes) -> str | None:
