@@ -231,7 +231,7 @@ async def stream_that_times_out(on: Subject) -> Seen:
     handler, counts = on.handlers.counting()
     seen: Seen = {"raised": "nothing"}
     try:
-        stream = on.runs.stream(thread_id=at, assistant_id=on.assistant, event_handler=handler, timeout=1)
+        stream = on.runs.stream(thread_id=at, assistant_id=on.assistant, event_handler=handler, timeout=3)
         async with opened(stream) as entered:
             await got(entered.until_done())
     except Exception as error:
