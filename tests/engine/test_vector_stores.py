@@ -1,20 +1,21 @@
-"""Vector stores in the engine: what is read, counted, found, cancelled, and what happens when things go wrong."""
+"""Vector stores in the engine: what is added, counted, found, cancelled and taken out; stores of threads and assistants."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.support.stage import PROJECT, Stage
+from tests.support.stores import filled, found, read, rows_of
 from threadmill.adapters.memory.store import MemoryStore
-from threadmill.domain.chunking import StaticChunking, TooManyTokens
-from threadmill.domain.error import Conflict, Invalid, NotFound, Unavailable
+from threadmill.domain.chunking import StaticChunking
+from threadmill.domain.error import Conflict, Invalid, NotFound
 from threadmill.domain.filter import Comparator, Comparison
 from threadmill.domain.ids import FileBatchId, FileId, ThreadId, VectorStoreId
 from threadmill.domain.message import Attachment, MessageRole, NewMessage, TextPart
-from threadmill.domain.new_store import NewStoreFile, NewVectorStore, StoreSearch, VectorStorePatch
+from threadmill.domain.new_store import NewStoreFile, NewVectorStore, VectorStorePatch
 from threadmill.domain.page import Order, PageQuery
 from threadmill.domain.patch import NewAssistant, NewThread
 from threadmill.domain.run import NewRun
@@ -25,7 +26,6 @@ from threadmill.domain.vector_store import (
     FileCounts,
     FileErrorCode,
     VectorStore,
-    VectorStoreFile,
     VectorStoreFileStatus,
     VectorStoreStatus,
 )
@@ -33,18 +33,14 @@ from threadmill.engine import (
     assistants,
     file_batches,
     files,
-    ingester,
     messages,
     runs,
     store_files,
     threads,
     vector_stores,
 )
-from threadmill.engine.ingester import GONE, SORRY
-from threadmill.engine.ports.bundle import SearchPorts
-from threadmill.engine.ports.embedder import EmbeddingFailed, Vector
+from threadmill.engine.ingester import GONE
 from threadmill.engine.ports.store import Delete, Update, WriteSet
-from threadmill.engine.reembedding import outdated, reembed
 from threadmill.engine.taking_out import take_out_everywhere
 
 DONE = VectorStoreFileStatus.COMPLETED
@@ -57,34 +53,6 @@ async def stage() -> AsyncGenerator[Stage, None]:
     yield made
     await made.worker.drain(0)
     await made.search.index.aclose()
-
-
-async def read(stage: Stage) -> None:
-    """Let the ingester read until nothing waits."""
-    while True:
-        await stage.ingester.read_waiting()
-        tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("read ")]
-        if not tasks:
-            return
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def filled(stage: Stage, *texts: str, **fields: Any) -> VectorStore:
-    """A store with files of these texts, read."""
-    ids = [await stage.file(f"{number}.txt", text.encode()) for number, text in enumerate(texts)]
-    new = NewVectorStore(files=tuple(NewStoreFile(one) for one in ids), **fields)
-    store = await vector_stores.create(stage.engine, PROJECT, new)
-    await read(stage)
-    return await vector_stores.retrieve(stage.engine, PROJECT, store.id)
-
-
-async def rows_of(stage: Stage, store_id: VectorStoreId, **narrowed: Any) -> Sequence[VectorStoreFile]:
-    return (await store_files.page(stage.engine, PROJECT, store_id, ALL, **narrowed)).items
-
-
-async def found(stage: Stage, store_id: VectorStoreId, *queries: str, **fields: Any) -> list[str]:
-    matches = await vector_stores.search(stage.engine, PROJECT, store_id, StoreSearch(queries, **fields))
-    return [match.text for match in matches]
 
 
 async def test_a_store_reads_as_in_progress_until_its_files_are_found(stage: Stage) -> None:
@@ -188,58 +156,6 @@ async def test_files_that_do_not_exist_are_refused(stage: Stage) -> None:
         await store_files.add(stage.engine, PROJECT, VectorStoreId("vs_none"), NewStoreFile(FileId("file-none")))
 
 
-async def test_the_same_file_is_read_once_however_often_it_is_attached(stage: Stage) -> None:
-    file = await stage.file("a.txt", b"the fox")
-    stores = [
-        await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),))) for _ in range(3)
-    ]
-    await read(stage)
-    assert stage.extractor.reads == ["a.txt"]
-    for store in stores:
-        assert await found(stage, store.id, "fox") == ["the fox"]
-    await vector_stores.delete(stage.engine, PROJECT, stores[0].id)
-    await read(stage)
-    assert await found(stage, stores[1].id, "fox") == ["the fox"]
-
-
-async def test_what_no_store_names_any_more_is_swept_and_read_again_when_wanted(stage: Stage) -> None:
-    file = await stage.file("a.txt", b"the fox")
-    for _ in range(2):
-        new = NewVectorStore(files=(NewStoreFile(file),))
-        store = await vector_stores.create(stage.engine, PROJECT, new)
-        await read(stage)
-        await vector_stores.delete(stage.engine, PROJECT, store.id)
-        await read(stage)
-    assert stage.extractor.reads == ["a.txt", "a.txt"]
-
-
-async def test_a_file_added_again_is_read_as_is_wanted_now_and_stays_findable_meanwhile(stage: Stage) -> None:
-    text = " ".join(f"word{number}" for number in range(300))
-    store = await filled(stage, text)
-    (row,) = await rows_of(stage, store.id)
-    assert len(await found(stage, store.id, "word1")) == 1
-    again = NewStoreFile(row.file_id, {"a": "b"}, StaticChunking(100, 0))
-    await store_files.add(stage.engine, PROJECT, store.id, again)
-    assert len(await found(stage, store.id, "word1")) == 1
-    await read(stage)
-    _, row, texts = await store_files.content(stage.engine, PROJECT, store.id, row.file_id)
-    assert (len(texts), row.attributes) == (3, {"a": "b"})
-    assert (await vector_stores.retrieve(stage.engine, PROJECT, store.id)).file_counts == FileCounts(completed=1)
-
-
-async def test_a_file_added_again_while_it_is_read_is_read_again(stage: Stage) -> None:
-    stage.extractor.gate = asyncio.Event()
-    file = await stage.file("a.txt", b"fox " * 200)
-    store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
-    await stage.ingester.read_waiting()
-    await store_files.add(stage.engine, PROJECT, store.id, NewStoreFile(file, chunking=StaticChunking(100, 0)))
-    stage.extractor.gate.set()
-    await read(stage)
-    (row,) = await rows_of(stage, store.id)
-    assert (row.status, row.chunking_strategy) == (DONE, StaticChunking(100, 0))
-    assert len((await store_files.content(stage.engine, PROJECT, store.id, file))[2]) == 2
-
-
 async def test_a_batch_counts_its_own_files_and_can_be_cancelled(stage: Stage) -> None:
     store = await filled(stage, "old")
     ids = [await stage.file(f"b{number}.txt", b"new") for number in range(150)]
@@ -323,133 +239,6 @@ async def test_taking_out_what_is_gone_is_no_error_for_who_deletes_the_file(stag
     (row,) = await rows_of(stage, store.id)
     await store_files.remove(stage.engine, PROJECT, store.id, row.file_id)
     await take_out_everywhere(stage.ports, row)
-
-
-class Embedding:
-    """Vectors of two numbers; fails as told."""
-
-    identity = "two"
-
-    def __init__(self) -> None:
-        self.trouble: list[EmbeddingFailed] = []
-        self.texts = 0
-
-    async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
-        if self.trouble:
-            raise self.trouble.pop(0)
-        self.texts += len(texts)
-        return [b"\0\0\x80?\0\0\0\0" for _ in texts]
-
-    async def aclose(self) -> None:
-        pass
-
-
-def embedding(stage: Stage) -> Embedding:
-    """A stage with an embedder."""
-    made = Embedding()
-    stage.search = replace(stage.search, embedder=made)
-    stage.hire()
-    return made
-
-
-async def test_chunks_are_embedded_in_portions_and_once(stage: Stage) -> None:
-    embedder = embedding(stage)
-    text = " ".join(f"w{number}" for number in range(60_000))
-    file = await stage.file("long.txt", text.encode())
-    new = NewStoreFile(file, chunking=StaticChunking(100, 0))
-    made = [await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(new,))) for _ in range(2)]
-    await read(stage)
-    assert 600 <= embedder.texts < 700
-    assert len(await found(stage, made[1].id, "anything near")) == 10
-    await stage.search.aclose()
-
-
-async def test_an_embedder_that_refuses_fails_the_file_and_one_that_is_away_is_waited_for(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ingester, "AGAIN_AFTER", 0)
-    embedder = embedding(stage)
-    embedder.trouble = [EmbeddingFailed("busy", transient=True), EmbeddingFailed("no such model")]
-    store = await filled(stage, "fox")
-    (row,) = await rows_of(stage, store.id)
-    assert row.last_error is not None
-    assert row.last_error.message == "no such model"
-    assert len(stage.surprises) == 1
-    embedder.trouble = [EmbeddingFailed("busy", transient=True)]
-    file = await stage.file("b.txt", b"late")
-    await store_files.add(stage.engine, PROJECT, store.id, NewStoreFile(file))
-    stage.clock.at += ingester.PATIENCE
-    await read(stage)
-    row = await store_files.retrieve(stage.engine, PROJECT, store.id, file)
-    assert row.last_error is not None
-    assert row.last_error.message == "busy"
-
-
-@pytest.mark.parametrize(
-    ("trouble", "code", "message"),
-    [
-        (TooManyTokens(5_000_001), FileErrorCode.INVALID_FILE, "The file has 5,000,001 tokens; at most 5,000,000 are"),
-        (ZeroDivisionError("a bug"), FileErrorCode.SERVER_ERROR, SORRY),
-    ],
-)
-async def test_whatever_goes_wrong_the_file_settles(
-    stage: Stage, trouble: Exception, code: FileErrorCode, message: str
-) -> None:
-    stage.extractor.trouble = trouble
-    store = await filled(stage, "fox")
-    (row,) = await rows_of(stage, store.id)
-    assert row.last_error is not None
-    assert row.last_error.code is code
-    assert row.last_error.message.startswith(message)
-
-
-async def test_a_deleted_store_stops_what_reads_for_it(stage: Stage) -> None:
-    stage.extractor.gate = asyncio.Event()
-    file = await stage.file("a.txt", b"fox")
-    store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
-    await stage.ingester.read_waiting()
-    await vector_stores.delete(stage.engine, PROJECT, store.id)
-    await read(stage)
-    assert not stage.surprises
-
-
-async def test_reading_goes_on_whenever_woken_and_what_is_cut_off_is_read_by_the_next_process(stage: Stage) -> None:
-    stage.extractor.gate = asyncio.Event()
-    reading = asyncio.ensure_future(stage.engine.tend())
-    file = await stage.file("a.txt", b"fox")
-    store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
-    while not stage.extractor.reads:
-        await asyncio.to_thread(lambda: None)
-    reading.cancel()
-    await asyncio.gather(reading, return_exceptions=True)
-    (row,) = await rows_of(stage, store.id)
-    assert row.status is VectorStoreFileStatus.IN_PROGRESS
-    stage.extractor.gate.set()
-    stage.hire()
-    await read(stage)
-    assert await found(stage, store.id, "fox") == ["fox"]
-
-
-async def test_a_store_that_cannot_be_read_is_tried_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    tries = 0
-    pending = stage.store.chunks.pending
-
-    async def failing(limit: int, beside: frozenset[str]) -> Sequence[VectorStoreFile]:
-        nonlocal tries
-        tries += 1
-        if tries == 1:
-            raise Unavailable("no")
-        return await pending(limit, beside)
-
-    monkeypatch.setattr(stage.store.chunks, "pending", failing)
-    stage.settings = replace(stage.settings, sweep_every=0)
-    stage.hire()
-    reading = asyncio.ensure_future(stage.engine.tend())
-    while tries < 2:
-        await asyncio.to_thread(lambda: None)
-    reading.cancel()
-    await asyncio.gather(reading, return_exceptions=True)
-    assert "reading files failed" in stage.surprises[0]
 
 
 def saying(*attached: FileId) -> NewMessage:
@@ -570,11 +359,6 @@ async def test_two_deletes_of_one_store_are_one_delete_and_one_not_found() -> No
         await vector_stores.delete(stage.engine, PROJECT, made.id)
 
 
-def test_the_ports_of_search_need_no_embedder(stage: Stage) -> None:
-    assert isinstance(stage.search, SearchPorts)
-    assert stage.search.embedder is None
-
-
 async def test_filters_look_at_every_page_of_a_store(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("threadmill.engine.searching.PAGE", 2)
     store = await filled(stage, *(f"fox {number}" for number in range(5)))
@@ -592,59 +376,3 @@ async def test_a_batch_that_is_gone_stops_nothing(stage: Stage) -> None:
     await store_files.add(stage.engine, PROJECT, store.id, NewStoreFile(one))
     await read(stage)
     assert len(await found(stage, store.id, "fox")) == 2
-
-
-async def test_a_file_taken_out_while_it_is_read_leaves_nothing(stage: Stage) -> None:
-    stage.extractor.gate = asyncio.Event()
-    file = await stage.file("a.txt", b"fox")
-    store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
-    await stage.ingester.read_waiting()
-    await store_files.remove(stage.engine, PROJECT, store.id, file)
-    stage.extractor.gate.set()
-    await read(stage)
-    assert await found(stage, store.id, "fox") == []
-    assert (await vector_stores.retrieve(stage.engine, PROJECT, store.id)).file_counts == FileCounts()
-
-
-class Another(Embedding):
-    """Vectors of another space."""
-
-    identity = "another"
-
-
-async def reembedded(stage: Stage) -> list[str]:
-    rows = await outdated(stage.ports)
-    return [row.file_id async for row in reembed(stage.ports, rows)]
-
-
-async def test_another_embedder_embeds_stored_chunks_anew_and_only_once(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("threadmill.engine.reembedding.PAGE", 1)
-    embedding(stage)
-    store = await filled(stage, "the fox", "a hen")
-    shared, _ = await rows_of(stage, store.id)
-    second = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(shared.file_id),)))
-    await read(stage)
-    other = Another()
-    stage.search = replace(stage.search, embedder=other)
-    stage.hire()
-    assert len(await reembedded(stage)) == 3
-    assert other.texts == 2
-    assert await reembedded(stage) == []
-    assert len(stage.extractor.reads) == 2
-    assert await found(stage, second.id, "anything") == ["the fox"]
-    usage = (await vector_stores.retrieve(stage.engine, PROJECT, store.id)).usage_bytes
-    assert usage == 2 * 1024 + len("the foxa hen")
-
-
-async def test_a_file_that_goes_while_files_are_embedded_anew_stays_gone(stage: Stage) -> None:
-    store = await filled(stage, "the fox", "a hen")
-    fox, hen = await rows_of(stage, store.id)
-    embedding(stage)
-    rows = await outdated(stage.ports)
-    await store_files.remove(stage.engine, PROJECT, store.id, fox.file_id)
-    stage.store._state.rows.pop(hen.file_id)
-    assert len([row async for row in reembed(stage.ports, rows)]) == 2
-    assert await outdated(stage.ports) == []
-    assert await found(stage, store.id, "fox") == []
