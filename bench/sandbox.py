@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
-from threadmill.adapters.sandbox.opening import SandboxSettings, bwrap_backend
-from threadmill.adapters.sandbox.sessions import Lifetimes, ThreadSessions
+from threadmill.adapters.sandbox.factory import SandboxSettings, bwrap_backend
+from threadmill.adapters.sandbox.session_pool import Lifetimes, ThreadSessions
 from threadmill.adapters.system.clock import SystemClock
 from threadmill.domain.ids import ThreadId
 from threadmill.engine.ports.sandbox import Ended, Ending, SandboxRefused

@@ -22,14 +22,14 @@ import numpy as np
 from tests.support.chunks import STORE, HeldChunks
 from tests.support.cranfield import cranfield
 from tests.support.lsa import LsaEmbedder
-from threadmill.adapters.extract.fenced import FencedExtractor
-from threadmill.adapters.extract.ruler import BpeRuler
-from threadmill.adapters.search.embedded import EmbeddedIndex
+from threadmill.adapters.extract.subprocess_extractor import FencedExtractor
+from threadmill.adapters.search.local_index import EmbeddedIndex
+from threadmill.adapters.tokens.offsets import BpeRuler
 from threadmill.domain.chunking import StaticChunking, chunks_of
 from threadmill.domain.ids import FileId
 from threadmill.domain.ranking import HybridWeights
+from threadmill.engine.documents.retrieval import Retrieval, Wish
 from threadmill.engine.ports.search_index import IndexedChunk, IndexedFile, IndexQuery
-from threadmill.engine.retrieval import Retrieval, Wish
 
 DIMENSIONS = 256
 """The service's own size of vectors."""

@@ -10,29 +10,29 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
-from threadmill.adapters.blobs.opening import open_blobs
+from threadmill.adapters.blobs.factory import open_blobs
 from threadmill.adapters.embeddings.local import LocalEmbedder
-from threadmill.adapters.extract.fenced import FencedExtractor, ReadingLimits
-from threadmill.adapters.extract.ruler import BpeRuler
-from threadmill.adapters.memory.event_log import LocalEventLog
-from threadmill.adapters.models.configured import open_models, open_reranker, open_upstream_embedder
-from threadmill.adapters.models.tokens import BpeTokens
-from threadmill.adapters.sandbox.opening import SandboxSettings, open_sandbox
-from threadmill.adapters.search.embedded import EmbeddedIndex
+from threadmill.adapters.event_log.local import LocalEventLog
+from threadmill.adapters.extract.subprocess_extractor import FencedExtractor, ReadingLimits
+from threadmill.adapters.models.factory import open_models, open_reranker, open_upstream_embedder
+from threadmill.adapters.sandbox.factory import SandboxSettings, open_sandbox
+from threadmill.adapters.search.local_index import EmbeddedIndex
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.clock import RandomIds, SystemClock
 from threadmill.adapters.system.metrics import PrometheusMetrics
+from threadmill.adapters.tokens.counter import BpeTokens
+from threadmill.adapters.tokens.offsets import BpeRuler
 from threadmill.api.app import build_app
 from threadmill.api.auth import Keys
-from threadmill.api.exchange import Edge
+from threadmill.api.http import Edge
 from threadmill.domain.error import Unavailable
+from threadmill.engine.documents.ingester import Ingester
 from threadmill.engine.engine import Engine
-from threadmill.engine.ingester import Ingester
 from threadmill.engine.ports.blobs import Blobs
 from threadmill.engine.ports.bundle import EngineSettings, Ports, SearchPorts
 from threadmill.engine.ports.embedder import Embedder, EmbeddingFailed
 from threadmill.engine.ports.metrics import Metrics
-from threadmill.engine.worker import Worker
+from threadmill.engine.running.worker import Worker
 from threadmill.settings import ConfigFile, Settings, SettingsError
 
 LOG = logging.getLogger("threadmill")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Shell, clean_environment
-from threadmill.cli.resources.failure import Exit
+from threadmill.cli.resources.error import Exit
 from threadmill.cli.resources.render import FORMATS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text()

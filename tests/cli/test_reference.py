@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Shell, clean_environment
-from threadmill.cli.resources.table import Flag, load
+from threadmill.cli.resources.command_spec import Flag, load
 
 EXAMPLES = {
     "List runs": """\

@@ -7,8 +7,8 @@ import yaml
 
 from tests.cli.command import BIN, Shell, clean_environment
 from tests.cli.test_answers import on_a_terminal
+from threadmill.cli.resources.error import Failure
 from threadmill.cli.resources.events import events_in
-from threadmill.cli.resources.failure import Failure
 
 CREATE = ("beta:threads:runs", "create")
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from threadmill.adapters.memory.store import MemoryStore
-from threadmill.adapters.sqlite.hot import HotHistories, HotRows
+from threadmill.adapters.sqlite.cache import HotHistories, HotRows
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.domain.error import LostRace
 from threadmill.domain.ids import MessageId, ProjectId, ThreadId

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from threadmill.domain.annotator import Annotator
 from threadmill.domain.citation import MAX_MARKER, Source, source_of
 from threadmill.domain.ids import FileId
-from threadmill.domain.link import PREFIX
 from threadmill.domain.message import Annotation
+from threadmill.domain.sandbox_link import PREFIX
 
 LINKS = {"a.csv": FileId("file-a"), "a.csv.gz": FileId("file-gz")}
 SOURCES = {Source(4, 0): FileId("file-0"), Source(5, 12): FileId("file-12")}

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from threadmill.domain.ids import FileId
-from threadmill.domain.link import PREFIX, LinkReader
 from threadmill.domain.message import Annotation
+from threadmill.domain.sandbox_link import PREFIX, LinkReader
 
 FILES = {"a.csv": FileId("file-a"), "a.csv.gz": FileId("file-gz"), "out/my plot.png": FileId("file-plot")}
 

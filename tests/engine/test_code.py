@@ -34,12 +34,12 @@ from threadmill.domain.tool import (
     ToolOutput,
     ToolResources,
 )
-from threadmill.engine import files, runs, threads
-from threadmill.engine.code_call import LOST, NOT_UNDERSTOOD, RESTARTED
+from threadmill.engine.objects import files, runs, threads
 from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError, RefusalPiece
 from threadmill.engine.ports.sandbox import Ended, Ending, Image, Logs, Loss, Output, Written
 from threadmill.engine.ports.store import StoredEvent
-from threadmill.engine.prompt import MODEL_LOGS, converse, text_of, told
+from threadmill.engine.prompt.conversation import MODEL_LOGS, converse, text_of, told
+from threadmill.engine.running.code_call import LOST, NOT_UNDERSTOOD, RESTARTED
 
 STOP, CALLS, COST = Finish(FinishReason.STOP), Finish(FinishReason.TOOL_CALLS), Usage(1, 1)
 CODE = CodeInterpreterTool()

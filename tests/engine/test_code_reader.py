@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadmill.engine.code_reader import CodeReader
+from threadmill.engine.prompt.code_argument_parser import CodeReader
 
 
 def read(*pieces: str) -> tuple[list[str], CodeReader]:

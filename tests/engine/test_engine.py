@@ -38,10 +38,7 @@ from threadmill.domain.patch import AssistantPatch, NewAssistant, NewThread, Thr
 from threadmill.domain.run import NewRun, Run, RunStatus, Truncation
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import ToolOutput, ToolResources
-from threadmill.engine import assistants, messages, runs, threads
-from threadmill.engine.attempt import ATTEMPTS, until_won
-from threadmill.engine.commit import write_set
-from threadmill.engine.draft import FunctionDraft
+from threadmill.engine.objects import assistants, messages, runs, threads
 from threadmill.engine.ports.model import (
     CallPiece,
     ContextTooLong,
@@ -52,8 +49,11 @@ from threadmill.engine.ports.model import (
     RefusalPiece,
 )
 from threadmill.engine.ports.store import Delete, StoredEvent, Update, WriteSet
-from threadmill.engine.prompt import text_of
-from threadmill.engine.reaper import sweep
+from threadmill.engine.prompt.conversation import text_of
+from threadmill.engine.running.commit import write_set
+from threadmill.engine.running.draft import FunctionDraft
+from threadmill.engine.running.reaper import sweep
+from threadmill.engine.storage.retry import ATTEMPTS, until_won
 
 STOP = Finish(FinishReason.STOP)
 COST = Usage(3, 2)

@@ -14,10 +14,11 @@ from threadmill.domain.message import Attachment, ImageFilePart, MessageRole, Ne
 from threadmill.domain.patch import AssistantPatch, NewAssistant, NewThread, ThreadPatch
 from threadmill.domain.run import NewRun
 from threadmill.domain.tool import ToolResources
-from threadmill.engine import assistants, files, messages, pictures, runs, threads
-from threadmill.engine.discard import expire
+from threadmill.engine.objects import assistants, files, messages, runs, threads
 from threadmill.engine.ports.store import Delete, Update, WriteSet
-from threadmill.engine.prompt import text_of
+from threadmill.engine.prompt import image_inlining
+from threadmill.engine.prompt.conversation import text_of
+from threadmill.engine.storage.file_deletion import expire
 
 CODE = ("code_interpreter",)
 NOWHERE = FileId("file-nowhere")
@@ -105,7 +106,7 @@ async def test_a_picture_must_have_a_pictures_name(stage: Stage) -> None:
 async def test_a_picture_that_is_gone_or_too_large_is_told_to_the_model_in_words(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures, "MAX_PICTURE_BYTES", 3)
+    monkeypatch.setattr(image_inlining, "MAX_PICTURE_BYTES", 3)
     assistant, thread = await stage.assistant(), await stage.thread()
     gone, large = await stage.file("a.jpg"), await stage.file("b.webp", b"four")
     shown = (ImageFilePart(gone), ImageFilePart(large), TextPart("x"))

@@ -19,14 +19,11 @@ from threadmill.domain.vector_store import (
     VectorStoreFile,
     VectorStoreFileStatus,
 )
-from threadmill.engine import (
-    ingester,
-    store_files,
-    vector_stores,
-)
-from threadmill.engine.ingester import SORRY
+from threadmill.engine.documents import ingester
+from threadmill.engine.documents.ingester import SORRY
+from threadmill.engine.documents.reembedding import outdated, reembed
+from threadmill.engine.objects import store_files, vector_stores
 from threadmill.engine.ports.embedder import EmbeddingFailed
-from threadmill.engine.reembedding import outdated, reembed
 
 DONE = VectorStoreFileStatus.COMPLETED
 ALL = PageQuery(100, Order.ASC)
@@ -218,7 +215,7 @@ async def reembedded(stage: Stage) -> list[str]:
 async def test_another_embedder_embeds_stored_chunks_anew_and_only_once(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("threadmill.engine.reembedding.PAGE", 1)
+    monkeypatch.setattr("threadmill.engine.documents.reembedding.PAGE", 1)
     embedding(stage)
     store = await filled(stage, "the fox", "a hen")
     shared, _ = await rows_of(stage, store.id)

@@ -33,10 +33,10 @@ from threadmill.domain.outcome import ErrorCode, Usage
 from threadmill.domain.run import ACTIVE, RUN_TRANSITIONS, TERMINAL, NewRun, Run, RunStatus
 from threadmill.domain.run_step import RunStep, RunStepStatus
 from threadmill.domain.tool import ToolOutput
-from threadmill.engine import messages, runs
+from threadmill.engine.objects import messages, runs
 from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError
 from threadmill.engine.ports.store import StoredEvent
-from threadmill.engine.reaper import FOREVER, sweep
+from threadmill.engine.running.reaper import FOREVER, sweep
 
 SAID = NewMessage(MessageRole.USER, (TextPart("hi"),))
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from tests.support.chunks import STORE, HeldChunks, file_of
-from threadmill.adapters.search.embedded import EmbeddedIndex
+from threadmill.adapters.search.local_index import EmbeddedIndex
 from threadmill.domain.ids import FileId, VectorStoreId
 from threadmill.domain.ranking import HybridWeights
+from threadmill.engine.documents.retrieval import Found, Retrieval, Wish
 from threadmill.engine.ports.embedder import EmbeddingFailed
 from threadmill.engine.ports.search_index import IndexQuery
-from threadmill.engine.retrieval import Found, Retrieval, Wish
 
 OTHER = VectorStoreId("vs_2")
 

@@ -34,14 +34,24 @@ from threadmill.domain.tool import (
     ToolResources,
 )
 from threadmill.domain.vector_store import ExpiresAfter, VectorStore, VectorStoreStatus
-from threadmill.engine import findings, runs, threads, vector_stores
-from threadmill.engine.draft import SearchDraft
-from threadmill.engine.findings import CUT, HEADING, NO_ROOM, NOT_UNDERSTOOD, NOTHING, queries_in, told, weights
+from threadmill.engine.objects import runs, threads, vector_stores
 from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError
 from threadmill.engine.ports.search_index import IndexHits, IndexQuery
 from threadmill.engine.ports.store import StoredEvent
-from threadmill.engine.prompt import converse, text_of
-from threadmill.engine.search_call import NO_STORE
+from threadmill.engine.prompt import file_search_prompt
+from threadmill.engine.prompt.conversation import converse, text_of
+from threadmill.engine.prompt.file_search_prompt import (
+    CUT,
+    HEADING,
+    NO_ROOM,
+    NOT_UNDERSTOOD,
+    NOTHING,
+    queries_in,
+    told,
+    weights,
+)
+from threadmill.engine.running.draft import SearchDraft
+from threadmill.engine.running.search_call import NO_STORE
 
 STOP, CALLS, COST = Finish(FinishReason.STOP), Finish(FinishReason.TOOL_CALLS), Usage(1, 1)
 SEARCH = FileSearchTool()
@@ -629,5 +639,5 @@ def test_notes_stand_behind_the_passages() -> None:
 
 def test_where_there_is_no_room_at_all_nothing_is_told() -> None:
     result = SearchResult(FileId("f"), "a.txt", 0.5, ("one two",))
-    assert findings.fitting([result], 4, 0, lambda text: len(text.split())) == ()
-    assert findings.fitting([], 4, 0, len) == ()
+    assert file_search_prompt.fitting([result], 4, 0, lambda text: len(text.split())) == ()
+    assert file_search_prompt.fitting([], 4, 0, len) == ()

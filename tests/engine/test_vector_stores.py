@@ -29,7 +29,8 @@ from threadmill.domain.vector_store import (
     VectorStoreFileStatus,
     VectorStoreStatus,
 )
-from threadmill.engine import (
+from threadmill.engine.documents.ingester import GONE
+from threadmill.engine.objects import (
     assistants,
     file_batches,
     files,
@@ -39,9 +40,8 @@ from threadmill.engine import (
     threads,
     vector_stores,
 )
-from threadmill.engine.ingester import GONE
 from threadmill.engine.ports.store import Delete, Update, WriteSet
-from threadmill.engine.taking_out import take_out_everywhere
+from threadmill.engine.storage.store_file_removal import take_out_everywhere
 
 DONE = VectorStoreFileStatus.COMPLETED
 ALL = PageQuery(100, Order.ASC)
@@ -198,7 +198,7 @@ async def test_a_batch_waits_no_more_for_a_file_that_is_added_anew(stage: Stage)
 
 
 async def test_a_store_has_room_for_so_many_files(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("threadmill.engine.filling.MAX_STORE_FILES", 1)
+    monkeypatch.setattr("threadmill.engine.objects.store_file_insertion.MAX_STORE_FILES", 1)
     store = await filled(stage, "one")
     file = await stage.file("a.txt", b"fox")
     with pytest.raises(Invalid, match="can hold at most 1 files"):
@@ -360,7 +360,7 @@ async def test_two_deletes_of_one_store_are_one_delete_and_one_not_found() -> No
 
 
 async def test_filters_look_at_every_page_of_a_store(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("threadmill.engine.searching.PAGE", 2)
+    monkeypatch.setattr("threadmill.engine.documents.store_search.PAGE", 2)
     store = await filled(stage, *(f"fox {number}" for number in range(5)))
     for number, row in enumerate(await rows_of(stage, store.id)):
         await store_files.modify(stage.engine, PROJECT, store.id, row.file_id, {"n": number})

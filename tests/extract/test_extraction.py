@@ -16,7 +16,7 @@ from tests.support.documents import (
     pptx_of,
     zip_of,
 )
-from threadmill.adapters.extract.fenced import FencedExtractor, ReadingLimits
+from threadmill.adapters.extract.subprocess_extractor import FencedExtractor, ReadingLimits
 from threadmill.domain.chunking import StaticChunking, chunks_of
 from threadmill.domain.supported_file import TEXT_EXTENSIONS
 from threadmill.domain.vector_store import FileErrorCode

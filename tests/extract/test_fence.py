@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from threadmill.adapters.extract.fence import has_whole_fence
+from threadmill.adapters.extract.process_limits import has_whole_fence
 
 PRELUDE = """
 import os, socket, sys, ctypes, subprocess, mmap
-from threadmill.adapters.extract import fence
+from threadmill.adapters.extract import process_limits as fence
 fence.enter(2 * 1024**3, 5)
 def attempt(call):
     try:
@@ -64,7 +64,7 @@ def test_a_process_of_root_is_nobody_behind_the_fence() -> None:
             sys.executable,
             "-I",
             "-c",
-            "from threadmill.adapters.extract import fence; import os; fence.drop_rights(); print(os.getuid())",
+            "from threadmill.adapters.extract import process_limits as fence; import os; fence.drop_rights(); print(os.getuid())",
         ],
         capture_output=True,
         timeout=30,

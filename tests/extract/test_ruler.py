@@ -5,9 +5,9 @@ from bpe_openai import get_encoding  # pyright: ignore[reportMissingTypeStubs] -
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadmill.adapters.extract.ruler import PIECE, BpeRuler
+from threadmill.adapters.tokens.offsets import PIECE, BpeRuler
 from threadmill.domain.chunking import INSIDE
-from threadmill.engine.ports.token_ends import TokenRuler
+from threadmill.engine.ports.token_offsets import TokenRuler
 
 RULER: TokenRuler = BpeRuler()
 

@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
-from threadmill.adapters.models.openai_compatible import OpenAICompatible
-from threadmill.adapters.models.retry import Pacing
-from threadmill.adapters.models.upstream import Patience, UpstreamSettings
+from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatible
+from threadmill.adapters.models.upstream.retry import Pacing
+from threadmill.adapters.models.upstream.settings import Patience, UpstreamSettings
 from threadmill.domain.message import TextPart
 from threadmill.engine.ports.model import Model, ModelRequest, Piece, PromptMessage, PromptRole
 

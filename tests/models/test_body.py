@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from tests.models.support import ask, user
-from threadmill.adapters.models.body import encode
-from threadmill.adapters.models.upstream import UpstreamSettings
+from threadmill.adapters.models.upstream.chat_request import encode
+from threadmill.adapters.models.upstream.settings import UpstreamSettings
 from threadmill.domain.ids import CallId, FileId
 from threadmill.domain.message import ImageFilePart, ImageUrlPart, RefusalPart, TextPart
 from threadmill.domain.tool import (

@@ -9,9 +9,9 @@ import pytest
 
 from tests.models.support import QUICK, Naps
 from tests.support.embeddings import SIZE, EmbeddingServer, embedding_server, numbers_of
-from threadmill.adapters.models.embeddings import BATCH_BYTES, UpstreamEmbedder
-from threadmill.adapters.models.reranking import UpstreamReranker
-from threadmill.adapters.models.upstream import UpstreamSettings
+from threadmill.adapters.models.upstream.embeddings import BATCH_BYTES, UpstreamEmbedder
+from threadmill.adapters.models.upstream.reranking import UpstreamReranker
+from threadmill.adapters.models.upstream.settings import UpstreamSettings
 from threadmill.engine.ports.embedder import Embedder, EmbeddingFailed, Reranker
 
 KEY = "sk-secret-0123456789"

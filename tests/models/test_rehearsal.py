@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.models.support import Naps, pieces_of, text_of, user
-from threadmill.adapters.models.rehearsal import Rehearsal
-from threadmill.adapters.models.sample import sample
-from threadmill.adapters.models.tokens import BpeTokens
+from threadmill.adapters.models.rehearsal.model import Rehearsal
+from threadmill.adapters.models.rehearsal.schema_sample import sample
+from threadmill.adapters.tokens.counter import BpeTokens
 from threadmill.domain.ids import CallId
 from threadmill.domain.message import TextPart
 from threadmill.domain.outcome import ErrorCode, Usage
@@ -22,7 +22,6 @@ from threadmill.domain.tool import (
     ToolChoice,
     ToolChoiceMode,
 )
-from threadmill.engine.offer import SEARCH_PARAMETERS
 from threadmill.engine.ports.model import (
     CallPiece,
     ContextTooLong,
@@ -35,6 +34,7 @@ from threadmill.engine.ports.model import (
     PromptRole,
     RefusalPiece,
 )
+from threadmill.engine.prompt.tool_functions import SEARCH_PARAMETERS
 
 TOKENS = BpeTokens()
 PYTHON = FunctionTool("code_interpreter", parameters='{"type":"object","properties":{"code":{"type":"string"}}}')

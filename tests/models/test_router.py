@@ -8,13 +8,13 @@ import pytest
 
 from tests.models.support import Naps, ask, client, pieces_of, text_of
 from tests.support.upstream import Pause, ScriptedUpstream, Stall, Text
-from threadmill.adapters.models.configured import open_models
-from threadmill.adapters.models.openai_compatible import OpenAICompatible
-from threadmill.adapters.models.rehearsal import Rehearsal
+from threadmill.adapters.models.context_windows import window_of
+from threadmill.adapters.models.factory import open_models
+from threadmill.adapters.models.rehearsal.model import Rehearsal
 from threadmill.adapters.models.router import Catalogue, Models, Route
-from threadmill.adapters.models.tokens import BpeTokens
-from threadmill.adapters.models.upstream import UpstreamSettings
-from threadmill.adapters.models.windows import window_of
+from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatible
+from threadmill.adapters.models.upstream.settings import UpstreamSettings
+from threadmill.adapters.tokens.counter import BpeTokens
 from threadmill.engine.ports.model import ModelError
 from threadmill.settings import ConfigFile
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadmill.adapters.models.splitter import EventTooLarge, SseSplitter
+from threadmill.adapters.models.upstream.sse_parser import EventTooLarge, SseSplitter
 
 LINES = st.sampled_from(
     [b"data: a", b'data: {"x": 1}', b"data:b", b"data", b"data:", b"data:  two", b": note", b"event: e", b"id: 7", b"x"]

@@ -8,8 +8,8 @@ import trustme
 
 from tests.models.support import pieces_of, text_of
 from tests.support.upstream import ScriptedUpstream, Text
-from threadmill.adapters.models.openai_compatible import OpenAICompatible
-from threadmill.adapters.models.upstream import UpstreamSettings
+from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatible
+from threadmill.adapters.models.upstream.settings import UpstreamSettings
 from threadmill.engine.ports.model import ModelError
 
 

@@ -1,6 +1,6 @@
 """Counting tokens without a download."""
 
-from threadmill.adapters.models.tokens import PIECE, BpeTokens
+from threadmill.adapters.tokens.counter import PIECE, BpeTokens
 
 TOKENS = BpeTokens()
 

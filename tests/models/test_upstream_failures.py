@@ -8,7 +8,7 @@ import pytest
 
 from tests.models.support import QUICK, Naps, ask, client, pieces_of, text_of
 from tests.support.upstream import Call, Cut, Raw, ScriptedUpstream, Stall, Text, event_for
-from threadmill.adapters.models.upstream import Patience
+from threadmill.adapters.models.upstream.settings import Patience
 from threadmill.domain.outcome import ErrorCode
 from threadmill.engine.ports.model import ContextTooLong, Finish, FinishReason, ModelError
 

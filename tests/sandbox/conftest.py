@@ -17,12 +17,12 @@ import pytest_asyncio
 
 from tests.sandbox.support import LIMITS, ROOT, bwrap_settings
 from tests.support.stage import FakeClock
+from threadmill.adapters.sandbox.backend import Backend
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.bwrap.command import find_bwrap
-from threadmill.adapters.sandbox.opening import bwrap_backend
+from threadmill.adapters.sandbox.factory import bwrap_backend
 from threadmill.adapters.sandbox.remote.backend import RemoteBackend
-from threadmill.adapters.sandbox.session import Backend
-from threadmill.adapters.sandbox.sessions import Lifetimes, ThreadSessions
+from threadmill.adapters.sandbox.session_pool import Lifetimes, ThreadSessions
 
 if sys.platform != "linux":
     collect_ignore_glob = ["test_*.py"]

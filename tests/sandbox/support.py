@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from threadmill.adapters.sandbox.opening import SandboxSettings
-from threadmill.adapters.sandbox.session import SessionLimits
+from threadmill.adapters.sandbox.backend import SessionLimits
+from threadmill.adapters.sandbox.factory import SandboxSettings
 from threadmill.domain.ids import ThreadId
 from threadmill.engine.ports.sandbox import Ended, Ending, Image, Logs, Sandbox, Written
 

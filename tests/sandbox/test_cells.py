@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.sandbox.support import ROOT, TWO, told
-from threadmill.adapters.sandbox.sessions import ThreadSessions
+from threadmill.adapters.sandbox.session_pool import ThreadSessions
 from threadmill.engine.ports.sandbox import Ended, Ending
 
 PLOT = "from matplotlib import pyplot as plt\nplt.plot([1, 2, 3])\n"
@@ -140,7 +140,7 @@ async def test_when_the_server_is_killed_the_sandbox_ends() -> None:
     program = """
 import asyncio
 from tests.sandbox.support import bwrap_settings
-from threadmill.adapters.sandbox.opening import bwrap_backend
+from threadmill.adapters.sandbox.factory import bwrap_backend
 async def main():
     backend = bwrap_backend(bwrap_settings())
     session = await backend.open()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.sandbox.support import ONE, TWO, fetched, pieces, told
 from tests.support.stage import FakeClock
-from threadmill.adapters.sandbox.sessions import ThreadSessions
+from threadmill.adapters.sandbox.session_pool import ThreadSessions
 from threadmill.engine.ports.sandbox import Ended, Ending, FileRefused, Loss, SandboxRefused, Started
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from tests.sandbox.support import ENVIRONMENT, LIMITS, ROOT, TWO, bwrap_settings, fetched, told
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
-from threadmill.adapters.sandbox.bwrap.selftest import self_test
-from threadmill.adapters.sandbox.inside import escapes, seccomp
-from threadmill.adapters.sandbox.sessions import ThreadSessions
+from threadmill.adapters.sandbox.bwrap.self_test import self_test
+from threadmill.adapters.sandbox.inside import escape_tests, seccomp
+from threadmill.adapters.sandbox.session_pool import ThreadSessions
 from threadmill.engine.ports.sandbox import Ending, FileRefused
 
 ALL = re.compile(r"^sandbox: (\d+) of \1 attempts to get out were blocked$", re.MULTILINE)
@@ -53,7 +53,7 @@ async def test_an_attempt_that_succeeds_is_named(backend: BwrapBackend) -> None:
 
 def test_the_table_refuses_to_run_outside() -> None:
     with pytest.raises(SystemExit):
-        escapes.report(1, "x", "x", (), 1)
+        escape_tests.report(1, "x", "x", (), 1)
 
 
 async def test_the_servers_environment_is_nowhere_to_be_read(

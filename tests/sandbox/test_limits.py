@@ -13,10 +13,10 @@ import pytest
 
 from tests.sandbox.support import ONE, TWO, Told, bwrap_settings, fetched, limits, pieces, told
 from tests.support.stage import FakeClock
+from threadmill.adapters.sandbox.backend import SessionLimits
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
-from threadmill.adapters.sandbox.opening import bwrap_backend
-from threadmill.adapters.sandbox.session import SessionLimits
-from threadmill.adapters.sandbox.sessions import Lifetimes, ThreadSessions
+from threadmill.adapters.sandbox.factory import bwrap_backend
+from threadmill.adapters.sandbox.session_pool import Lifetimes, ThreadSessions
 from threadmill.engine.ports.sandbox import Ended, Ending, FileRefused, Loss, Started
 
 DEAF = """

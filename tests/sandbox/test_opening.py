@@ -10,7 +10,7 @@ import pytest
 from tests.sandbox.support import ENVIRONMENT, ONE, bwrap_settings, fetched, pieces, told
 from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.environment import is_ready
-from threadmill.adapters.sandbox.opening import SandboxSettings, open_sandbox
+from threadmill.adapters.sandbox.factory import SandboxSettings, open_sandbox
 from threadmill.engine.ports.sandbox import Ended, Ending, Sandbox, SandboxRefused, Started
 from threadmill.settings import SettingsError, load
 

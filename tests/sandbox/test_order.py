@@ -2,8 +2,8 @@
 
 from tests.sandbox.support import ONE, bwrap_settings, told
 from tests.support.stage import FakeClock
-from threadmill.adapters.sandbox.opening import bwrap_backend
-from threadmill.adapters.sandbox.sessions import Lifetimes, ThreadSessions
+from threadmill.adapters.sandbox.factory import bwrap_backend
+from threadmill.adapters.sandbox.session_pool import Lifetimes, ThreadSessions
 from threadmill.engine.ports.sandbox import Ended, Ending, Logs
 
 CODE = """

@@ -11,7 +11,7 @@ import pytest
 from tests.sandbox.support import ONE, TWO, limits, pieces, told
 from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.remote.backend import RemoteBackend
-from threadmill.adapters.sandbox.sessions import Lifetimes, ThreadSessions
+from threadmill.adapters.sandbox.session_pool import Lifetimes, ThreadSessions
 from threadmill.engine.ports.sandbox import Ended, Ending, FileRefused, Loss, Started
 
 

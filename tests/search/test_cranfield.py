@@ -8,9 +8,9 @@ import pytest
 from tests.support.chunks import STORE, HeldChunks, file_of
 from tests.support.cranfield import cranfield
 from tests.support.lsa import LsaEmbedder
-from threadmill.adapters.search.embedded import EmbeddedIndex
+from threadmill.adapters.search.local_index import EmbeddedIndex
 from threadmill.domain.ranking import HybridWeights
-from threadmill.engine.retrieval import Retrieval, Wish
+from threadmill.engine.documents.retrieval import Retrieval, Wish
 
 
 async def rankings(retrieval: Retrieval, weights: HybridWeights) -> list[Sequence[str]]:

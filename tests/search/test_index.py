@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support.chunks import STORE, HeldChunks, file_of
-from threadmill.adapters.search.embedded import EmbeddedIndex
+from threadmill.adapters.search.local_index import EmbeddedIndex
 from threadmill.domain.error import Unavailable
 from threadmill.domain.ids import FileId, VectorStoreId
 from threadmill.engine.ports.search_index import IndexedFile, IndexQuery, SearchIndex
@@ -294,7 +294,7 @@ async def test_the_graph_of_a_large_store_is_in_use_again_after_a_restart_withou
 def test_a_large_store_and_a_model_on_this_machine_live_in_one_process(tmp_path: Path) -> None:
     """In a process of its own: onnxruntime, imported after usearch alone, ends it."""
     code = (
-        "import sys; from pathlib import Path; from threadmill.adapters.search.approximate import Approximate\n"
+        "import sys; from pathlib import Path; from threadmill.adapters.search.ann import Approximate\n"
         "Approximate(Path(sys.argv[1]), 1)._load(4)\n"
         "import onnxruntime"
     )

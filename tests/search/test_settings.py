@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from threadmill.adapters.models.configured import open_reranker
+from threadmill.adapters.models.factory import open_reranker
 from threadmill.bootstrap import open_embedder, open_extractor, tell_search
 from threadmill.settings import SettingsError, load
 

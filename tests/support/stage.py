@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.support.stage_sandbox import StageSandbox
 from threadmill.adapters.blobs.disk import DiskBlobs
-from threadmill.adapters.memory.event_log import LocalEventLog
-from threadmill.adapters.search.embedded import EmbeddedIndex
+from threadmill.adapters.event_log.local import LocalEventLog
+from threadmill.adapters.search.local_index import EmbeddedIndex
 from threadmill.adapters.system.metrics import PrometheusMetrics
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.file import FilePurpose, NewFile
@@ -33,14 +33,14 @@ from threadmill.domain.patch import NewAssistant, NewThread
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import FunctionTool
 from threadmill.domain.vector_store import FileErrorCode
-from threadmill.engine import assistants, files, threads
+from threadmill.engine.documents.ingester import Ingester
 from threadmill.engine.engine import Engine
-from threadmill.engine.ingester import Ingester
+from threadmill.engine.objects import assistants, files, threads
 from threadmill.engine.ports.bundle import EngineSettings, Ports, SearchPorts
 from threadmill.engine.ports.model import ModelInfo, ModelRequest, Piece
 from threadmill.engine.ports.text_extractor import ExtractionFailed
-from threadmill.engine.store_file import new_blob
-from threadmill.engine.worker import Worker
+from threadmill.engine.running.worker import Worker
+from threadmill.engine.storage.file_creation import new_blob
 
 PROJECT = ProjectId("p")
 

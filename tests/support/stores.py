@@ -14,10 +14,7 @@ from threadmill.domain.vector_store import (
     VectorStoreFile,
     VectorStoreFileStatus,
 )
-from threadmill.engine import (
-    store_files,
-    vector_stores,
-)
+from threadmill.engine.objects import store_files, vector_stores
 from threadmill.engine.ports.embedder import EmbeddingFailed, Vector
 
 DONE = VectorStoreFileStatus.COMPLETED

@@ -24,10 +24,10 @@ from threadmill.domain.tool import (
     ToolOutput,
     ToolResources,
 )
-from threadmill.wire import object as o
-from threadmill.wire import tool
+from threadmill.wire import response as o
+from threadmill.wire import tool_response
 from threadmill.wire.request.body import MAX_DEPTH, NOT_JSON, Body, parse
-from threadmill.wire.request.objects import (
+from threadmill.wire.request.run_thread_bodies import (
     CreateAssistant,
     CreateMessage,
     CreateRun,
@@ -170,7 +170,7 @@ def test_tools_are_filled_in_as_the_service_echoes_them() -> None:
         FunctionTool("b", None, '{"z":1.0,"a":null}', strict=True),
         FileSearchTool(RankingOptions("default_2024_08_21", 1.0), 3),
     )
-    assert o.compact(tool.tool(tools[2])).endswith(b'"score_threshold":1.0,"hybrid_search":null}}}')
+    assert o.compact(tool_response.tool(tools[2])).endswith(b'"score_threshold":1.0,"hybrid_search":null}}}')
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_tools_are_filled_in_as_the_service_echoes_them() -> None:
 def test_a_response_format_is_echoed_as_given(said: object) -> None:
     form = parse(CreateRun, raw(assistant_id="asst_1", response_format=said)).to_domain().response_format
     assert form is not None
-    assert json.loads(o.compact({"x": tool.response_format(form)}))["x"] == said
+    assert json.loads(o.compact({"x": tool_response.response_format(form)}))["x"] == said
 
 
 def test_a_response_format_that_says_auto_is_not_the_same_as_none() -> None:

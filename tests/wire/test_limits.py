@@ -7,7 +7,7 @@ import pytest
 
 from threadmill.domain.error import Invalid
 from threadmill.wire.request.body import Body, parse
-from threadmill.wire.request.objects import (
+from threadmill.wire.request.run_thread_bodies import (
     CreateAssistant,
     CreateMessage,
     CreateRun,

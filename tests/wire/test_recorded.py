@@ -8,12 +8,11 @@ from tests.wire import recorded as r
 from tests.wire import recorded_stores as rs
 from threadmill.domain.event import Event
 from threadmill.domain.run_step import RunStep
-from threadmill.wire import object as o
-from threadmill.wire import vector_store as w
-from threadmill.wire.delta import delta_frame
+from threadmill.wire import response as o
+from threadmill.wire import vector_store_response as w
 from threadmill.wire.deviations import DEVIATIONS, Kind
 from threadmill.wire.request.body import Body, parse
-from threadmill.wire.request.objects import (
+from threadmill.wire.request.run_thread_bodies import (
     CreateAssistant,
     CreateMessage,
     CreateRun,
@@ -25,7 +24,8 @@ from threadmill.wire.request.objects import (
     SubmitToolOutputs,
 )
 from threadmill.wire.request.vector_stores import CreateBatch, CreateStore, CreateStoreFile
-from threadmill.wire.stream import DONE_FRAME, event_frame
+from threadmill.wire.sse_delta import delta_frame
+from threadmill.wire.sse_event import DONE_FRAME, event_frame
 
 
 def left_out(name: str, said: r.Json) -> list[str]:

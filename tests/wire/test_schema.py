@@ -7,9 +7,8 @@ from tests.support.schema import SchemaChecker, SchemaError, spec
 from tests.wire import frames, samples
 from threadmill.domain.error import Invalid, NotFound
 from threadmill.domain.event import EventName
-from threadmill.wire import object as o
-from threadmill.wire import vector_store as w
-from threadmill.wire.delta import delta_frame
+from threadmill.wire import response as o
+from threadmill.wire import vector_store_response as w
 from threadmill.wire.deviations import DEVIATIONS, Kind
 from threadmill.wire.error import (
     crash_response,
@@ -17,7 +16,8 @@ from threadmill.wire.error import (
     unknown_url,
     wrong_method,
 )
-from threadmill.wire.stream import DONE_FRAME, error_frame, event_frame
+from threadmill.wire.sse_delta import delta_frame
+from threadmill.wire.sse_event import DONE_FRAME, error_frame, event_frame
 
 ONE_RUN = "/v1/threads/thread_1/runs/run_1"
 

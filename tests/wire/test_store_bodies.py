@@ -17,7 +17,7 @@ from threadmill.domain.ranking import HybridWeights
 from threadmill.domain.tool import ToolResources
 from threadmill.domain.vector_store import ExpiresAfter, VectorStoreFileStatus
 from threadmill.wire.request.body import Body, parse
-from threadmill.wire.request.objects import (
+from threadmill.wire.request.run_thread_bodies import (
     CreateAssistant,
     CreateThread,
     CreateThreadAndRun,

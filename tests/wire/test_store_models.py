@@ -21,9 +21,9 @@ from openai.types.vector_stores import (
 from pydantic import BaseModel
 
 from tests.wire import samples
-from threadmill.wire import object as o
-from threadmill.wire import vector_store as w
-from threadmill.wire.tool import Json
+from threadmill.wire import response as o
+from threadmill.wire import vector_store_response as w
+from threadmill.wire.tool_response import Json
 
 READ: list[tuple[type[BaseModel], list[Json]]] = [
     (VectorStore, [w.vector_store(one, 86_401) for one in samples.vector_stores() if one.name]),

@@ -42,8 +42,8 @@ from threadmill.domain.event import Event, EventName
 from threadmill.domain.ids import CallId, FileId
 from threadmill.domain.message import Annotation, ImageFilePart
 from threadmill.domain.tool import CodeInterpreterCall, CodeOutput, FunctionCall
-from threadmill.wire.delta import delta_frame
-from threadmill.wire.stream import DONE_FRAME, error_frame, event_frame
+from threadmill.wire.sse_delta import delta_frame
+from threadmill.wire.sse_event import DONE_FRAME, error_frame, event_frame
 
 MESSAGE, STEP = bare_message("msg_1"), bare_step("step_1")
 ANY_TEXT = st.text() | st.sampled_from(

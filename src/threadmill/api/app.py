@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from threadmill.api.auth import Keys
-from threadmill.api.exchange import BodyTooLarge, Edge
-from threadmill.api.gate import Gate
+from threadmill.api.http import BodyTooLarge, Edge
+from threadmill.api.middleware import Gate
 from threadmill.api.routes.assistants import AssistantRoutes
 from threadmill.api.routes.file_batches import FileBatchRoutes
 from threadmill.api.routes.files import FileRoutes

@@ -15,11 +15,11 @@ from threadmill.domain.error import ThreadmillError, Unavailable
 from threadmill.domain.event import Event
 from threadmill.domain.ids import RunId
 from threadmill.domain.run import Run
-from threadmill.engine.commit import STREAM_ENDS
 from threadmill.engine.ports.event_log import Entry, EventLog
 from threadmill.engine.ports.store import StoredEvent
-from threadmill.wire.delta import delta_frame
-from threadmill.wire.stream import DONE_FRAME, error_frame, event_frame
+from threadmill.engine.running.commit import STREAM_ENDS
+from threadmill.wire.sse_delta import delta_frame
+from threadmill.wire.sse_event import DONE_FRAME, error_frame, event_frame
 
 IDLE_SECONDS = 15.0
 """After so long without a byte a comment is sent, so that proxies keep the connection."""

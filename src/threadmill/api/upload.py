@@ -12,7 +12,7 @@ from multipart import (  # pyright: ignore[reportMissingTypeStubs] - annotated, 
 )
 from starlette.requests import Request
 
-from threadmill.api.exchange import BodyTooLarge
+from threadmill.api.http import BodyTooLarge
 from threadmill.domain.error import Invalid
 from threadmill.domain.file import MAX_FILE_BYTES
 from threadmill.engine.ports.blobs import BlobWriter

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
-from threadmill.cli.resources.failure import Exit, Failure, tell
+from threadmill.cli.resources.color import wants_colour
+from threadmill.cli.resources.command_spec import load
+from threadmill.cli.resources.error import Exit, Failure, tell
 from threadmill.cli.resources.group import PLAIN, Group, ResourceGroup
 from threadmill.cli.resources.options import common
-from threadmill.cli.resources.paint import wants_colour
-from threadmill.cli.resources.table import load
 from threadmill.cli.sandbox import sandbox
 from threadmill.cli.search import search
 
@@ -64,7 +64,7 @@ click.version_option(package_name="threadmill", prog_name="threadmill", message=
 @click.option("--role", default="all", help="all, api or worker.")
 def serve(host: str | None, port: int | None, data_dir: Path | None, database_url: str | None, role: str) -> None:
     """Serve the API until stopped."""
-    from threadmill.cli.serving import run_server  # noqa: PLC0415 - `--help` shall not wait for the server's imports
+    from threadmill.cli.serve import run_server  # noqa: PLC0415 - `--help` shall not wait for the server's imports
 
     run_server(host=host, port=port, data_dir=data_dir, database_url=database_url, role=role)
 
@@ -73,7 +73,7 @@ def serve(host: str | None, port: int | None, data_dir: Path | None, database_ur
 @DATA_DIR
 def migrate(data_dir: Path | None) -> None:
     """Bring the database to this version's schema. `serve` does it by itself."""
-    from threadmill.cli.serving import run_migrate  # noqa: PLC0415 - as above
+    from threadmill.cli.serve import run_migrate  # noqa: PLC0415 - as above
 
     run_migrate(data_dir)
 
@@ -81,7 +81,7 @@ def migrate(data_dir: Path | None) -> None:
 @app.command()
 def demo() -> None:
     """Start a server on a free port, drive one streamed run through the official SDK, show all of it, stop."""
-    from threadmill.cli.demo.drive import run_demo  # noqa: PLC0415 - as above
+    from threadmill.cli.demo.run import run_demo  # noqa: PLC0415 - as above
 
     raise click.exceptions.Exit(run_demo())
 

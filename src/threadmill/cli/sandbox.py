@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from threadmill.adapters.sandbox.bwrap.selftest import SelfTest
-    from threadmill.adapters.sandbox.opening import SandboxSettings
+    from threadmill.adapters.sandbox.bwrap.self_test import SelfTest
+    from threadmill.adapters.sandbox.factory import SandboxSettings
 
 _DATA = click.option("--data-dir", type=click.Path(path_type=Path), help="Where data is kept. [env: THREADMILL_DATA_DIR]")  # fmt: skip
 _WHERE = click.option("--path", type=click.Path(path_type=Path), help="Where its Python lies. [DATA_DIR/sandbox/python]")  # fmt: skip
@@ -41,8 +41,8 @@ def check_command(data_dir: Path | None, path: Path | None) -> None:
     """Start the sandbox and try every attempt of the escape table in it."""
     import asyncio  # noqa: PLC0415 - as above
 
-    from threadmill.adapters.sandbox.bwrap.selftest import self_test  # noqa: PLC0415 - as above
-    from threadmill.adapters.sandbox.opening import bwrap_backend  # noqa: PLC0415 - as above
+    from threadmill.adapters.sandbox.bwrap.self_test import self_test  # noqa: PLC0415 - as above
+    from threadmill.adapters.sandbox.factory import bwrap_backend  # noqa: PLC0415 - as above
 
     settings = _settings(data_dir, path)
     backend = bwrap_backend(settings)
@@ -61,7 +61,7 @@ def check_command(data_dir: Path | None, path: Path | None) -> None:
 
 
 def _settings(data_dir: Path | None, path: Path | None) -> "SandboxSettings":
-    from threadmill.adapters.sandbox.opening import SandboxSettings  # noqa: PLC0415 - as above
+    from threadmill.adapters.sandbox.factory import SandboxSettings  # noqa: PLC0415 - as above
     from threadmill.settings import load  # noqa: PLC0415 - as above
 
     given = load()

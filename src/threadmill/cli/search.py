@@ -16,6 +16,6 @@ def search() -> None:
 @_DATA
 def reembed_command(data_dir: Path | None) -> None:
     """Embed all files anew after the embedding model was changed. Stop the server first; it can be broken off."""
-    from threadmill.cli.reembedding import run_reembed  # noqa: PLC0415 - `--help` shall not wait
+    from threadmill.cli.reembed import run_reembed  # noqa: PLC0415 - `--help` shall not wait
 
     run_reembed(data_dir)

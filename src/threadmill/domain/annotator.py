@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from threadmill.domain.citation import CitationReader, Sources
-from threadmill.domain.link import LinkReader, Links
 from threadmill.domain.message import Annotation
+from threadmill.domain.sandbox_link import LinkReader, Links
 
 
 class Annotator:

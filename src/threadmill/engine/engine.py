@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import dataclass
 
 from threadmill.domain.error import ThreadmillError
-from threadmill.engine.discard import expire
-from threadmill.engine.ingester import Ingester
+from threadmill.engine.documents.ingester import Ingester
 from threadmill.engine.ports.bundle import EngineSettings, Ports
-from threadmill.engine.reaper import FOREVER, sweep
-from threadmill.engine.worker import Report, Worker
+from threadmill.engine.running.reaper import FOREVER, sweep
+from threadmill.engine.running.worker import Report, Worker
+from threadmill.engine.storage.file_deletion import expire
 
 
 @dataclass(frozen=True, slots=True)

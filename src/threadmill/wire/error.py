@@ -3,7 +3,7 @@
 import msgspec
 
 from threadmill.domain import error as e
-from threadmill.wire.tool import Json
+from threadmill.wire.tool_response import Json
 
 STATUS_OF: dict[type[e.ThreadmillError], tuple[int, str]] = {
     e.Invalid: (400, "invalid_request_error"),

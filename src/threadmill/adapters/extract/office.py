@@ -13,7 +13,7 @@ from typing import Any
 
 from lxml import etree
 
-from threadmill.adapters.extract.unreadable import Budget, Unreadable
+from threadmill.adapters.extract.errors import Budget, Unreadable
 
 MAX_PART = 100_000_000
 """Bytes one part of a document may unpack to: a book of a million words is 20 MB."""

@@ -6,7 +6,7 @@ from typing import Any
 import pypdfium2  # pyright: ignore[reportMissingTypeStubs] - annotated in part
 from pypdfium2 import raw  # pyright: ignore[reportMissingTypeStubs] - see above
 
-from threadmill.adapters.extract.unreadable import Budget, Unreadable
+from threadmill.adapters.extract.errors import Budget, Unreadable
 
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 # How pdfium marks a hyphen that only divides a word at a line's end.

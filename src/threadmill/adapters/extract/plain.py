@@ -3,7 +3,7 @@
 import codecs
 import re
 
-from threadmill.adapters.extract.unreadable import Budget, Unreadable
+from threadmill.adapters.extract.errors import Budget, Unreadable
 
 PROBE = 65_536
 """Bytes looked at to tell UTF-16 without a byte order mark."""

@@ -7,8 +7,8 @@ import re
 import struct
 from collections.abc import Iterator
 
+from threadmill.adapters.extract.errors import Budget, Unreadable
 from threadmill.adapters.extract.office import read_docx
-from threadmill.adapters.extract.unreadable import Budget, Unreadable
 
 _BROKEN = "The document is broken: {}."
 _END_OF_CHAIN = 0xFFFFFFFA

@@ -1,1 +1,1 @@
-"""Reference adapters in memory: the oracle of the contract suites; and the live log of this process."""
+"""Reference adapters in memory: the oracle of the contract suites."""

@@ -6,9 +6,9 @@ import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from threadmill.adapters.models.openai_compatible import OpenAICompatible
-from threadmill.adapters.models.rehearsal import REHEARSAL, Rehearsal
-from threadmill.adapters.models.windows import window_of
+from threadmill.adapters.models.context_windows import window_of
+from threadmill.adapters.models.rehearsal.model import REHEARSAL, Rehearsal
+from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatible
 from threadmill.domain.outcome import ErrorCode
 from threadmill.engine.ports.model import ModelError, ModelInfo, ModelRequest, Piece
 

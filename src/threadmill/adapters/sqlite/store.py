@@ -12,10 +12,10 @@ from sqlalchemy.dialects import sqlite
 from threadmill.adapters.sql import statements as s
 from threadmill.adapters.sql.codec import decode, encode
 from threadmill.adapters.sql.migrate import migrate
+from threadmill.adapters.sqlite.cache import HotHistories, HotRows
 from threadmill.adapters.sqlite.chunks import SEALED, SqliteChunks
 from threadmill.adapters.sqlite.database import Database, connect, lock
 from threadmill.adapters.sqlite.file_index import SqliteFileIndex
-from threadmill.adapters.sqlite.hot import HotHistories, HotRows
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.error import Invalid, LostRace, thread_full

@@ -4,13 +4,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.exchange import Edge, answer, body_of, project_of
+from threadmill.api.http import Edge, answer, body_of, project_of
 from threadmill.domain.ids import AssistantId
-from threadmill.engine import assistants
-from threadmill.wire import object as o
+from threadmill.engine.objects import assistants
+from threadmill.wire import response as o
 from threadmill.wire.request.body import parse
-from threadmill.wire.request.objects import CreateAssistant, ModifyAssistant
 from threadmill.wire.request.query import check_id, page_query
+from threadmill.wire.request.run_thread_bodies import CreateAssistant, ModifyAssistant
 
 
 class AssistantRoutes:

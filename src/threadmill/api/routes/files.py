@@ -6,12 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Router
 
-from threadmill.api.exchange import Edge, answer, project_of
+from threadmill.api.http import Edge, answer, project_of
 from threadmill.api.upload import read_upload
 from threadmill.domain.ids import FileId
-from threadmill.engine import files
-from threadmill.engine.store_file import new_blob
-from threadmill.wire import object as o
+from threadmill.engine.objects import files
+from threadmill.engine.storage.file_creation import new_blob
+from threadmill.wire import response as o
 from threadmill.wire.request.files import files_query, new_file
 
 

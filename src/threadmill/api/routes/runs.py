@@ -4,16 +4,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.exchange import POLL_AFTER, Edge, answer, body_of, project_of, thread_id_of
+from threadmill.api.http import POLL_AFTER, Edge, answer, body_of, project_of, thread_id_of
 from threadmill.api.sse import EventStream
 from threadmill.domain.ids import RunId, RunStepId
 from threadmill.domain.run import Run
-from threadmill.engine import runs
-from threadmill.engine.runs import Accepted
-from threadmill.wire import object as o
+from threadmill.engine.objects import runs
+from threadmill.engine.objects.runs import Accepted
+from threadmill.wire import response as o
 from threadmill.wire.request.body import parse
-from threadmill.wire.request.objects import CreateRun, CreateThreadAndRun, Modify, SubmitToolOutputs
 from threadmill.wire.request.query import check_id, includes_content, page_query
+from threadmill.wire.request.run_thread_bodies import CreateRun, CreateThreadAndRun, Modify, SubmitToolOutputs
 
 _EVERY = "/v1/threads/{thread_id}/runs"
 _ONE = f"{_EVERY}/{{run_id}}"

@@ -4,12 +4,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.exchange import POLL_AFTER, Edge, answer, body_of, project_of, store_id_of
+from threadmill.api.http import POLL_AFTER, Edge, answer, body_of, project_of, store_id_of
 from threadmill.domain.ids import FileId
 from threadmill.domain.vector_store import VectorStoreFile, VectorStoreFileStatus
-from threadmill.engine import store_files
-from threadmill.wire import object as o
-from threadmill.wire import vector_store as w
+from threadmill.engine.objects import store_files
+from threadmill.wire import response as o
+from threadmill.wire import vector_store_response as w
 from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import check_id
 from threadmill.wire.request.vector_stores import CreateStoreFile, ModifyStoreFile, store_files_query

@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Router
 
-from threadmill.api.exchange import Edge, answer
+from threadmill.api.http import Edge, answer
 from threadmill.domain.error import NotFound, ThreadmillError
 from threadmill.engine.ports.model import ModelError
-from threadmill.wire import object as o
+from threadmill.wire import response as o
 
 READY_SECONDS = 5.0
 

@@ -4,12 +4,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.exchange import Edge, answer, body_of, project_of, thread_id_of
-from threadmill.engine import threads
-from threadmill.wire import object as o
+from threadmill.api.http import Edge, answer, body_of, project_of, thread_id_of
+from threadmill.engine.objects import threads
+from threadmill.wire import response as o
 from threadmill.wire.request.body import parse
-from threadmill.wire.request.objects import CreateThread, ModifyThread
 from threadmill.wire.request.query import page_query
+from threadmill.wire.request.run_thread_bodies import CreateThread, ModifyThread
 
 
 class ThreadRoutes:

@@ -4,11 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.exchange import POLL_AFTER, Edge, answer, body_of, project_of, store_id_of
+from threadmill.api.http import POLL_AFTER, Edge, answer, body_of, project_of, store_id_of
 from threadmill.domain.vector_store import VectorStore, VectorStoreStatus
-from threadmill.engine import vector_stores
-from threadmill.wire import object as o
-from threadmill.wire import vector_store as w
+from threadmill.engine.objects import vector_stores
+from threadmill.wire import response as o
+from threadmill.wire import vector_store_response as w
 from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import page_query
 from threadmill.wire.request.search import SearchStore

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from threadmill.cli.resources.failure import Exit, Failure
-from threadmill.cli.resources.table import Json
+from threadmill.cli.resources.command_spec import Json
+from threadmill.cli.resources.error import Exit, Failure
 
 ENDED_BADLY = frozenset({"thread.run.failed", "thread.run.cancelled", "thread.run.expired", "thread.run.incomplete"})
 

@@ -8,10 +8,10 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from threadmill.cli.resources.failure import Failure
+from threadmill.cli.resources.command_spec import Command, Flag, Resource
+from threadmill.cli.resources.error import Failure
 from threadmill.cli.resources.options import common, error_format, options_of
 from threadmill.cli.resources.request import Given
-from threadmill.cli.resources.table import Command, Flag, Resource
 
 PLAIN = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -92,7 +92,7 @@ class ApiCommand(click.Command):
         return Given(flag, text if isinstance(text, str) else "true", inner)
 
     def _run(self, ids: Sequence[str] = (), max_items: int | None = None, output: Path | None = None, **_: Any) -> None:
-        from threadmill.cli.resources.call import Typed, call  # noqa: PLC0415 - `--help` needs no network
+        from threadmill.cli.resources.execute import Typed, call  # noqa: PLC0415 - `--help` needs no network
 
         context = click.get_current_context()
         typed = Typed(context.meta["threadmill.given"], ids, max_items, output)

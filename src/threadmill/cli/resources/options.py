@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from threadmill.cli.resources.failure import usage
+from threadmill.cli.resources.error import usage
 from threadmill.cli.resources.render import FORMATS, Output
 from threadmill.cli.resources.transport import Target
 

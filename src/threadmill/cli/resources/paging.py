@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from threadmill.cli.resources.failure import Exit, Failure
+from threadmill.cli.resources.command_spec import Command, Json
+from threadmill.cli.resources.error import Exit, Failure
 from threadmill.cli.resources.request import Request
-from threadmill.cli.resources.table import Command, Json
 from threadmill.cli.resources.transport import Client
 
 LARGEST_PAGE = 100

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
+from threadmill.cli.resources.color import Paint, clean, wants_colour
+from threadmill.cli.resources.command_spec import Json
+from threadmill.cli.resources.error import Failure
 from threadmill.cli.resources.events import Event, ending
-from threadmill.cli.resources.failure import Failure
-from threadmill.cli.resources.narration import Narration
-from threadmill.cli.resources.paint import Paint, clean, wants_colour
-from threadmill.cli.resources.table import Json
+from threadmill.cli.resources.stream_printer import Narration
 
 FORMATS = ("auto", "json", "jsonl", "pretty", "raw", "yaml")
 
@@ -49,7 +49,7 @@ class Output:
         if isinstance(value, str) and (self.bare or (self.transforms and form in ("auto", "raw", "pretty"))):
             return clean(value) if terminal else value
         if form == "yaml":
-            from threadmill.cli.resources.yamls import dump  # noqa: PLC0415 - only when asked for
+            from threadmill.cli.resources.yaml_values import dump  # noqa: PLC0415 - only when asked for
 
             return dump(value).rstrip("\n").removesuffix("\n...")
         if form == "pretty" or (form == "auto" and terminal):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from select import select
 from urllib.parse import quote, urlencode
 
-from threadmill.cli.resources.failure import Failure, usage
-from threadmill.cli.resources.table import Command, Flag, Json
+from threadmill.cli.resources.command_spec import Command, Flag, Json
+from threadmill.cli.resources.error import Failure, usage
 from threadmill.cli.resources.values import Upload, parse, upload_of, value_of, with_files
 
 PATIENCE = 2.0

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from threadmill.cli.resources.failure import usage
-from threadmill.cli.resources.table import Json
+from threadmill.cli.resources.command_spec import Json
+from threadmill.cli.resources.error import usage
 
 _NUMBER, _ALL = re.compile(r"[0-9]+"), "#"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from threadmill.cli.resources.failure import Exit, Failure, refused, usage
+from threadmill.cli.resources.error import Exit, Failure, refused, usage
 from threadmill.cli.resources.request import Request
 from threadmill.cli.resources.upload import form_of
 

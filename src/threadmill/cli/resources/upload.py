@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from threadmill.cli.resources.command_spec import Json
 from threadmill.cli.resources.request import Request
-from threadmill.cli.resources.table import Json
 
 PIECE = 1 << 20
 

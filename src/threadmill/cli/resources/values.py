@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from threadmill.cli.resources.failure import Failure, usage
-from threadmill.cli.resources.table import Flag, Json
+from threadmill.cli.resources.command_spec import Flag, Json
+from threadmill.cli.resources.error import Failure, usage
 
 _OPENS = {"object": "{", "array": "["}
 _TYPES: dict[str, tuple[type, ...]] = {"object": (dict,), "array": (list,)}
@@ -119,11 +119,11 @@ def parse(text: str, *, texts: bool = False) -> Json:
             pass
         else:
             return _texts(found) if texts else found
-    from threadmill.cli.resources import yamls  # noqa: PLC0415 - 30 ms that plain values need not wait for
+    from threadmill.cli.resources import yaml_values  # noqa: PLC0415 - 30 ms that plain values need not wait for
 
     try:
-        return yamls.parse(text, texts=texts)
-    except yamls.NotYaml as error:
+        return yaml_values.parse(text, texts=texts)
+    except yaml_values.NotYaml as error:
         raise usage(str(error)) from None
 
 

@@ -15,7 +15,7 @@ from threadmill.engine.ports.sandbox import Sandbox
 from threadmill.engine.ports.search_index import SearchIndex
 from threadmill.engine.ports.store import Store
 from threadmill.engine.ports.text_extractor import TextExtractor
-from threadmill.engine.ports.token_ends import TokenRuler
+from threadmill.engine.ports.token_offsets import TokenRuler
 from threadmill.engine.ports.tokens import Tokens
 
 

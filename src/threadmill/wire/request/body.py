@@ -7,7 +7,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from threadmill.domain.error import Invalid
-from threadmill.wire.request.problem import invalid, name_of
+from threadmill.wire.request.validation_error import invalid, name_of
 
 MAX_DEPTH = 64
 """Nesting of objects and arrays in a body."""

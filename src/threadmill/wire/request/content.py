@@ -6,7 +6,7 @@ from pydantic import field_validator
 
 from threadmill.domain.ids import FileId
 from threadmill.domain.message import Attachment, ImageFilePart, ImageUrlPart, TextPart
-from threadmill.wire.request import problem
+from threadmill.wire.request import validation_error
 from threadmill.wire.request.body import Body
 from threadmill.wire.request.union import ARRAY, BY_SHAPE, BY_TYPE, STRING, tag
 
@@ -37,7 +37,7 @@ class ImageUrl(Body):
     @classmethod
     def _is_a_url(cls, value: str) -> str:
         if not value.startswith(("http://", "https://", "data:image/")):
-            raise problem.refused(problem.bad_url)
+            raise validation_error.refused(validation_error.bad_url)
         return value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from threadmill.domain.error import Invalid
 from threadmill.domain.file import UPLOAD_PURPOSES, FilePurpose, NewFile
 from threadmill.domain.page import PageQuery
-from threadmill.wire.request import problem
+from threadmill.wire.request import validation_error
 from threadmill.wire.request.query import page_query
 
 MIN_EXPIRY, MAX_EXPIRY = 3_600, 2_592_000
@@ -21,12 +21,12 @@ _FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
 def new_file(filename: str | None, fields: Mapping[str, str]) -> NewFile:
     """The file an upload asks for. Raises Invalid."""
     if filename is None:
-        raise problem.missing("file")
+        raise validation_error.missing("file")
     for name in fields:
         if name not in _FIELDS:
-            raise problem.unknown(name)
+            raise validation_error.unknown(name)
     if "purpose" not in fields:
-        raise problem.missing("purpose")
+        raise validation_error.missing("purpose")
     return NewFile(safe_name(filename), _purpose(fields["purpose"]), _expiry(fields))
 
 
@@ -37,7 +37,7 @@ def safe_name(filename: str) -> str:
     if "\\" in name or any(not part.strip(". ") for part in parts):
         name = parts[-1].strip()
     if len(name) > MAX_NAME:
-        raise problem.too_long("file.filename", MAX_NAME, len(name))
+        raise validation_error.too_long("file.filename", MAX_NAME, len(name))
     return name if name.strip(".") else "upload"
 
 
@@ -53,23 +53,23 @@ def _expiry(fields: Mapping[str, str]) -> int | None:
     if anchor is None and seconds is None:
         return None
     if anchor is None:
-        raise problem.missing("expires_after[anchor]")
+        raise validation_error.missing("expires_after[anchor]")
     if anchor != "created_at":
-        raise problem.bad_value(anchor, ["created_at"], "expires_after[anchor]")
+        raise validation_error.bad_value(anchor, ["created_at"], "expires_after[anchor]")
     if seconds is None:
-        raise problem.missing("expires_after[seconds]")
+        raise validation_error.missing("expires_after[seconds]")
     return _within(seconds)
 
 
 def _within(text: str) -> int:
     param = "expires_after[seconds]"
     if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        raise problem.wrong_type(param, "an integer", text)
+        raise validation_error.wrong_type(param, "an integer", text)
     seconds = int(text)
     if seconds < MIN_EXPIRY:
-        raise problem.out_of_range(param, seconds, MIN_EXPIRY, above=False)
+        raise validation_error.out_of_range(param, seconds, MIN_EXPIRY, above=False)
     if seconds > MAX_EXPIRY:
-        raise problem.out_of_range(param, seconds, MAX_EXPIRY, above=True)
+        raise validation_error.out_of_range(param, seconds, MAX_EXPIRY, above=True)
     return seconds
 
 
@@ -77,5 +77,5 @@ def files_query(query: Mapping[str, str]) -> tuple[PageQuery, FilePurpose | None
     """Limit 1..10,000 (10,000), order, after, and the purpose asked for. Raises Invalid."""
     purpose = query.get("purpose")
     if purpose and purpose not in tuple(FilePurpose):
-        raise problem.bad_value(purpose, tuple(FilePurpose), "purpose")
+        raise validation_error.bad_value(purpose, tuple(FilePurpose), "purpose")
     return page_query(query, most=MAX_FILES_PAGE, usual=MAX_FILES_PAGE), FilePurpose(purpose) if purpose else None

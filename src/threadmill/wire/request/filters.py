@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import model_validator
 
 from threadmill.domain.filter import AttributeValue, Comparator, Comparison, Compound, Connective, Filter
-from threadmill.wire.request import problem
+from threadmill.wire.request import validation_error
 from threadmill.wire.request.body import Body
 from threadmill.wire.request.union import BY_TYPE, tag
 
@@ -22,7 +22,7 @@ class ComparisonBody(Body):
 
     @model_validator(mode="after")
     def _the_value_suits_the_type(self) -> "ComparisonBody":
-        problem.by_rule(_check_items if self.type in MANY else _check_value, self.value)
+        validation_error.by_rule(_check_items if self.type in MANY else _check_value, self.value)
         return self
 
     def to_domain(self) -> Comparison:
@@ -33,17 +33,17 @@ class ComparisonBody(Body):
 
 def _check_value(value: object, at: str) -> object:
     if not isinstance(value, str | float | int):
-        raise problem.wrong_type(f"{at}.value", "one of a string, number, or boolean", value)
+        raise validation_error.wrong_type(f"{at}.value", "one of a string, number, or boolean", value)
     return value
 
 
 def _check_items(value: object, at: str) -> object:
     if not isinstance(value, list):
-        raise problem.wrong_type(f"{at}.value", "an array", value)
+        raise validation_error.wrong_type(f"{at}.value", "an array", value)
     items = cast("list[object]", value)
     for index, item in enumerate(items):
         if isinstance(item, bool) or not isinstance(item, str | float | int):
-            raise problem.wrong_type(f"{at}.value[{index}]", "one of a string or number", item)
+            raise validation_error.wrong_type(f"{at}.value[{index}]", "one of a string or number", item)
     return items
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from threadmill.domain.ids import RunId
 from threadmill.domain.page import Order, PageQuery
-from threadmill.wire.request import problem
+from threadmill.wire.request import validation_error
 
 INCLUDABLE = "step_details.tool_calls[*].file_search.results[*].content"
 
@@ -14,7 +14,7 @@ def includes_content(query: list[str]) -> bool:
     """Whether `include[]` asks for search results' content. Raises Invalid for anything else (behaviour.md 1.8)."""
     for value in query:
         if value != INCLUDABLE:
-            raise problem.bad_value(value, [INCLUDABLE], "include")
+            raise validation_error.bad_value(value, [INCLUDABLE], "include")
     return bool(query)
 
 
@@ -25,7 +25,7 @@ def page_query(query: Mapping[str, str], *, most: int = MAX_PAGE, usual: int = U
     """Limit 1..`most` (`usual`), order asc or desc (desc), after, before (behaviour.md 8.4). Raises Invalid."""
     order = query.get("order") or Order.DESC
     if order not in tuple(Order):
-        raise problem.bad_value(order, tuple(Order), "order")
+        raise validation_error.bad_value(order, tuple(Order), "order")
     limit = _limit(query.get("limit") or str(usual), most)
     return PageQuery(limit, Order(order), query.get("after") or None, query.get("before") or None)
 
@@ -35,12 +35,12 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 def _limit(text: str, most: int) -> int:
     if not _WHOLE.fullmatch(text):
-        raise problem.wrong_type("limit", "an integer", text)
+        raise validation_error.wrong_type("limit", "an integer", text)
     limit = int(text)
     if limit < 1:
-        raise problem.out_of_range("limit", limit, 1, above=False)
+        raise validation_error.out_of_range("limit", limit, 1, above=False)
     if limit > most:
-        raise problem.out_of_range("limit", limit, most, above=True)
+        raise validation_error.out_of_range("limit", limit, most, above=True)
     return limit
 
 
@@ -65,5 +65,5 @@ def check_id(value: str, param: str) -> str:
     """The id, if it begins as ids of that parameter do; Invalid otherwise (behaviour.md 8.3)."""
     prefix = _ID_PREFIX[param]
     if not value.startswith(prefix):
-        raise problem.bad_id(value, prefix, param)
+        raise validation_error.bad_id(value, prefix, param)
     return value

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from threadmill.domain.ids import FileId, VectorStoreId
 from threadmill.domain.new_store import NewVectorStore
 from threadmill.domain.tool import ToolResources
-from threadmill.wire.request import problem
+from threadmill.wire.request import validation_error
 from threadmill.wire.request.body import Body
 from threadmill.wire.request.vector_stores import NewStoreBody
 
@@ -36,7 +36,9 @@ class NewFileSearchResources(Body):
     @model_validator(mode="after")
     def _names_a_store_or_makes_one(self) -> "NewFileSearchResources":
         if self.vector_store_ids is not None and self.vector_stores:
-            raise problem.refused(lambda at: problem.exclusive(f"{at}.vector_store_ids", f"{at}.vector_stores"))
+            raise validation_error.refused(
+                lambda at: validation_error.exclusive(f"{at}.vector_store_ids", f"{at}.vector_stores")
+            )
         return self
 
 

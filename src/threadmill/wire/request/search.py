@@ -6,7 +6,7 @@ from pydantic import Field
 
 from threadmill.domain.new_store import StoreSearch
 from threadmill.domain.ranking import HybridWeights
-from threadmill.wire.request import parts as p
+from threadmill.wire.request import shared_fields as p
 from threadmill.wire.request.body import Body
 from threadmill.wire.request.filters import FilterBody, filter_of
 from threadmill.wire.request.union import ARRAY, BY_SHAPE, STRING

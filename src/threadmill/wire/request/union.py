@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Discriminator, Tag
 
-from threadmill.wire.request.problem import TAG
+from threadmill.wire.request.validation_error import TAG
 
 STRING, ARRAY, OBJECT = Tag(f"{TAG}string"), Tag(f"{TAG}array"), Tag(f"{TAG}object")
 """For members told apart by their JSON type."""

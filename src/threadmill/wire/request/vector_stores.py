@@ -17,8 +17,8 @@ from threadmill.domain.vector_store import (
     VectorStoreFileStatus,
     check_expiry,
 )
-from threadmill.wire.request import parts as p
-from threadmill.wire.request import problem
+from threadmill.wire.request import shared_fields as p
+from threadmill.wire.request import validation_error
 from threadmill.wire.request.body import Body
 from threadmill.wire.request.query import page_query
 from threadmill.wire.request.union import BY_TYPE, tag
@@ -30,16 +30,16 @@ Pairs: TypeAlias = dict[str, Any]
 
 
 def _attributes(value: object) -> object:
-    return problem.by_rule(_checked, cast("Pairs", value)) if isinstance(value, dict) else value
+    return validation_error.by_rule(_checked, cast("Pairs", value)) if isinstance(value, dict) else value
 
 
 def _checked(pairs: Pairs, at: str) -> Pairs:
     for key, item in pairs.items():
         if not isinstance(item, str | float | int):
-            raise problem.wrong_type(f"{at}.{key}", "one of a string, number, or boolean", item)
+            raise validation_error.wrong_type(f"{at}.{key}", "one of a string, number, or boolean", item)
         if isinstance(item, int) and abs(item) > p.MAX_WHOLE:
             limit = p.MAX_WHOLE if item > 0 else -p.MAX_WHOLE
-            raise problem.out_of_range(f"{at}.{key}", item, limit, above=item > 0)
+            raise validation_error.out_of_range(f"{at}.{key}", item, limit, above=item > 0)
     check_attributes(pairs, at)
     return pairs
 
@@ -56,7 +56,7 @@ class ExpiryBody(Body):
 
     @model_validator(mode="after")
     def _is_bounded(self) -> "ExpiryBody":
-        problem.by_rule(check_expiry, self.to_domain())
+        validation_error.by_rule(check_expiry, self.to_domain())
         return self
 
     def to_domain(self) -> ExpiresAfter:
@@ -89,7 +89,7 @@ class StaticChunkingBody(Body):
 
     @model_validator(mode="after")
     def _is_bounded(self) -> "StaticChunkingBody":
-        problem.by_rule(check_chunking, self.to_domain())
+        validation_error.by_rule(check_chunking, self.to_domain())
         return self
 
     def to_domain(self) -> StaticChunking:
@@ -205,9 +205,9 @@ class CreateBatch(Body):
     @model_validator(mode="after")
     def _says_its_files_one_way(self) -> "CreateBatch":
         if self.file_ids is not None and self.files is not None:
-            raise problem.refused(lambda _: problem.exclusive("file_ids", "files"))
+            raise validation_error.refused(lambda _: validation_error.exclusive("file_ids", "files"))
         if self.file_ids is None and self.files is None:
-            raise problem.refused(lambda _: problem.missing("file_ids"))
+            raise validation_error.refused(lambda _: validation_error.missing("file_ids"))
         return self
 
     def to_domain(self) -> tuple[NewStoreFile, ...]:
@@ -225,5 +225,5 @@ def store_files_query(query: Mapping[str, str]) -> tuple[PageQuery, VectorStoreF
     """The page, and the status asked for. Raises Invalid."""
     status = query.get("filter")
     if status and status not in STATUSES:
-        raise problem.bad_value(status, STATUSES, "filter")
+        raise validation_error.bad_value(status, STATUSES, "filter")
     return page_query(query), VectorStoreFileStatus(status) if status else None

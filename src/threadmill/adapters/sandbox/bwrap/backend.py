@@ -2,10 +2,10 @@
 
 import asyncio
 
+from threadmill.adapters.sandbox.backend import SessionLimits
+from threadmill.adapters.sandbox.bwrap.client_session import BwrapSession
 from threadmill.adapters.sandbox.bwrap.command import Places
-from threadmill.adapters.sandbox.bwrap.session import BwrapSession
 from threadmill.adapters.sandbox.bwrap.zygote import Zygote
-from threadmill.adapters.sandbox.session import SessionLimits
 
 
 class BwrapBackend:

@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from threadmill.adapters.sandbox.backend import SessionLimits
 from threadmill.adapters.sandbox.bwrap.command import Places, bwrap_command
-from threadmill.adapters.sandbox.session import SessionLimits
 from threadmill.engine.ports.sandbox import SandboxRefused
 
 SANDBOX_USER = 64_321

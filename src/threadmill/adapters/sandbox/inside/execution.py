@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import frames
-from .frames import Kind
+from . import protocol
 from .isolation import Limits
+from .protocol import Kind
 
 TICK = 0.1
 LARGEST_PICTURE = 21_000_000
@@ -69,7 +69,7 @@ class Log:
         if self.room:
             now, text = text[: self.room], text[self.room :]
             self.room -= len(now)
-            self.host.sendall(frames.pack(Kind.LOG, now))
+            self.host.sendall(protocol.pack(Kind.LOG, now))
         if text:
             self._hold(text)
 
@@ -86,9 +86,9 @@ class Log:
         kept = b"".join(self.tail)
         cut = max(0, len(kept) - self.tail_room)
         if self.dropped + cut:
-            self.host.sendall(frames.pack_fields(Kind.CUT, size=self.dropped + cut))
+            self.host.sendall(protocol.pack_fields(Kind.CUT, size=self.dropped + cut))
         if kept:
-            self.host.sendall(frames.pack(Kind.LOG, kept[cut:]))
+            self.host.sendall(protocol.pack(Kind.LOG, kept[cut:]))
 
 
 class Execution:
@@ -123,13 +123,13 @@ class Execution:
 
     def _order(self, code: bytes) -> None:
         try:
-            for piece in frames.pieces(code):
+            for piece in protocol.pieces(code):
                 self.interpreter.channel.sendall(piece)
         except OSError:
             self._dead()
 
     def _from_host(self) -> None:
-        frame = frames.read(self.host)
+        frame = protocol.read(self.host)
         if frame is None:
             os._exit(0)
         if frame[0] == Kind.INTERRUPT:
@@ -156,13 +156,13 @@ class Execution:
 
     def _from_interpreter(self) -> None:
         try:
-            frame = frames.read(self.interpreter.channel)
-        except (OSError, frames.BrokenFrame):
+            frame = protocol.read(self.interpreter.channel)
+        except (OSError, protocol.BrokenFrame):
             frame = None
         if frame is None:
             self._dead()
         elif frame[0] == Kind.DONE:
-            fields = frames.fields_of(frame[1])
+            fields = protocol.fields_of(frame[1])
             said = Verdict(str(fields["how"]), None if fields["message"] is None else str(fields["message"]))
             explained = Verdict(said.how, self._explain(said))
             self.verdict = self.stopping if self.stopping and said.how != "completed" else explained
@@ -173,7 +173,7 @@ class Execution:
         """A picture is told at once when it is whole: output that comes meanwhile may not stand in the middle of it."""
         if kind == Kind.IMAGE:
             self.picture.clear()
-        self.picture.append(frames.pack(kind, payload))
+        self.picture.append(protocol.pack(kind, payload))
         if sum(map(len, self.picture)) > LARGEST_PICTURE:
             self._kill(Verdict("killed", "A picture was too large."))
         elif kind == Kind.END:
@@ -181,7 +181,7 @@ class Execution:
             self.host.sendall(b"".join(self.picture))
             self.picture.clear()
             with suppress(OSError):  # that it is gone shows in what it says next
-                self.interpreter.channel.sendall(frames.pack(Kind.SHOWN))
+                self.interpreter.channel.sendall(protocol.pack(Kind.SHOWN))
 
     def _explain(self, said: Verdict) -> str | None:
         """One clear line for limits the code ran into by itself."""

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from . import frames
-from .frames import Kind
+from . import protocol
+from .protocol import Kind
 
 OURS = os.path.dirname(__file__)  # noqa: PTH120 - compared with frames' file names
 LONGEST_VALUE = 100_000
@@ -54,8 +54,8 @@ class Screen:
         if self.shown > MOST_SHOWN:
             return
         sys.stdout.flush()
-        self.channel.sendall(frames.pack_fields(Kind.IMAGE, name="figure.png"))
-        for piece in frames.pieces(picture):
+        self.channel.sendall(protocol.pack_fields(Kind.IMAGE, name="figure.png"))
+        for piece in protocol.pieces(picture):
             self.channel.sendall(piece)
         # Another thread or a child would take the next order for its answer; they do not wait.
         if threading.current_thread() is threading.main_thread() and os.getpid() == self.process:
@@ -65,7 +65,7 @@ class Screen:
         """An interrupt waits too, or the answer would be left on the wire."""
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            frames.read(self.channel)
+            protocol.read(self.channel)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
@@ -222,11 +222,11 @@ def be(channel: socket.socket, output: int) -> None:
 
         figures.use(screen.show)
     gc.enable()
-    while (code := frames.content(channel)) is not None:
+    while (code := protocol.content(channel)) is not None:
         outcome = notebook.run(code.decode())
         if os.getpid() != me:
             os._exit(0)  # the code forked, and this is the child falling out of its cell
-        channel.sendall(frames.pack_fields(Kind.DONE, how=outcome.how, message=outcome.message))
+        channel.sendall(protocol.pack_fields(Kind.DONE, how=outcome.how, message=outcome.message))
     os._exit(0)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from .isolation import Limits, build_walls, own_namespaces
-from .session import Session
+from .session_init import Session
 
 FIRST = ("numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin")
 LATER = ("openpyxl", "scipy.stats", "scipy.optimize", "sympy")

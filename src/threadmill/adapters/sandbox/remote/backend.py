@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 import aiohttp
 
-from threadmill.adapters.sandbox.remote.session import KernelSession
+from threadmill.adapters.sandbox.backend import SessionLimits
+from threadmill.adapters.sandbox.remote.kernel_session import KernelSession
 from threadmill.adapters.sandbox.remote.socket import KernelSocket
-from threadmill.adapters.sandbox.session import SessionLimits
 from threadmill.engine.ports.sandbox import SandboxRefused
 
 Fields: TypeAlias = Mapping[str, str]

@@ -1,0 +1,53 @@
+"""From settings to models: the one place that knows both shapes."""
+
+from threadmill.adapters.models.rehearsal.model import Rehearsal
+from threadmill.adapters.models.router import Catalogue, Models, Route
+from threadmill.adapters.models.upstream.embeddings import UpstreamEmbedder
+from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatible
+from threadmill.adapters.models.upstream.reranking import UpstreamReranker
+from threadmill.adapters.models.upstream.settings import Patience, UpstreamSettings
+from threadmill.engine.ports.tokens import Tokens
+from threadmill.settings import ConfigFile, Upstream
+
+
+def open_models(config: ConfigFile, tokens: Tokens) -> Models:
+    """All models of the configuration. Nothing is connected yet; `aclose` what you got."""
+    windows = {name: model.context_window for name, model in config.models.items()}
+    routes = [Route(OpenAICompatible(_settings(upstream), windows), upstream.models) for upstream in config.upstreams]
+    return Models(routes, Rehearsal(tokens), Catalogue(config.aliases, windows))
+
+
+def open_upstream_embedder(config: ConfigFile) -> UpstreamEmbedder | None:
+    """The embedder an upstream serves, if one is named in the configuration. Nothing is connected yet."""
+    search = config.search
+    if search.embedding_model is None:
+        return None
+    upstream = _named(config, search.embedding_upstream)
+    return UpstreamEmbedder(upstream, search.embedding_model, search.embedding_dimensions, search.embedding_batch)
+
+
+def open_reranker(config: ConfigFile) -> UpstreamReranker | None:
+    """Likewise the reranker."""
+    search = config.search
+    return (
+        UpstreamReranker(_named(config, search.rerank_upstream), search.rerank_model) if search.rerank_model else None
+    )
+
+
+def _named(config: ConfigFile, name: str | None) -> UpstreamSettings:
+    """The upstream of that name; unnamed, the one that is the models' default."""
+    upstreams = config.upstreams
+    default = next((one for one in upstreams if "*" in one.models), upstreams[0])
+    return _settings(next((one for one in upstreams if one.name == name), default))
+
+
+def _settings(upstream: Upstream) -> UpstreamSettings:
+    patience = Patience(upstream.connect_seconds, upstream.first_token_seconds, upstream.between_tokens_seconds)
+    return UpstreamSettings(
+        base_url=upstream.base_url,
+        name=upstream.name,
+        api_key=upstream.api_key,
+        ca_file=upstream.ca_file,
+        patience=patience,
+        max_tokens_field=upstream.max_tokens_field,
+    )

@@ -1,0 +1,1 @@
+"""The built-in offline model, which plays the script written in a conversation."""

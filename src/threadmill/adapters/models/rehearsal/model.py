@@ -1,0 +1,181 @@
+"""The built-in model `rehearsal`: offline and deterministic, it plays a script that stands in the conversation.
+
+For trying things and for tests without an upstream. The language is `script.py`, finding the place in it `state.py`;
+here it is played: paced, counted, cut at the token limit.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from typing import NoReturn
+
+from threadmill.adapters.models.rehearsal.script import BadScript, Call, Fail, Refuse, Say, Slow, Turn
+from threadmill.adapters.models.rehearsal.state import next_turn
+from threadmill.domain.message import RefusalPart, TextPart
+from threadmill.domain.outcome import ErrorCode, Usage
+from threadmill.engine.ports.model import (
+    CallPiece,
+    ContextTooLong,
+    Finish,
+    FinishReason,
+    ModelError,
+    ModelInfo,
+    ModelRequest,
+    Piece,
+    PromptMessage,
+    RefusalPiece,
+)
+from threadmill.engine.ports.tokens import Tokens
+
+REHEARSAL = "rehearsal"
+WINDOW = 128_000
+"""Tokens; long enough for anything but a rehearsal of truncation."""
+
+BATCH = 32
+"""Pieces handed over at once while nothing slows the script."""
+
+FRAGMENT = 12
+"""Characters of a call's arguments in one piece."""
+
+MESSAGE_TOKENS = 4
+"""Tokens reckoned for a message besides its text."""
+
+_WORDS = re.compile(r"\s*\S+|\s+\Z")
+
+
+class Rehearsal:
+    """The Model port without a model. `sleep`, in seconds, is what `slow:` waits with."""
+
+    def __init__(self, tokens: Tokens, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._tokens: Tokens = tokens
+        self._sleep: Callable[[float], Awaitable[None]] = sleep
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
+        """See the port. Raises ModelError for a script that cannot be played; its message names the line."""
+        try:
+            turn = next_turn(request)
+        except BadScript as error:
+            raise ModelError(ErrorCode.INVALID_PROMPT, str(error)) from None
+        performance = _Performance(turn, request, self._tokens)
+        batch: list[Piece] = []
+        for step in performance.steps():
+            if not isinstance(step, Slow | Fail):
+                batch.append(step)
+            if batch and (isinstance(step, Slow | Fail) or len(batch) >= BATCH):
+                yield batch
+                batch = []
+                # A long script must not keep the other runs of the process waiting.
+                await self._sleep(0)
+            if isinstance(step, Slow):
+                await self._sleep(step.seconds)
+            elif isinstance(step, Fail):
+                await _fail(step)
+        yield [*batch, *performance.end()]
+
+    async def list(self) -> Sequence[ModelInfo]:
+        """The one model."""
+        return (self.describe(REHEARSAL),)
+
+    def describe(self, model: str) -> ModelInfo:
+        """The same for every name."""
+        return ModelInfo(model, 0, "threadmill", WINDOW)
+
+    async def ready(self) -> None:
+        """Always."""
+
+
+class _Performance:
+    """One turn as pieces, counted while they come."""
+
+    def __init__(self, turn: Turn, request: ModelRequest, tokens: Tokens) -> None:
+        self._turn: Turn = turn
+        self._request: ModelRequest = request
+        self._tokens: Tokens = tokens
+        self._counts: dict[str, int] = {}
+        self._spent: int = 0
+        self._calls: int = 0
+        self._is_cut: bool = False
+
+    def steps(self) -> Iterator[Piece | Slow | Fail]:
+        """Pieces, each behind its pause; a failure where the script wants one. Ends early at the token limit."""
+        pause = Slow(0)
+        for act in self._turn.acts:
+            if isinstance(act, Slow):
+                pause = act
+            elif isinstance(act, Fail):
+                yield act
+            else:
+                for piece, text in self._pieces(act):
+                    if not self._affords(text):
+                        return
+                    if pause.seconds:
+                        yield pause
+                    yield piece
+
+    def end(self) -> Sequence[Piece]:
+        """Why it stopped, and the usage."""
+        prompt = sum(self._count(_text(message)) + MESSAGE_TOKENS for message in self._request.messages)
+        return Finish(self._reason()), Usage(prompt, self._spent)
+
+    def _reason(self) -> FinishReason:
+        if self._is_cut:
+            return FinishReason.LENGTH
+        if self._turn.finish is not None:
+            return FinishReason(self._turn.finish)
+        return FinishReason.TOOL_CALLS if self._calls else FinishReason.STOP
+
+    def _affords(self, text: str) -> bool:
+        limit = self._request.max_completion_tokens
+        spent = self._spent + self._count(text)
+        self._is_cut = limit is not None and spent > limit
+        if not self._is_cut:
+            self._spent = spent
+        return not self._is_cut
+
+    def _count(self, text: str) -> int:
+        if (count := self._counts.get(text)) is None:
+            count = self._counts[text] = self._tokens.count(text, self._request.model)
+        return count
+
+    def _pieces(self, act: Say | Refuse | Call) -> Iterator[tuple[Piece, str]]:
+        """Pieces with the text they cost."""
+        match act:
+            case Say():
+                for turn in range(act.times):
+                    for word in _WORDS.findall(f" {act.text}" if turn else act.text):
+                        yield word, word
+            case Refuse():
+                for word in _WORDS.findall(act.text):
+                    yield RefusalPiece(word), word
+            case Call():
+                for _ in range(act.times):
+                    yield from self._call(act)
+
+    def _call(self, act: Call) -> Iterator[tuple[Piece, str]]:
+        """No id is given: the engine's own are unique, ours would repeat with every run of the script."""
+        index, self._calls = self._calls, self._calls + 1
+        yield CallPiece(index, None, act.name), act.name
+        for at in range(0, len(act.arguments), FRAGMENT):
+            fragment = act.arguments[at : at + FRAGMENT]
+            yield CallPiece(index, arguments=fragment), fragment
+
+
+async def _fail(act: Fail) -> NoReturn:
+    match act.how:
+        case "rate_limit":
+            raise ModelError(ErrorCode.RATE_LIMIT_EXCEEDED, "Rate limit reached for rehearsal, as its script asked.")
+        case "context":
+            raise ContextTooLong("The prompt is too long for rehearsal, as its script asked.")
+        case "cut":
+            raise ModelError(ErrorCode.SERVER_ERROR, "The upstream's answer was cut off.")
+        case "stall":
+            await asyncio.Event().wait()
+        case _:
+            pass
+    raise ModelError(ErrorCode.SERVER_ERROR, "The rehearsal failed, as its script asked.")
+
+
+def _text(message: PromptMessage) -> str:
+    texts = [part.value for part in message.parts if isinstance(part, TextPart)]
+    texts += [part.refusal for part in message.parts if isinstance(part, RefusalPart)]
+    return "\n".join([*texts, *(call.name + call.arguments for call in message.tool_calls)])

@@ -1,0 +1,160 @@
+"""What the rehearsal does next: finds the script and the place in it from nothing but the prompt. Pure.
+
+The place is the number of assistant turns behind the last user message, so a run that is taken over, or that continues
+after tool outputs, goes on where it was without anybody remembering.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from threadmill.adapters.models.rehearsal.schema_sample import first_argument, sample_text
+from threadmill.adapters.models.rehearsal.script import (
+    Act,
+    BadScript,
+    Call,
+    Refuse,
+    Say,
+    Turn,
+    is_script,
+    lines_of,
+    parse,
+)
+from threadmill.domain.message import TextPart
+from threadmill.domain.tool import FunctionTool, ResponseFormatType, ToolChoiceMode
+from threadmill.engine.ports.model import ModelRequest, PromptMessage, PromptRole
+
+HEADING = "rehearsal:"
+"""The line of the instructions behind which a script stands."""
+
+ATTACHED = "Attached files: "
+"""How a prompt names a message's attachments; that line is the server's, not the user's."""
+
+_PLACEHOLDER = re.compile(r"\{\{\s*(output|outputs\.(\d+))\s*\}\}")
+_ARGUMENT = {"code_interpreter": "input", "file_search": "query"}
+"""The one argument of a server tool whose schema names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """`turns` the assistant took and `outputs` the tools gave since `said`, the last user message."""
+
+    instructions: str
+    said: str
+    turns: int
+    outputs: tuple[str, ...]
+    is_after_tools: bool
+
+
+def next_turn(request: ModelRequest) -> Turn:
+    """The turn to play, its placeholders filled and its arguments complete. Raises BadScript."""
+    scene = _scene(request.messages)
+    script = _script(scene)
+    if script is None:
+        return Turn((_improvise(request, scene),))
+    turns = parse(script)
+    if scene.turns >= len(turns):
+        return Turn((_after_the_end(request, scene),))
+    turn = turns[scene.turns]
+    return replace(turn, acts=tuple(_filled(act, scene.outputs, request.tools) for act in turn.acts))
+
+
+def _scene(messages: Sequence[PromptMessage]) -> _Scene:
+    last = max((at for at, message in enumerate(messages) if message.role is PromptRole.USER), default=-1)
+    since = messages[last + 1 :]
+    return _Scene(
+        instructions="\n".join(_text(message) for message in messages if message.role is PromptRole.SYSTEM),
+        said=_text(messages[last]) if last >= 0 else "",
+        turns=sum(message.role is PromptRole.ASSISTANT for message in since),
+        outputs=tuple(_text(message) for message in since if message.role is PromptRole.TOOL),
+        is_after_tools=bool(since) and since[-1].role is PromptRole.TOOL,
+    )
+
+
+def _text(message: PromptMessage) -> str:
+    texts = [part.value for part in message.parts if isinstance(part, TextPart)]
+    return "\n".join(text for at, text in enumerate(texts) if at == 0 or not text.startswith(ATTACHED))
+
+
+def _script(scene: _Scene) -> str | None:
+    """The message's script, else the instructions'."""
+    if is_script(scene.said):
+        return scene.said
+    lines = lines_of(scene.instructions)
+    headings = [at for at, line in enumerate(lines) if line.strip().lower() == HEADING]
+    # Blank lines stand for those above, so that an error names the line of the instructions.
+    return "\n".join([""] * (headings[0] + 1) + lines[headings[0] + 1 :]) if headings else None
+
+
+def _improvise(request: ModelRequest, scene: _Scene) -> Act:
+    forced = None if scene.is_after_tools else _forced(request)
+    if forced is not None:
+        return Call(forced.name, sample_text(forced.parameters))
+    if scene.is_after_tools:
+        return _worded(request, _told(scene))
+    return _worded(request, f"You said: {scene.said}" if scene.said.strip() else "You said nothing.")
+
+
+def _after_the_end(request: ModelRequest, scene: _Scene) -> Act:
+    return _worded(request, _told(scene) if scene.is_after_tools else "The rehearsal script is at its end.")
+
+
+def _told(scene: _Scene) -> str:
+    return f"The tool answered: {scene.outputs[-1]}"
+
+
+def _worded(request: ModelRequest, text: str) -> Say:
+    """`text`, or the JSON the response format demands."""
+    wanted = request.response_format
+    if wanted.type is ResponseFormatType.JSON_OBJECT:
+        return Say(json.dumps({"answer": text}, ensure_ascii=False))
+    if wanted.type is ResponseFormatType.JSON_SCHEMA and wanted.json_schema is not None:
+        named = json.loads(wanted.json_schema)
+        return Say(sample_text(json.dumps(named.get("schema", {}))))
+    return Say(text)
+
+
+def _forced(request: ModelRequest) -> FunctionTool | None:
+    """The function the tool choice demands, if it is offered."""
+    choice = request.tool_choice
+    if choice.named is not None:
+        name = choice.named.function or choice.named.type
+        return next((tool for tool in request.tools if tool.name == name), None)
+    return next(iter(request.tools), None) if choice.mode is ToolChoiceMode.REQUIRED else None
+
+
+def _filled(act: Act, outputs: Sequence[str], tools: Sequence[FunctionTool]) -> Act:
+    match act:
+        case Say() | Refuse():
+            return replace(act, text=_with_outputs(act.text, outputs))
+        case Call():
+            return _call(act, outputs, tools)
+        case _:
+            return act
+
+
+def _call(act: Call, outputs: Sequence[str], tools: Sequence[FunctionTool]) -> Call:
+    if act.text is None:
+        arguments = _with_outputs(act.arguments, outputs, in_json=True)
+    else:
+        offered = next((tool for tool in tools if tool.name == act.name), None)
+        if offered is None:
+            raise BadScript(f"Rehearsal script: it uses {act.name}, which this run does not offer to the model.")
+        text = _with_outputs(act.text, outputs)
+        arguments = json.dumps(
+            first_argument(offered.parameters, text) or {_ARGUMENT[act.name]: text}, ensure_ascii=False
+        )
+    return replace(act, arguments=arguments[:-1] if act.is_broken else arguments)
+
+
+def _with_outputs(text: str, outputs: Sequence[str], *, in_json: bool = False) -> str:
+    """`{{output}}` and `{{outputs.N}}` replaced; escaped where they stand inside a JSON string."""
+
+    def value(match: re.Match[str]) -> str:
+        at = int(match[2]) if match[2] else -1
+        if at >= len(outputs) or not outputs:
+            raise BadScript(f"Rehearsal script: {match[0]} has no value; so far there are {len(outputs)} tool outputs.")
+        return json.dumps(outputs[at], ensure_ascii=False)[1:-1] if in_json else outputs[at]
+
+    return _PLACEHOLDER.sub(value, text)

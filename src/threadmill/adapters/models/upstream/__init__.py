@@ -1,0 +1,1 @@
+"""OpenAI-compatible servers: request, stream, retries, errors, embeddings, reranking."""

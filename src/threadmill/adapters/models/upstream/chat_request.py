@@ -1,0 +1,180 @@
+"""A model request as the JSON body of `POST /chat/completions`. Pure.
+
+Members are left out wherever the upstream's default is meant: the fewer are sent, the more servers understand.
+"""
+
+import msgspec
+
+from threadmill.adapters.models.upstream.settings import UpstreamSettings
+from threadmill.domain.message import ContentPart, ImageFilePart, ImageUrlPart, RefusalPart, TextPart
+from threadmill.domain.tool import (
+    FunctionCall,
+    FunctionTool,
+    Json,
+    NamedToolChoice,
+    ResponseFormat,
+    ResponseFormatType,
+    ToolChoice,
+    ToolChoiceMode,
+)
+from threadmill.engine.ports.model import ModelRequest, PromptMessage, PromptRole
+
+
+class _ImageUrl(msgspec.Struct, omit_defaults=True):
+    url: str
+    detail: str = "auto"
+
+
+class _Part(msgspec.Struct, omit_defaults=True):
+    type: str
+    text: str | None = None
+    image_url: _ImageUrl | None = None
+
+
+class _CalledFunction(msgspec.Struct):
+    name: str
+    arguments: str
+
+
+class _Call(msgspec.Struct):
+    id: str
+    function: _CalledFunction
+    type: str = "function"
+
+
+class _Message(msgspec.Struct, omit_defaults=True):
+    role: str
+    content: str | list[_Part] | None
+    tool_calls: list[_Call] | None = None
+    tool_call_id: str | None = None
+
+
+class _Function(msgspec.Struct, omit_defaults=True):
+    name: str
+    parameters: msgspec.Raw
+    description: str | None = None
+    strict: bool | None = None
+
+
+class _Tool(msgspec.Struct):
+    function: _Function
+    type: str = "function"
+
+
+class _Named(msgspec.Struct):
+    function: dict[str, str]
+    type: str = "function"
+
+
+class _Format(msgspec.Struct, omit_defaults=True):
+    type: str
+    json_schema: msgspec.Raw | None = None
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool = True
+
+
+class _Body(msgspec.Struct, omit_defaults=True):
+    model: str
+    messages: list[_Message]
+    stream: bool
+    stream_options: _StreamOptions
+    tools: list[_Tool] | None = None
+    tool_choice: str | _Named | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: _Format | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    reasoning_effort: str | None = None
+    max_completion_tokens: int | None = None
+    max_tokens: int | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode(request: ModelRequest, settings: UpstreamSettings) -> bytes:
+    """The body; the token limit goes under the member this upstream knows."""
+    old_name = settings.max_tokens_field == "max_tokens"
+    body = _Body(
+        model=request.model,
+        messages=[_message(message) for message in request.messages],
+        stream=True,
+        # Not a default of the struct: omit_defaults would leave it out.
+        stream_options=_StreamOptions(),
+        response_format=_format(request.response_format),
+        temperature=request.temperature,
+        top_p=request.top_p,
+        reasoning_effort=request.reasoning_effort,
+        max_completion_tokens=None if old_name else request.max_completion_tokens,
+        max_tokens=request.max_completion_tokens if old_name else None,
+    )
+    if request.tools:
+        body.tools = [_Tool(_function(tool)) for tool in request.tools]
+        body.tool_choice = _choice(request.tool_choice, request.tools)
+        body.parallel_tool_calls = None if request.parallel_tool_calls else False
+    return _encode(body)
+
+
+def _message(message: PromptMessage) -> _Message:
+    has_image = any(isinstance(part, ImageUrlPart) for part in message.parts)
+    content: str | list[_Part] | None
+    if has_image and message.role is PromptRole.USER:
+        content = [_part(part) for part in message.parts]
+    else:
+        content = "\n\n".join(_words(part) for part in message.parts)
+    calls = [_call(call) for call in message.tool_calls]
+    # An assistant that only called has no content; null is what every server takes there, "" is not.
+    return _Message(message.role, content or None if calls else content, calls or None, message.tool_call_id)
+
+
+def _part(part: ContentPart) -> _Part:
+    if isinstance(part, ImageUrlPart):
+        return _Part("image_url", image_url=_ImageUrl(part.url, part.detail))
+    return _Part("text", text=_words(part))
+
+
+def _words(part: ContentPart) -> str:
+    """A part as text. Pictures have words only where the role or this server cannot carry them to the model."""
+    match part:
+        case TextPart():
+            return part.value
+        case RefusalPart():
+            return part.refusal
+        case ImageUrlPart():
+            return f"[Image: {part.url}]"
+        case ImageFilePart():
+            return f"[Image file {part.file_id}]"
+
+
+def _call(call: FunctionCall) -> _Call:
+    return _Call(call.id, _CalledFunction(call.name, call.arguments))
+
+
+def _function(tool: FunctionTool) -> _Function:
+    return _Function(tool.name, _raw(tool.parameters), tool.description, True if tool.strict else None)
+
+
+def _choice(choice: ToolChoice, tools: tuple[FunctionTool, ...]) -> str | _Named | None:
+    if choice.named is None:
+        return None if choice.mode in (None, ToolChoiceMode.AUTO) else choice.mode.value
+    name = _named(choice.named)
+    # Naming a tool that is not offered is refused by upstreams; the nearest they understand is `required`.
+    return _Named({"name": name}) if any(tool.name == name for tool in tools) else ToolChoiceMode.REQUIRED.value
+
+
+def _named(choice: NamedToolChoice) -> str:
+    """The function's name; code_interpreter and file_search are offered to models as functions of these names."""
+    return choice.function or choice.type
+
+
+def _format(wanted: ResponseFormat) -> _Format | None:
+    if wanted.type is ResponseFormatType.AUTO:
+        return None
+    schema = None if wanted.json_schema is None else _raw(wanted.json_schema)
+    return _Format(wanted.type, schema)
+
+
+def _raw(json: Json) -> msgspec.Raw:
+    return msgspec.Raw(json.encode())

@@ -1,0 +1,123 @@
+"""HTTP to one upstream: where it is, how it is reached, and what it means when it is not."""
+
+import asyncio
+import ssl
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from threadmill.adapters.models.upstream.settings import UpstreamSettings
+from threadmill.adapters.models.upstream.upstream_error import Transient
+from threadmill.domain.outcome import ErrorCode
+from threadmill.engine.ports.model import ModelError
+
+MAX_ERROR_BYTES = 64 * 1024
+"""Bytes of an error body that are read."""
+
+
+class Connection:
+    """A pool of connections to one upstream, opened with the first request.
+
+    Proxies come from HTTP_PROXY, HTTPS_PROXY and NO_PROXY. aiohttp's own `trust_env` is not used for that: it would
+    also read ~/.netrc, in a thread, on every request, and let it replace this server's key.
+    """
+
+    def __init__(self, settings: UpstreamSettings) -> None:
+        self._settings: UpstreamSettings = settings
+        self._base: URL = URL(settings.base_url)
+        self._session: aiohttp.ClientSession | None = None
+        self._proxy: str | None = None
+
+    async def post(self, path: str, body: bytes, seconds: float) -> aiohttp.ClientResponse:
+        """The response, its headers read. Raises ModelError, Transient where another try may help."""
+        return await self._request("POST", path, seconds, body)
+
+    async def get(self, path: str, seconds: float) -> aiohttp.ClientResponse:
+        """Like `post`."""
+        return await self._request("GET", path, seconds)
+
+    async def aclose(self) -> None:
+        """Close every connection. The next request opens anew."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _request(
+        self, method: str, path: str, seconds: float, body: bytes | None = None
+    ) -> aiohttp.ClientResponse:
+        session = self._open()
+        try:
+            async with asyncio.timeout(seconds):
+                return await session.request(
+                    method, self._url(path), data=body, proxy=self._proxy, allow_redirects=False
+                )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise self._unreachable(error, seconds) from None
+
+    def _url(self, path: str) -> URL:
+        url = self._base.joinpath(*path.split("/"))
+        return url.with_query(self._base.query) if self._base.query else url
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # No limit: the engine bounds the runs. A queue here would look like a slow upstream.
+            connector = aiohttp.TCPConnector(limit=0, ssl=self._trust())
+            timeout = aiohttp.ClientTimeout(total=None, connect=self._settings.patience.connect)
+            # No cookies: an upstream's session must not tie one user's runs to another's.
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=timeout, headers=self._headers(), cookie_jar=aiohttp.DummyCookieJar()
+            )
+            self._proxy = _proxy_for(self._base)
+        return self._session
+
+    def _headers(self) -> dict[str, str]:
+        # Compression would only make an upstream or its proxy hold tokens back.
+        headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
+        if self._settings.api_key:
+            headers["Authorization"] = f"Bearer {self._settings.api_key}"
+        return headers | dict(self._settings.headers)
+
+    def _trust(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if (path := self._settings.ca_file) is not None:
+            try:
+                context.load_verify_locations(path)
+            except OSError:
+                text = f"The CA file of the upstream '{self._settings.name}' cannot be read."
+                raise ModelError(ErrorCode.SERVER_ERROR, text) from None
+        return context
+
+    def _unreachable(self, error: Exception, seconds: float) -> ModelError:
+        name, code = self._settings.name, ErrorCode.SERVER_ERROR
+        match error:
+            case aiohttp.ServerTimeoutError():
+                connect = self._settings.patience.connect
+                return Transient(code, f"The upstream '{name}' could not be reached within {connect:g} seconds.")
+            case TimeoutError():
+                # Not tried again: the caller has waited long enough.
+                return ModelError(code, f"The upstream '{name}' sent nothing for {seconds:g} seconds.")
+            case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+                return ModelError(code, f"The upstream '{name}' has no certificate this server trusts; see ca_file.")
+            case aiohttp.ClientConnectorError():
+                return Transient(code, f"The upstream '{name}' cannot be reached.")
+            case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | OSError():
+                return Transient(code, f"The upstream '{name}' closed the connection.")
+            case aiohttp.ClientPayloadError() | aiohttp.ClientResponseError():
+                return Transient(code, f"The upstream '{name}' did not answer in HTTP.")
+            case _:
+                return ModelError(code, f"The upstream '{name}' cannot be called; check its base URL.")
+
+
+async def read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body, at most `limit` bytes of it."""
+    body = bytearray()
+    while len(body) < limit and (data := await response.content.read(limit - len(body))):
+        body += data
+    return bytes(body)
+
+
+def _proxy_for(url: URL) -> str | None:
+    if url.host is None or proxy_bypass(url.host):
+        return None
+    return getproxies().get(url.scheme)

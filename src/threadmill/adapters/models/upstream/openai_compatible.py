@@ -1,0 +1,136 @@
+"""The Model port on one Chat Completions server: asks, asks again before the first piece, and says what went wrong."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+import aiohttp
+
+from threadmill.adapters.models.context_windows import window_of
+from threadmill.adapters.models.upstream.chat_request import encode
+from threadmill.adapters.models.upstream.connection import MAX_ERROR_BYTES, Connection, read_bounded
+from threadmill.adapters.models.upstream.model_list import MAX_BYTES, models_in
+from threadmill.adapters.models.upstream.response_stream import Answer
+from threadmill.adapters.models.upstream.retry import Pacing
+from threadmill.adapters.models.upstream.settings import UpstreamSettings
+from threadmill.adapters.models.upstream.upstream_error import Transient, complaint_in, failure
+from threadmill.engine.ports.model import ModelError, ModelInfo, ModelRequest, Piece
+
+LOG = logging.getLogger("threadmill.models")
+
+LIST_SECONDS = 60.0
+"""How long a list of models is believed."""
+
+
+class OpenAICompatible:
+    """One upstream. `windows` are context windows by model name, where our own table is wrong or silent."""
+
+    def __init__(
+        self, settings: UpstreamSettings, windows: Mapping[str, int] | None = None, pacing: Pacing | None = None
+    ) -> None:
+        self._settings: UpstreamSettings = settings
+        self._windows: Mapping[str, int] = windows or {}
+        self._pacing: Pacing = pacing or Pacing()
+        self._connection: Connection = Connection(settings)
+        self._listed: dict[str, ModelInfo] = {}
+        self._listed_until: float = float("-inf")
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
+        """See the port. One batch per network read."""
+        try:
+            answer, batch = await self._begin(request)
+            try:
+                while batch:
+                    yield batch
+                    batch = await answer.next()
+            finally:
+                answer.close()
+        except ModelError as error:
+            raise self._safe(error) from None
+
+    async def list(self) -> Sequence[ModelInfo]:
+        """The upstream's models, asked for at most once a minute. Raises ModelError."""
+        now = self._pacing.monotonic()
+        if now >= self._listed_until:
+            found = models_in(await self._ask_models(), self._settings.name)
+            self._listed = {info.id: self._with_window(info) for info in found}
+            self._listed_until = now + LIST_SECONDS
+        return tuple(self._listed.values())
+
+    def describe(self, model: str) -> ModelInfo:
+        """What the last list, the settings and our table know; asks nobody."""
+        listed = self._listed.get(model)
+        return listed or self._with_window(ModelInfo(model, 0, self._settings.name))
+
+    async def ready(self) -> None:
+        """The upstream answers and takes our key. That it cannot list models is no fault. Raises ModelError."""
+        await self._ask_models()
+
+    async def aclose(self) -> None:
+        """Close all connections; streams that still run are cut off."""
+        await self._connection.aclose()
+
+    async def _begin(self, request: ModelRequest) -> tuple[Answer, Sequence[Piece]]:
+        """The answer and its first pieces. After those nothing is tried again: they may have been seen."""
+        body = encode(request, self._settings)
+        attempt = 1
+        while True:
+            try:
+                return await self._attempt(body, request.model)
+            except Transient as error:
+                if attempt >= self._settings.patience.attempts:
+                    raise
+                pause = self._pacing.backoff(attempt, error.after)
+                LOG.warning("%s Asking again in %.1f s.", self._safe(error).message, pause)
+            await self._pacing.sleep(pause)
+            attempt += 1
+
+    async def _attempt(self, body: bytes, model: str) -> tuple[Answer, Sequence[Piece]]:
+        patience = self._settings.patience
+        deadline = asyncio.get_running_loop().time() + patience.first_token
+        response = await self._connection.post("chat/completions", body, patience.first_token)
+        try:
+            if response.status >= 300:
+                raise await self._failure(response, model)
+            answer = Answer(response, model, patience, deadline)
+            return answer, await answer.next()
+        except BaseException:
+            response.close()
+            raise
+
+    async def _failure(self, response: aiohttp.ClientResponse, model: str) -> ModelError:
+        body = await self._body(response, MAX_ERROR_BYTES)
+        after = self._pacing.wish(response.headers.get("Retry-After"))
+        if response.status in (401, 403):
+            LOG.error("The upstream '%s' refused this server's API key.", self._settings.name)
+        return failure(complaint_in(body, response.status), model, after)
+
+    async def _ask_models(self) -> bytes:
+        try:
+            response = await self._connection.get("models", self._settings.patience.ready)
+            try:
+                if response.status in (401, 403) or response.status >= 500:
+                    raise await self._failure(response, "")
+                return await self._body(response, MAX_BYTES)
+            finally:
+                response.close()
+        except ModelError as error:
+            raise self._safe(error) from None
+
+    async def _body(self, response: aiohttp.ClientResponse, limit: int) -> bytes:
+        """What can be had of a body in short time; an error must not take longer to tell because of its text."""
+        try:
+            async with asyncio.timeout(self._settings.patience.ready):
+                return await read_bounded(response, limit)
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return b""
+
+    def _with_window(self, info: ModelInfo) -> ModelInfo:
+        said = None if info.id in self._windows else info.context_window
+        return ModelInfo(info.id, info.created, info.owned_by, said or window_of(info.id, self._windows))
+
+    def _safe(self, error: ModelError) -> ModelError:
+        """The error without this upstream's secrets."""
+        error.message = self._settings.redact(error.message)
+        error.args = (error.message,)
+        return error

@@ -1,0 +1,140 @@
+"""One answer of an upstream while it streams: reads the network, splits, translates, keeps the time-outs.
+
+Whatever the server calls its content, its first byte tells: `{` begins a whole JSON answer (the server does not
+stream), `<` an HTML page of something that is no model server; all else is Server-Sent Events.
+"""
+
+import asyncio
+
+import aiohttp
+
+from threadmill.adapters.models.upstream.chunk_decoder import Translator
+from threadmill.adapters.models.upstream.settings import Patience
+from threadmill.adapters.models.upstream.sse_parser import EventTooLarge, SseSplitter
+from threadmill.domain.outcome import ErrorCode
+from threadmill.engine.ports.model import ModelError, Piece
+
+MAX_WHOLE_ANSWER = 32 * 1024 * 1024
+"""Bytes of an answer that was not streamed."""
+
+LINGER = 0.05
+"""Seconds a finished answer is waited for to end its HTTP body, so that the connection can be used again."""
+
+
+class _WholeBody:
+    """The splitter's stand-in for an answer that is one JSON document."""
+
+    def __init__(self) -> None:
+        self._body: bytearray = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Nothing yet. Raises EventTooLarge."""
+        self._body += data
+        if len(self._body) > MAX_WHOLE_ANSWER:
+            raise EventTooLarge
+        return []
+
+    def end(self) -> list[bytes]:
+        """The document."""
+        return [bytes(self._body)]
+
+
+class Answer:
+    """Ask `next` until it gives nothing; `close` in any case. One reader. `deadline` is the loop's time by which the
+    first event must have come.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse, model: str, patience: Patience, deadline: float) -> None:
+        self._response: aiohttp.ClientResponse = response
+        self._patience: Patience = patience
+        self._deadline: float = deadline
+        self._limit: float = patience.first_token
+        self._cutter: SseSplitter | _WholeBody | None = None
+        self._translator: Translator = Translator(model)
+        self._begun: bool = False
+        self._ended: bool = False
+        self._silent: bool = False
+        self._loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        # One timer looks after the whole answer: a timeout for each read would cost more than the read.
+        self._watch: asyncio.TimerHandle = self._loop.call_at(deadline, self._look)
+
+    async def next(self) -> list[Piece]:
+        """The pieces of the next network read that holds any; empty at the end. Raises ModelError."""
+        if self._begun:
+            # The reader's own time since the last batch is not the upstream's.
+            self._wait_anew()
+        while not self._ended:
+            if pieces := await self._advance():
+                self._begun, self._limit = True, self._patience.between_tokens
+                return pieces
+        if self._translator.trouble is not None:
+            raise self._translator.trouble
+        await self._linger()
+        return []
+
+    def close(self) -> None:
+        """Close the connection at once, unless the answer was read to its end: then it is used again."""
+        self._watch.cancel()
+        self._response.close()
+
+    def _look(self) -> None:
+        """The deadline came, or was moved meanwhile."""
+        if self._loop.time() < self._deadline:
+            self._watch = self._loop.call_at(self._deadline, self._look)
+            return
+        self._silent = True
+        self._response.close()
+
+    async def _advance(self) -> list[Piece]:
+        data = await self._read()
+        events = self._cut(data)
+        if events:
+            # Events without pieces (roles, hidden reasoning) are signs of life; comments are not.
+            self._wait_anew()
+        translator = self._translator
+        pieces = translator.read(events)
+        if not data or translator.done or translator.trouble is not None:
+            self._ended = True
+            pieces += translator.end()
+        return pieces
+
+    def _wait_anew(self) -> None:
+        self._deadline = self._loop.time() + self._limit
+        if self._deadline < self._watch.when():
+            self._watch.cancel()
+            self._watch = self._loop.call_at(self._deadline, self._look)
+
+    def _cut(self, data: bytes) -> list[bytes]:
+        try:
+            if self._cutter is None:
+                self._cutter = _cutter_for(data)
+            return self._cutter.feed(data) if data else self._cutter.end()
+        except EventTooLarge:
+            raise ModelError(ErrorCode.SERVER_ERROR, "The upstream sent an event that is too large.") from None
+
+    async def _read(self) -> bytes:
+        """The next bytes; b"" at the end and where the connection broke, which the translator tells apart."""
+        try:
+            data = await self._response.content.readany()
+        except (aiohttp.ClientError, OSError):
+            data = b""
+        if self._silent:
+            text = f"The upstream sent nothing for {self._limit:g} seconds."
+            raise ModelError(ErrorCode.SERVER_ERROR, text)
+        return data
+
+    async def _linger(self) -> None:
+        try:
+            async with asyncio.timeout(LINGER):
+                while await self._response.content.readany():
+                    pass
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return
+
+
+def _cutter_for(data: bytes) -> SseSplitter | _WholeBody:
+    first = data.lstrip()[:1]
+    if first == b"<":
+        text = "The upstream answered with a web page instead of a model's answer; check its base URL."
+        raise ModelError(ErrorCode.SERVER_ERROR, text)
+    return _WholeBody() if first == b"{" else SseSplitter()

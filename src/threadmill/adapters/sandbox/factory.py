@@ -1,0 +1,145 @@
+"""From settings to a sandbox: one that works, or one that says why there is none. Nothing waits for its self-test."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from threadmill.adapters.sandbox.backend import Backend, LiveSession, SessionLimits
+from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
+from threadmill.adapters.sandbox.bwrap.command import Places, find_bwrap
+from threadmill.adapters.sandbox.bwrap.self_test import self_test
+from threadmill.adapters.sandbox.disabled import OffSandbox
+from threadmill.adapters.sandbox.environment import default_environment, is_built
+from threadmill.adapters.sandbox.remote.backend import RemoteBackend
+from threadmill.adapters.sandbox.session_pool import Lifetimes, ThreadSessions
+from threadmill.engine.ports.clock import Clock
+from threadmill.engine.ports.sandbox import Sandbox, SandboxRefused
+from threadmill.settings import Settings
+
+INSIDE = Path(__file__).parent / "inside"
+LOG = logging.getLogger("threadmill")
+_REFUSED = "code_interpreter is not available on this server: {}"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSettings:
+    """`backend`: `bwrap`, `off`, or the http(s) URL of a Jupyter Kernel Gateway, with its token if it wants one.
+
+    `environment` is the sandbox's Python (`threadmill sandbox install`); `hidden` are paths of the server's own that the
+    self-test tries to read.
+    """
+
+    backend: str
+    environment: Path
+    token: str | None = field(default=None, repr=False)
+    limits: SessionLimits = field(default_factory=SessionLimits)
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    hidden: Sequence[Path] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "SandboxSettings":
+        """The part of the server's settings that concerns the sandbox."""
+        given, data_dir = settings.config.sandbox, settings.server.data_dir
+        limits = SessionLimits(
+            wall=given.call_seconds,
+            memory=given.memory_mb << 20,
+            processes=given.processes,
+            disk=given.disk_mb << 20,
+        )
+        lifetimes = Lifetimes(given.idle_seconds, given.session_seconds, given.max_sessions)
+        environment = given.python or default_environment(data_dir)
+        return cls(given.backend, environment, given.token, limits, lifetimes, hidden=(data_dir,))
+
+
+class OpeningBackend:
+    """A back end that is being made and tested while the server already serves; no session begins before it is done."""
+
+    def __init__(self, make: Callable[[], Awaitable[Backend]], *, tries_again: bool) -> None:
+        self._make, self._tries_again = make, tries_again
+        self._refusal: str | None = None
+        self._making = asyncio.create_task(self._made())
+
+    @property
+    def refusal(self) -> str | None:
+        """See the protocol."""
+        return self._refusal
+
+    async def _made(self) -> Backend | SandboxRefused:
+        try:
+            return await self._make()
+        except SandboxRefused as refused:
+            message = _REFUSED.format(refused.message)
+        except Exception as error:  # noqa: BLE001 - a sandbox of which we know nothing is not offered
+            message = _REFUSED.format(f"{type(error).__name__}: {error}")
+        LOG.warning("%s", message)
+        self._refusal = None if self._tries_again else message
+        return SandboxRefused(message)
+
+    async def open(self) -> LiveSession:
+        """See the protocol."""
+        if self._tries_again and self._making.done() and isinstance(self._making.result(), SandboxRefused):
+            self._making = asyncio.create_task(self._made())
+        found = await asyncio.shield(self._making)
+        if isinstance(found, SandboxRefused):
+            raise SandboxRefused(found.message)
+        return await found.open()
+
+    async def close(self) -> None:
+        """See the protocol."""
+        self._making.cancel()
+        (found,) = await asyncio.gather(self._making, return_exceptions=True)
+        if not isinstance(found, BaseException):
+            await found.close()
+
+
+async def open_sandbox(settings: SandboxSettings, clock: Clock) -> Sandbox:
+    """At once, and never raises: a sandbox that cannot be is one whose `refusal` says why and what to do.
+
+    The bubblewrap is started and tested meanwhile (about two seconds); who asks for a session waits for that. `close` it.
+    """
+    if settings.backend == "off":
+        return OffSandbox("code_interpreter is switched off on this server.")
+    try:
+        backend = _opening(settings)
+    except SandboxRefused as refused:
+        message = _REFUSED.format(refused.message)
+        LOG.warning("%s", message)
+        return OffSandbox(message)
+    sessions = ThreadSessions(backend, settings.lifetimes, clock)
+    sessions.tend()
+    return sessions
+
+
+def _opening(settings: SandboxSettings) -> OpeningBackend:
+    if settings.backend.startswith(("http://", "https://")):
+        url, token, limits = settings.backend, settings.token, settings.limits
+        return OpeningBackend(lambda: RemoteBackend.connect(url, token, limits), tries_again=True)
+    if settings.backend != "bwrap":
+        raise SandboxRefused(f"'{settings.backend}' is not a sandbox; it must be bwrap, off or a URL.")
+    backend = bwrap_backend(settings)
+    return OpeningBackend(lambda: tested(backend, settings), tries_again=False)
+
+
+async def tested(backend: BwrapBackend, settings: SandboxSettings) -> BwrapBackend:
+    """The same back end once it has passed the escape table. Closes it and raises SandboxRefused if it has not."""
+    try:
+        found = await self_test(backend, settings.limits, settings.hidden)
+        if found.problem:
+            raise SandboxRefused(found.problem)
+    except BaseException:
+        await backend.close()
+        raise
+    LOG.info("code_interpreter: ready; the sandbox blocked all of %d attempts to get out", found.attempts)
+    return backend
+
+
+def bwrap_backend(settings: SandboxSettings) -> BwrapBackend:
+    """The back end, untested. Raises SandboxRefused when a part is missing, saying how to get it."""
+    bwrap = find_bwrap()
+    if bwrap is None:
+        raise SandboxRefused("bubblewrap is not installed (apt-get install bubblewrap).")
+    if not is_built(settings.environment):
+        raise SandboxRefused(f"there is no Python in {settings.environment} (threadmill sandbox install).")
+    return BwrapBackend(bwrap, Places(settings.environment, INSIDE), settings.limits)

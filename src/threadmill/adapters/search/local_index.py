@@ -1,0 +1,272 @@
+"""The SearchIndex port in this process: one shelf a store, opened when needed, in step with the stored chunks."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from threadmill.adapters.search.store_index import Shelf
+from threadmill.domain.error import Unavailable
+from threadmill.domain.ids import FileId, VectorStoreId
+from threadmill.engine.ports.search_index import ChunkSource, IndexedFile, IndexHits, IndexQuery
+
+LARGE = 200_000
+"""Vectors in a store from which the search for near ones is approximate."""
+
+MAX_OPEN = 64
+"""Stores kept open; an open one holds a few files, its row numbers, and no text."""
+
+BATCH_CHUNKS = 20_000
+"""Chunks written in one commit when many are waiting."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Change:
+    """A file to put, or to remove if `file` is None; `done` is told when it is on disk."""
+
+    file_id: FileId
+    file: IndexedFile | None
+    done: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class _Store:
+    """A store in use. `opening` guards `shelf`; `writer` is the task that works off `waiting`."""
+
+    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    shelf: Shelf | None = None
+    waiting: list[_Change] = field(default_factory=list["_Change"])
+    writer: asyncio.Task[None] | None = None
+
+    def is_busy(self) -> bool:
+        """Something waits or is being written or opened."""
+        return self.writer is not None or bool(self.waiting) or self.opening.locked()
+
+
+FAILURES = (OSError, ValueError, RuntimeError)
+"""What tantivy, numpy, usearch and the disk raise."""
+
+
+class EmbeddedIndex:
+    """See the port. `directory` holds a folder for each store.
+
+    Searches run in threads of their own and never wait for writes; writes of one store are gathered into one commit.
+    """
+
+    def __init__(self, directory: Path, source: ChunkSource, *, large: int = LARGE, max_open: int = MAX_OPEN) -> None:
+        self._directory: Path = directory
+        self._source: ChunkSource = source
+        self._large: int = large
+        self._max_open: int = max_open
+        self._stores: OrderedDict[VectorStoreId, _Store] = OrderedDict()
+        self._readers: ThreadPoolExecutor = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "search")
+        self._writers: ThreadPoolExecutor = ThreadPoolExecutor(2, "index")
+
+    async def put(self, store_id: VectorStoreId, file: IndexedFile) -> None:
+        """See the port."""
+        await self._change(store_id, file.file_id, file)
+
+    async def remove(self, store_id: VectorStoreId, file_id: FileId) -> None:
+        """See the port."""
+        if self._folder(store_id).exists():
+            await self._change(store_id, file_id, None)
+
+    async def drop(self, store_id: VectorStoreId) -> None:
+        """See the port."""
+        store = self._stores.pop(store_id, None)
+        if store is not None and store.writer is not None:
+            await asyncio.wait([store.writer])
+        await self._write(shutil.rmtree, self._folder(store_id), ignore_errors=True)
+
+    async def search(self, store_id: VectorStoreId, query: IndexQuery) -> IndexHits:
+        """See the port."""
+        store = self._store(store_id)
+        shelf = await self._opened(store_id, store)
+        if shelf is None:
+            return IndexHits()
+        try:
+            return await self._read(shelf.search, query)
+        except FAILURES:
+            # What is on disk cannot be read after all: build it anew, once.
+            await self._discard(store_id, store, shelf)
+        shelf = await self._opened(store_id, store)
+        return IndexHits() if shelf is None else await _told(self._read(shelf.search, query))
+
+    async def aclose(self) -> None:
+        """See the port."""
+        for store in list(self._stores.values()):
+            if store.writer is not None:
+                await asyncio.wait([store.writer])
+            if store.shelf is not None:
+                await self._write(store.shelf.close)
+        self._stores.clear()
+        self._readers.shutdown()
+        self._writers.shutdown()
+
+    def _store(self, store_id: VectorStoreId) -> _Store:
+        """The store's entry, now the youngest; the oldest idle ones are let go."""
+        store = self._stores.setdefault(store_id, _Store())
+        self._stores.move_to_end(store_id)
+        if len(self._stores) > self._max_open:
+            idle = (name for name, one in self._stores.items() if one is not store and not one.is_busy())
+            if (oldest := next(idle, None)) is not None:
+                # Its files close when the last search that uses it ends.
+                del self._stores[oldest]
+        return store
+
+    async def _change(self, store_id: VectorStoreId, file_id: FileId, file: IndexedFile | None) -> None:
+        store = self._store(store_id)
+        change = _Change(file_id, file, asyncio.get_running_loop().create_future())
+        store.waiting.append(change)
+        if store.writer is None:
+            store.writer = asyncio.create_task(self._work(store_id, store))
+        # Shielded: a caller that gives up must not undo what others wait for in the same commit.
+        await asyncio.shield(change.done)
+
+    async def _work(self, store_id: VectorStoreId, store: _Store) -> None:
+        """Write what waits, commit by commit, and let the shelf rest when nothing does.
+
+        Nothing is awaited between finding nothing waiting and saying that nobody works: a change that comes while the
+        shelf is being laid to rest must not be left lying.
+        """
+        try:
+            while True:
+                if changes := _batch(store.waiting):
+                    try:
+                        await self._commit(store_id, store, changes)
+                    except Exception as error:  # noqa: BLE001 - every one of them is told
+                        _fail(changes, error)
+                    else:
+                        _succeed(changes)
+                if not store.waiting:
+                    await self._settle(store)
+                if not store.waiting:
+                    return
+        finally:
+            store.writer = None
+
+    async def _commit(self, store_id: VectorStoreId, store: _Store, changes: Sequence[_Change]) -> None:
+        shelf = await self._opened(store_id, store, create=True)
+        assert shelf is not None
+        last = {change.file_id: change.file for change in changes}
+        put = [file for file in last.values() if file is not None]
+        removed = [file_id for file_id, file in last.items() if file is None]
+        try:
+            await _told(self._write(shelf.write, put, removed))
+        except BaseException:
+            # Memory and disk may differ now: the next use opens it anew and mends it.
+            store.shelf = None
+            raise
+
+    async def _settle(self, store: _Store) -> None:
+        """Merges, and the approximate index's work in slices, until something waits again."""
+        shelf = store.shelf
+        if shelf is None:
+            return
+        with contextlib.suppress(*FAILURES):
+            await self._write(shelf.rest)
+            while not store.waiting and await self._write(shelf.advance):
+                pass
+
+    async def _opened(self, store_id: VectorStoreId, store: _Store, *, create: bool = False) -> Shelf | None:
+        """The store's shelf, in step with the truth; None for a store that has no files and no folder."""
+        if store.shelf is not None:
+            return store.shelf
+        async with store.opening:
+            if store.shelf is None:
+                editions = await self._source.editions(store_id)
+                if editions or create or self._folder(store_id).exists():
+                    store.shelf = await self._open(store_id, editions)
+                    if store.writer is None:
+                        # The approximate index is loaded, or goes on growing, behind the first search.
+                        store.writer = asyncio.create_task(self._work(store_id, store))
+            return store.shelf
+
+    async def _open(self, store_id: VectorStoreId, editions: Mapping[FileId, str]) -> Shelf:
+        folder = self._folder(store_id)
+        try:
+            shelf = await self._write(_open_shelf, folder, self._large)
+        except FAILURES:
+            await self._write(shutil.rmtree, folder, ignore_errors=True)
+            shelf = await _told(self._write(_open_shelf, folder, self._large))
+        await self._reconcile(store_id, shelf, editions)
+        return shelf
+
+    async def _reconcile(self, store_id: VectorStoreId, shelf: Shelf, editions: Mapping[FileId, str]) -> None:
+        """Put in what the index lacks, and take out what the truth no longer has."""
+        here = shelf.editions()
+        batch: list[IndexedFile] = []
+        for file_id in [name for name, edition in editions.items() if here.get(name) != edition]:
+            file = await self._source.read(store_id, file_id)
+            batch += [] if file is None else [file]
+            if sum(len(one.chunks) for one in batch) >= BATCH_CHUNKS:
+                await _told(self._write(shelf.write, batch, ()))
+                batch = []
+        gone = [name for name in here if name not in editions]
+        if batch or gone:
+            await _told(self._write(shelf.write, batch, gone))
+        await self._write(shelf.rest)
+
+    async def _discard(self, store_id: VectorStoreId, store: _Store, broken: Shelf) -> None:
+        async with store.opening:
+            if store.shelf is broken:
+                store.shelf = None
+                await self._write(shutil.rmtree, self._folder(store_id), ignore_errors=True)
+
+    def _folder(self, store_id: VectorStoreId) -> Path:
+        if not store_id.replace("_", "").isalnum():
+            raise ValueError(f"'{store_id}' is not an id.")
+        return self._directory / store_id
+
+    def _read(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._readers, partial(call, *args, **kwargs))
+
+    def _write(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._writers, partial(call, *args, **kwargs))
+
+
+def _open_shelf(folder: Path, large: int) -> Shelf:
+    shelf = Shelf(folder, large)
+    shelf.mend()
+    return shelf
+
+
+def _batch(waiting: list[_Change]) -> list[_Change]:
+    """The oldest changes, up to a commit's worth; they leave `waiting`."""
+    chunks, count = 0, 0
+    while count < len(waiting) and chunks < BATCH_CHUNKS:
+        file = waiting[count].file
+        chunks += len(file.chunks) if file else 0
+        count += 1
+    batch, waiting[:] = waiting[:count], waiting[count:]
+    return batch
+
+
+def _succeed(changes: Sequence[_Change]) -> None:
+    for change in changes:
+        if not change.done.done():
+            change.done.set_result(None)
+
+
+def _fail(changes: Sequence[_Change], error: Exception) -> None:
+    for change in changes:
+        if not change.done.done():
+            change.done.set_exception(error)
+
+
+async def _told(work: Awaitable[T]) -> T:
+    """The work's result. Raises Unavailable where it fails on the disk or in the index."""
+    try:
+        return await work
+    except FAILURES as error:
+        raise Unavailable(f"The search index cannot be read or written: {error}") from error

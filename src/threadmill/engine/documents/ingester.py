@@ -1,0 +1,167 @@
+"""Reads files into vector stores, a few at once. A row in progress *is* the job: nothing is queued, nothing is lost.
+
+A file is read, cut, embedded and indexed first; one transaction then makes it completed, so a crash repeats work but
+never does it twice. What is read already for another store is not read again.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from weakref import WeakValueDictionary
+
+from threadmill.domain.chunking import TooManyTokens
+from threadmill.domain.error import ThreadmillError, Unavailable
+from threadmill.domain.file import File
+from threadmill.domain.ids import StoreFileId, VectorStoreId
+from threadmill.domain.vector_store import (
+    FileBatch,
+    FileError,
+    FileErrorCode,
+    VectorStore,
+    VectorStoreFile,
+    VectorStoreFileStatus,
+)
+from threadmill.engine.documents.chunk_set import edition_of, made
+from threadmill.engine.ports.bundle import Ports
+from threadmill.engine.ports.chunks import Edition
+from threadmill.engine.ports.embedder import EmbeddingFailed
+from threadmill.engine.ports.search_index import IndexedFile
+from threadmill.engine.ports.store import Sealed, Update, Write, WriteSet
+from threadmill.engine.ports.text_extractor import ExtractionFailed
+from threadmill.engine.storage.retry import until_won
+
+SORRY = "An internal error occurred."
+GONE = FileError(FileErrorCode.INVALID_FILE, "The file was deleted before it was read.")
+AGAIN_AFTER = 5.0
+"""Seconds until what failed through no fault of the file is tried again."""
+
+PATIENCE = 300
+"""Seconds a file waits for an embedder that does not answer, before it fails."""
+
+Report = Callable[[str, BaseException | None], None]
+
+
+class Ingester:
+    """Reads up to `readers` files at once. `report` is told of surprises."""
+
+    def __init__(self, ports: Ports, readers: int, report: Report) -> None:
+        self._ports: Ports = ports
+        self._readers: int = readers
+        self._report: Report = report
+        self._tasks: dict[StoreFileId, asyncio.Task[None]] = {}
+        self._stores: dict[StoreFileId, VectorStoreId] = {}
+        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._wakened: asyncio.Event = asyncio.Event()
+        self._wakened.set()
+
+    def wake(self) -> None:
+        """There may be a file to read, or chunks nobody needs."""
+        self._wakened.set()
+
+    async def read_forever(self) -> None:
+        """Read whatever waits, whenever woken, until cancelled; then what was under way is left for the next start."""
+        try:
+            while True:
+                await self._wakened.wait()
+                self._wakened.clear()
+                await self.read_waiting()
+        finally:
+            tasks = list(self._tasks.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def read_waiting(self) -> None:
+        """Begin with as many files as there is room for; when there are none, sweep."""
+        room = self._readers - len(self._tasks)
+        rows = await self._ports.search.stores.pending(room, frozenset(self._tasks)) if room > 0 else ()
+        for row in rows:
+            self._stores[row.id] = row.vector_store_id
+            self._tasks[row.id] = task = asyncio.create_task(self._read(row), name=f"read {row.id}")
+            task.add_done_callback(lambda _, key=row.id: self._forget(key))
+        if not self._tasks:
+            while await self._ports.search.chunks.sweep(frozenset()):
+                pass
+
+    def _forget(self, key: StoreFileId) -> None:
+        self._tasks.pop(key, None)
+        self._stores.pop(key, None)
+        self._wakened.set()
+
+    def interrupt(self, key: StoreFileId) -> None:
+        """The file is no longer wanted."""
+        if (task := self._tasks.get(key)) is not None:
+            task.cancel()
+
+    def forget_store(self, store_id: VectorStoreId) -> None:
+        """The store is gone with all its files."""
+        for key in [key for key, held in self._stores.items() if held == store_id]:
+            self.interrupt(key)
+        self.wake()
+
+    async def _read(self, row: VectorStoreFile) -> None:
+        """From in progress to settled; only what is no fault of the file leaves it in progress."""
+        try:
+            await self._settle(row, await self._outcome(row))
+        except ThreadmillError as error:
+            self._report(f"reading {row.id} is tried again", error)
+            await asyncio.sleep(AGAIN_AFTER)
+
+    async def _outcome(self, row: VectorStoreFile) -> Edition | FileError:
+        file = await self._ports.store.get(File, row.project, row.file_id)
+        if file is None:
+            return GONE
+        try:
+            return await self._searchable(row, file)
+        except ExtractionFailed as failed:
+            return failed.error
+        except TooManyTokens as error:
+            return FileError(FileErrorCode.INVALID_FILE, str(error))
+        except EmbeddingFailed as error:
+            if error.transient and self._ports.clock.now() - row.created_at < PATIENCE:
+                raise Unavailable(str(error)) from error
+            return FileError(FileErrorCode.SERVER_ERROR, str(error))
+        except (ThreadmillError, asyncio.CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a file must not stay in progress for ever
+            self._report(f"reading {row.id} failed unexpectedly", error)
+            return FileError(FileErrorCode.SERVER_ERROR, SORRY)
+
+    async def _searchable(self, row: VectorStoreFile, file: File) -> Edition:
+        """The file's chunks in the store's index. Two stores that want the same edition do not make it twice."""
+        search = self._ports.search
+        name = edition_of(file, row.chunking_strategy, search.embedder)
+        async with self._making.setdefault(name, asyncio.Lock()):
+            edition = await search.chunks.sealed(name) or await made(self._ports, name, file, row)
+        chunks = await search.chunks.chunks(edition.id)
+        await search.index.put(row.vector_store_id, IndexedFile(row.file_id, edition.id, chunks))
+        return edition
+
+    async def _settle(self, row: VectorStoreFile, outcome: Edition | FileError) -> None:
+        """Commit the outcome, unless the file was removed, cancelled or added anew meanwhile."""
+        guards = (Sealed(outcome.id),) if isinstance(outcome, Edition) else ()
+
+        async def attempt() -> None:
+            held = await self._ports.store.get(VectorStoreFile, row.project, row.id)
+            store = await self._ports.store.get(VectorStore, row.project, row.vector_store_id)
+            if held is None or store is None or held.status is not VectorStoreFileStatus.IN_PROGRESS:
+                return
+            if _reads_otherwise(held, row):
+                return  # it was added anew: the next round reads it as is wanted now
+            await self._ports.store.apply(WriteSet(tuple(await self._writes(held, store, outcome)), guards))
+
+        await until_won(attempt)
+
+    async def _writes(self, held: VectorStoreFile, store: VectorStore, outcome: Edition | FileError) -> list[Write]:
+        done = held.completed(outcome.id, outcome.usage_bytes) if isinstance(outcome, Edition) else held.failed(outcome)
+        writes: list[Write] = [Update(done, held.version), Update(store.with_file(held, done), store.version)]
+        if held.batch_id is not None:
+            batch = await self._ports.store.get(FileBatch, held.project, held.batch_id)
+            if batch is not None:
+                writes.append(Update(batch.with_file(held.status, done.status), batch.version))
+        return writes
+
+
+def _reads_otherwise(held: VectorStoreFile, row: VectorStoreFile) -> bool:
+    """Whether the file is to be read in another way than `row` said; attributes do not matter to that."""
+    return replace(held, attributes=row.attributes, version=row.version) != row

@@ -1,0 +1,80 @@
+"""A search through stores, from the caller's words to chunks with their files (behaviour.md 7.5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from threadmill.domain.error import LostRace
+from threadmill.domain.file import File
+from threadmill.domain.filter import Attributes, Filter, matches
+from threadmill.domain.ids import FileId, ProjectId, VectorStoreId
+from threadmill.domain.new_store import StoreSearch
+from threadmill.domain.page import Order, PageQuery
+from threadmill.domain.vector_store import VectorStore, VectorStoreFile, VectorStoreFileStatus, store_file_id
+from threadmill.engine.documents.retrieval import Found, Retrieval, Wish
+from threadmill.engine.ports.bundle import Ports
+from threadmill.engine.ports.store import Scope, Update, WriteSet
+
+TOUCHED_EVERY = 60
+"""Seconds in which a store's last use is noted once."""
+
+PAGE = 1_000
+"""Files looked at in one read for their attributes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A chunk worth showing and the file it is from; `score` from 0 to 1."""
+
+    file_id: FileId
+    filename: str
+    score: float
+    attributes: Attributes
+    text: str
+
+
+async def search_stores(
+    ports: Ports, project: ProjectId, store_ids: Sequence[VectorStoreId], wanted: StoreSearch
+) -> Sequence[Match]:
+    """The best chunks of all the stores, best first; stores that do not exist are empty. Raises Unavailable."""
+    search = ports.search
+    retrieval = Retrieval(search.index, search.chunks, search.embedder, search.reranker)
+    allowed = {one: await _allowed(ports, project, one, wanted.filters) for one in dict.fromkeys(store_ids)}
+    wish = Wish(wanted.limit, wanted.threshold, wanted.weights, wanted.rerank)
+    found = await retrieval.search(wanted.queries, allowed, wish)
+    files = await ports.files.existing(project, list(dict.fromkeys(one.place.file_id for one in found)))
+    by_id = {file.id: file for file in files}
+    return [await _match(ports, by_id[one.place.file_id], one) for one in found if one.place.file_id in by_id]
+
+
+async def _match(ports: Ports, file: File, found: Found) -> Match:
+    place = found.place
+    row = await ports.store.get(VectorStoreFile, file.project, store_file_id(place.store_id, place.file_id))
+    return Match(file.id, file.filename, found.score, {} if row is None else row.attributes, found.text)
+
+
+async def _allowed(
+    ports: Ports, project: ProjectId, store_id: VectorStoreId, wanted: Filter | None
+) -> frozenset[FileId] | None:
+    """The files of the store that pass the filter; None without one."""
+    if wanted is None:
+        return None
+    scope = Scope(project, vector_store_id=store_id, status=VectorStoreFileStatus.COMPLETED)
+    passed: list[FileId] = []
+    after: str | None = None
+    while True:
+        page = await ports.store.page(VectorStoreFile, scope, PageQuery(PAGE, Order.ASC, after))
+        passed += [row.file_id for row in page.items if matches(wanted, row.attributes)]
+        if not page.has_more:
+            return frozenset(passed)
+        after = page.items[-1].id
+
+
+async def touch(ports: Ports, store: VectorStore) -> None:
+    """Note that the store is in use, which prolongs its life."""
+    now = ports.clock.now()
+    if now - store.last_active_at < TOUCHED_EVERY:
+        return
+    try:
+        await ports.store.apply(WriteSet((Update(store.used(now), store.version),)))
+    except LostRace:
+        return  # somebody else changed it just now, which counts as well

@@ -1,0 +1,76 @@
+"""Use cases of file batches: create, retrieve, cancel (behaviour.md 7.4). Their files are listed by `store_files.page`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from threadmill.domain.error import no_file_batch
+from threadmill.domain.ids import FileBatchId, ProjectId, VectorStoreId
+from threadmill.domain.new_store import NewStoreFile
+from threadmill.domain.page import Order, PageQuery
+from threadmill.domain.vector_store import FileBatch, FileCounts, VectorStoreFile, VectorStoreFileStatus
+from threadmill.engine.engine import Engine
+from threadmill.engine.objects.store_file_insertion import check_files, fill
+from threadmill.engine.objects.vector_stores import retrieve as retrieve_store
+from threadmill.engine.ports.store import Insert, Scope, Update, WriteSet
+from threadmill.engine.storage.retry import until_won
+
+AT_ONCE = 100
+"""Files cancelled in one transaction."""
+
+
+async def create(
+    engine: Engine, project: ProjectId, store_id: VectorStoreId, files: Sequence[NewStoreFile]
+) -> FileBatch:
+    """Add several files at once. Raises NotFound (the store), Invalid (a file)."""
+    await retrieve_store(engine, project, store_id)
+    await check_files(engine.ports, project, files)
+    count = len({one.file_id for one in files})
+    batch = FileBatch(
+        engine.ports.ids.file_batch(), project, store_id, engine.ports.clock.now(), FileCounts(in_progress=count)
+    )
+
+    async def attempt() -> None:
+        filled = await fill(engine.ports, await retrieve_store(engine, project, store_id), files, batch.id)
+        await engine.ports.store.apply(WriteSet((*filled.writes, Insert(batch))))
+
+    await until_won(attempt)
+    engine.ingester.wake()
+    return batch
+
+
+async def retrieve(engine: Engine, project: ProjectId, store_id: VectorStoreId, batch_id: FileBatchId) -> FileBatch:
+    """One batch of the store. Raises NotFound."""
+    batch = await engine.ports.store.get(FileBatch, project, batch_id)
+    if batch is None or batch.vector_store_id != store_id:
+        await retrieve_store(engine, project, store_id)
+        raise no_file_batch(batch_id)
+    return batch
+
+
+async def cancel(engine: Engine, project: ProjectId, store_id: VectorStoreId, batch_id: FileBatchId) -> FileBatch:
+    """Cancel what is not read yet; a batch that is done stays as it is (behaviour.md 7.4). Raises NotFound."""
+    scope = Scope(project, vector_store_id=store_id, batch_id=batch_id, status=VectorStoreFileStatus.IN_PROGRESS)
+
+    async def attempt() -> bool:
+        batch = await retrieve(engine, project, store_id, batch_id)
+        store = await retrieve_store(engine, project, store_id)
+        page = await engine.ports.store.page(VectorStoreFile, scope, PageQuery(AT_ONCE, Order.ASC))
+        after_batch, after_store = batch, store
+        for row in page.items:
+            gone = row.cancelled()
+            after_batch, after_store = after_batch.with_file(row.status, gone.status), after_store.with_file(row, gone)
+        if not page.items:
+            return False
+        counts = (
+            Update(replace(after_batch, version=batch.version + 1), batch.version),
+            Update(replace(after_store, version=store.version + 1), store.version),
+        )
+        rows = (Update(row.cancelled(), row.version) for row in page.items)
+        await engine.ports.store.apply(WriteSet((*counts, *rows)))
+        for row in page.items:
+            engine.ingester.interrupt(row.id)
+        return page.has_more
+
+    while await until_won(attempt):
+        pass
+    return await retrieve(engine, project, store_id, batch_id)

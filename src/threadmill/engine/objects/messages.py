@@ -1,0 +1,138 @@
+"""Use cases of messages: create, retrieve, list, modify, delete (behaviour.md 4)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from threadmill.domain.assistant import Metadata
+from threadmill.domain.error import Conflict, LostRace, messages_locked, no_message, no_thread
+from threadmill.domain.ids import MessageId, ProjectId, RunId, ThreadId
+from threadmill.domain.message import Message, MessageStatus, NewMessage
+from threadmill.domain.page import Page, PageQuery
+from threadmill.domain.thread import Thread
+from threadmill.engine.engine import Engine
+from threadmill.engine.objects.attachments import attach, check_messages
+from threadmill.engine.ports.store import Delete, Insert, Scope, ThreadHasRoom, ThreadIsFree, Update, Write, WriteSet
+from threadmill.engine.storage.retry import until_won
+
+
+def new_messages(
+    engine: Engine, project: ProjectId, thread_id: ThreadId, said: Sequence[NewMessage]
+) -> tuple[Message, ...]:
+    """The messages callers said, not stored yet. Whatever the role, they belong to no assistant and no run."""
+    now = engine.ports.clock.now()
+    return tuple(
+        Message(
+            id=engine.ports.ids.message(),
+            project=project,
+            thread_id=thread_id,
+            created_at=now,
+            role=new.role,
+            content=new.content,
+            completed_at=now,
+            attachments=new.attachments,
+            metadata=new.metadata,
+        )
+        for new in said
+    )
+
+
+async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: NewMessage) -> Message:
+    """Add a message to a thread without an active run (behaviour.md 1.4). Raises NotFound, ThreadLocked, ThreadFull, Invalid."""
+    await _require_thread(engine, project, thread_id)
+    await check_messages(engine.ports, project, [new])
+
+    async def attempt() -> Message:
+        thread = await _require_thread(engine, project, thread_id)
+        (message,) = new_messages(engine, project, thread_id, [new])
+        writes = (*await attached(engine, thread, [new]), Insert(message))
+        guards = (ThreadIsFree(thread_id), *room(engine, thread_id, [new]))
+        try:
+            await engine.ports.store.apply(WriteSet(writes, guards))
+        except LostRace:
+            await _require_thread(engine, project, thread_id)
+            active = await engine.ports.store.active_run(thread_id)
+            if active is not None:
+                raise messages_locked(thread_id, active.id) from None
+            raise
+        return message
+
+    made = await until_won(attempt)
+    read_attached(engine, [new])
+    return made
+
+
+def read_attached(engine: Engine, said: Sequence[NewMessage]) -> None:
+    """Have the files read that the messages may have handed to a vector store."""
+    if any(message.attachments for message in said):
+        engine.ingester.wake()
+
+
+def room(engine: Engine, thread_id: ThreadId, said: Sequence[NewMessage]) -> tuple[ThreadHasRoom, ...]:
+    """The guard that the thread can hold what is said; none for nothing."""
+    return (ThreadHasRoom(thread_id, len(said), engine.settings.max_messages),) if said else ()
+
+
+async def attached(engine: Engine, thread: Thread, said: Sequence[NewMessage]) -> tuple[Write, ...]:
+    """What has to be written so that the thread's tools have the files the messages hand them. Raises Invalid."""
+    found = await attach(engine.ports, thread.project, thread.tool_resources, said)
+    if found.resources == thread.tool_resources:
+        return found.writes
+    after = replace(thread, tool_resources=found.resources, version=thread.version + 1)
+    return (*found.writes, Update(after, thread.version))
+
+
+async def _require_thread(engine: Engine, project: ProjectId, thread_id: ThreadId) -> Thread:
+    thread = await engine.ports.store.get(Thread, project, thread_id)
+    if thread is None:
+        raise no_thread(thread_id)
+    return thread
+
+
+async def retrieve(engine: Engine, project: ProjectId, thread_id: ThreadId, message_id: MessageId) -> Message:
+    """One message of the thread. Raises NotFound."""
+    message = await engine.ports.store.get(Message, project, message_id)
+    if message is None or message.thread_id != thread_id:
+        await _require_thread(engine, project, thread_id)
+        raise no_message(message_id)
+    return message
+
+
+async def page(
+    engine: Engine, project: ProjectId, thread_id: ThreadId, query: PageQuery, run_id: RunId | None
+) -> Page[Message]:
+    """Messages of the thread, of one run if asked. Raises NotFound, Invalid for a bad cursor."""
+    await _require_thread(engine, project, thread_id)
+    return await engine.ports.store.page(Message, Scope(project, thread_id, run_id), query)
+
+
+async def modify(
+    engine: Engine, project: ProjectId, thread_id: ThreadId, message_id: MessageId, metadata: Metadata | None
+) -> Message:
+    """Replace the metadata. Raises NotFound, Conflict."""
+
+    async def attempt() -> Message:
+        before = await _retrieve_closed(engine, project, thread_id, message_id)
+        if metadata is None:
+            return before
+        after = replace(before, metadata=metadata, version=before.version + 1)
+        await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
+        return after
+
+    return await until_won(attempt)
+
+
+async def _retrieve_closed(engine: Engine, project: ProjectId, thread_id: ThreadId, message_id: MessageId) -> Message:
+    """The message, unless a run is writing it right now: only its worker changes it then."""
+    message = await retrieve(engine, project, thread_id, message_id)
+    if message.status is MessageStatus.IN_PROGRESS:
+        raise Conflict(f"Can't change message {message_id} while run {message.run_id} is writing it.")
+    return message
+
+
+async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId, message_id: MessageId) -> None:
+    """Remove the message. Raises NotFound."""
+    await _retrieve_closed(engine, project, thread_id, message_id)
+    try:
+        await engine.ports.store.apply(WriteSet((Delete(Message, message_id),)))
+    except LostRace:
+        raise no_message(message_id) from None

@@ -1,0 +1,88 @@
+"""Use cases of threads: create, retrieve, list (ours), modify, delete (behaviour.md 5)."""
+
+from dataclasses import replace
+
+from threadmill.domain.error import LostRace, no_thread
+from threadmill.domain.ids import ProjectId, ThreadId
+from threadmill.domain.page import Page, PageQuery
+from threadmill.domain.patch import NewThread, ThreadPatch
+from threadmill.domain.thread import Thread
+from threadmill.engine.engine import Engine
+from threadmill.engine.objects.attachments import attach, check_messages, check_resources
+from threadmill.engine.objects.messages import new_messages, room
+from threadmill.engine.objects.store_file_insertion import check_files
+from threadmill.engine.ports.store import Delete, Insert, Scope, Update, Write, WriteSet
+from threadmill.engine.storage.retry import until_won
+
+
+async def check_new(engine: Engine, project: ProjectId, new: NewThread) -> None:
+    """Everything the request names exists. Raises Invalid, NotFound."""
+    await check_resources(engine.ports, project, new.tool_resources)
+    await check_messages(engine.ports, project, new.messages)
+    if new.new_store is not None:
+        await check_files(engine.ports, project, new.new_store.files, "tool_resources.file_search.vector_stores")
+
+
+async def new_thread(engine: Engine, project: ProjectId, new: NewThread) -> tuple[Thread, tuple[Write, ...]]:
+    """The thread a checked request asks for, and what has to be written for it, its row first. Raises Invalid."""
+    now = engine.ports.clock.now()
+    found = await attach(engine.ports, project, new.tool_resources, new.messages, new.new_store)
+    thread = Thread(engine.ports.ids.thread(), project, now, new.metadata, found.resources)
+    return thread, (Insert(thread), *found.writes)
+
+
+async def create(engine: Engine, project: ProjectId, new: NewThread) -> Thread:
+    """Store a new thread with its first messages. Raises ThreadFull, Invalid for files, NotFound for a store."""
+    await check_new(engine, project, new)
+    thread, writes = await new_thread(engine, project, new)
+    messages = new_messages(engine, project, thread.id, new.messages)
+    guards = room(engine, thread.id, new.messages)
+    await engine.ports.store.apply(WriteSet((*writes, *map(Insert, messages)), guards))
+    engine.ingester.wake()
+    return thread
+
+
+async def retrieve(engine: Engine, project: ProjectId, thread_id: ThreadId) -> Thread:
+    """One thread. Raises NotFound."""
+    thread = await engine.ports.store.get(Thread, project, thread_id)
+    if thread is None:
+        raise no_thread(thread_id)
+    return thread
+
+
+async def page(engine: Engine, project: ProjectId, query: PageQuery) -> Page[Thread]:
+    """The project's threads (an addition of ours). Raises Invalid for a bad cursor."""
+    return await engine.ports.store.page(Thread, Scope(project), query)
+
+
+async def modify(engine: Engine, project: ProjectId, thread_id: ThreadId, patch: ThreadPatch) -> Thread:
+    """Change metadata and tool resources, each as a whole. Raises NotFound, Invalid for files that do not exist."""
+    await retrieve(engine, project, thread_id)
+    await check_resources(engine.ports, project, patch.tool_resources)
+
+    async def attempt() -> Thread:
+        before = await retrieve(engine, project, thread_id)
+        after = replace(
+            before,
+            metadata=before.metadata if patch.metadata is None else patch.metadata,
+            tool_resources=before.tool_resources if patch.tool_resources is None else patch.tool_resources,
+            version=before.version + 1,
+        )
+        await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
+        return after
+
+    return await until_won(attempt)
+
+
+async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId) -> None:
+    """Remove the thread with all that belongs to it. A run active on it is stopped. Raises NotFound."""
+    await retrieve(engine, project, thread_id)
+    active = await engine.ports.store.active_run(thread_id)
+    try:
+        await engine.ports.store.apply(WriteSet((Delete(Thread, thread_id),)))
+    except LostRace:
+        raise no_thread(thread_id) from None
+    if active is not None:
+        engine.worker.interrupt(active.id)
+        engine.ports.log.close(active.id)
+    await engine.ports.sandbox.close(thread_id)

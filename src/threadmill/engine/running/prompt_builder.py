@@ -1,0 +1,86 @@
+"""Fetches what a prompt is made of and fits it into the token budget; the making itself is `prompt.py`, pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from threadmill.domain.ids import FileId
+from threadmill.domain.message import Message
+from threadmill.domain.run import Run
+from threadmill.engine.ports.model import ModelRequest
+from threadmill.engine.prompt.conversation import Conversation, converse, cost, fit, request_for
+from threadmill.engine.prompt.workspace import workspace
+from threadmill.engine.running.answer_references import References, citable, new_images, next_search
+from threadmill.engine.running.execution import Execution
+
+NEWEST_MESSAGES = 2_000
+"""Messages of a thread looked at for a prompt; no known context window holds more."""
+
+SHRINK = 0.7
+"""Share of the counted tokens aimed at after an upstream called the prompt too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A request, what it was fitted from, so that it can be fitted again, and what the answer may refer to."""
+
+    request: ModelRequest
+    conversation: Conversation
+    references: References
+
+
+async def prepare(execution: Execution) -> Prompt | None:
+    """The next turn's prompt; None when the run's prompt budget does not hold even the newest message."""
+    ports, run = execution.ports, execution.run
+    last = run.truncation.last_messages
+    # This run's own messages come on top of the n the caller wants from the thread.
+    newest = NEWEST_MESSAGES if last is None else min(NEWEST_MESSAGES, last + run.turns)
+    history = await ports.store.history(run.thread_id, newest)
+    # A run that was taken over may have steps though none of its turns was counted.
+    steps = await ports.store.steps(run.id) if run.turns or run.epoch > 1 else ()
+    work = await workspace(ports, run)
+    conversation = converse(run, history, steps, await _names(execution, history), work.described())
+    messages = fit(conversation, _budget(execution, run), lambda text: ports.tokens.count(text, run.model))
+    if messages is None and run.max_prompt_tokens is None:
+        # Our idea of the model's window may be wrong: the upstream has the last word on its own limits.
+        messages = (*conversation.head, *conversation.history[-1:], *conversation.tail)
+    if messages is None:
+        return None
+    references = References(work.links, citable(history, steps), new_images(steps), next_search(history, steps))
+    return Prompt(request_for(run, messages), conversation, references)
+
+
+async def _names(execution: Execution, history: Sequence[Message]) -> dict[FileId, str]:
+    """What the attached files are called, so that the model may speak of them by name."""
+    attached = [one.file_id for message in history for one in message.attachments if one.file_id]
+    if not attached:
+        return {}
+    files = await execution.ports.files.existing(execution.run.project, tuple(dict.fromkeys(attached)))
+    return {file.id: file.filename for file in files}
+
+
+def shorter(execution: Execution, prompt: Prompt) -> Prompt | None:
+    """The prompt fitted anew after the upstream found it too long; None if the strategy or the history forbids."""
+    run, tokens = execution.run, execution.ports.tokens
+    if run.truncation.last_messages is not None or execution.draft.text or execution.draft.calls:
+        return None
+
+    def count(text: str) -> int:
+        return tokens.count(text, run.model)
+
+    counted = sum(cost(message, count) for message in prompt.request.messages)
+    messages = fit(prompt.conversation, int(counted * SHRINK), count)
+    if messages is None or len(messages) >= len(prompt.request.messages):
+        return None
+    return replace(prompt, request=request_for(run, messages))
+
+
+def _budget(execution: Execution, run: Run) -> int | None:
+    """Tokens the prompt may have: the run's remaining budget, and under `auto` the model's window less an answer."""
+    limits: list[int] = []
+    if run.max_prompt_tokens is not None:
+        limits.append(run.max_prompt_tokens - run.usage.prompt_tokens)
+    window = execution.ports.model.describe(run.model).context_window
+    if window is not None and run.truncation.last_messages is None:
+        answer = min(run.max_completion_tokens or 4096, window // 4)
+        limits.append(window - answer)
+    return min(limits, default=None)

@@ -1,0 +1,172 @@
+"""Step 4 of a run: claim, beat, hand over, settle. Never looks inside a turn (see run_loop).
+
+One task per run. A client that leaves does not stop it; a cancel, an expiry, a lost claim or a drain does.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from threadmill.domain import command as c
+from threadmill.domain.decide import Progress, decide
+from threadmill.domain.error import LostRace, ThreadmillError
+from threadmill.domain.ids import Instant, RunId
+from threadmill.domain.outcome import ErrorCode, LastError
+from threadmill.domain.run import Run, RunStatus
+from threadmill.engine.ports.bundle import EngineSettings, Ports
+from threadmill.engine.ports.model import ModelError
+from threadmill.engine.running.commit import commit, write_set
+from threadmill.engine.running.execution import Execution
+from threadmill.engine.running.run_loop import drive
+
+SORRY = "Sorry, something went wrong."
+
+Report = Callable[[str, BaseException | None], None]
+"""Where surprises are told: a sentence without secrets, and the exception if there is one."""
+
+
+def claimed(run: Run, at: Instant, lease: int) -> Run:
+    """The run in a worker's hands: a higher epoch fences whoever held it before; `lease` in seconds."""
+    return replace(run, epoch=run.epoch + 1, lease_until=at + lease)
+
+
+class Worker:
+    """Executes runs, up to `settings.max_runs` at once; the rest wait as queued."""
+
+    def __init__(self, ports: Ports, settings: EngineSettings, report: Report) -> None:
+        self._ports: Ports = ports
+        self._settings: EngineSettings = settings
+        self._report: Report = report
+        self._tasks: dict[RunId, asyncio.Task[None]] = {}
+        self._executions: dict[RunId, Execution] = {}
+        self._reserved: int = 0
+        self._draining: bool = False
+        self._wakened: asyncio.Event = asyncio.Event()
+
+    def reserve(self) -> bool:
+        """Take a place for a run about to be stored as claimed (ADR-0006). Follow with `adopt` or `give_back`."""
+        if self._draining or len(self._tasks) + self._reserved >= self._settings.max_runs:
+            return False
+        self._reserved += 1
+        return True
+
+    def give_back(self) -> None:
+        """The run was not stored after all."""
+        self._reserved -= 1
+
+    def adopt(self, progress: Progress) -> None:
+        """Execute a claimed, started run in the place reserved for it."""
+        self._reserved -= 1
+        execution = Execution(self._ports, self._settings, progress)
+        run_id = progress.run.id
+        self._executions[run_id] = execution
+        self._tasks[run_id] = task = asyncio.create_task(self._execute(execution), name=run_id)
+        task.add_done_callback(lambda _: self._forget(run_id))
+
+    def _forget(self, run_id: RunId) -> None:
+        self._tasks.pop(run_id, None)
+        self._executions.pop(run_id, None)
+        self._wakened.set()
+
+    def holds(self, run_id: RunId) -> bool:
+        """Whether this worker executes the run now."""
+        return run_id in self._tasks
+
+    def interrupt(self, run_id: RunId) -> None:
+        """Stop the run's turn now, closing the upstream connection; what becomes of the run its status says."""
+        task = self._tasks.get(run_id)
+        if task is not None:
+            task.cancel()
+
+    def wake(self) -> None:
+        """A run may be waiting."""
+        self._wakened.set()
+
+    async def claim_forever(self) -> None:
+        """Claim waiting runs whenever woken and there is room, until cancelled."""
+        while True:
+            await self._wakened.wait()
+            self._wakened.clear()
+            await self.claim_waiting()
+
+    async def claim_waiting(self) -> None:
+        """Claim as many queued runs as there is room for, oldest first."""
+        room = self._settings.max_runs - len(self._tasks) - self._reserved
+        if room <= 0:
+            return
+        for run in await self._ports.queue.waiting(room):
+            if self.reserve():
+                await self._claim(run)
+
+    async def _claim(self, run: Run) -> None:
+        now = self._ports.clock.now()
+        before = Progress(run)
+        started = decide(Progress(claimed(run, now, self._settings.lease)), c.Start(), now)
+        try:
+            await commit(self._ports, run.id, write_set(before, [started]))
+        except ThreadmillError as error:
+            self.give_back()
+            if not isinstance(error, LostRace):
+                raise
+            return
+        self._ports.metrics.run_waited(now - run.created_at)
+        self.adopt(started.progress)
+
+    async def beat(self) -> None:
+        """Extend the lease of every run held; a claim that is lost is let go at once."""
+        until = self._ports.clock.now() + self._settings.lease
+        for run_id, execution in list(self._executions.items()):
+            if not await self._ports.queue.extend(run_id, execution.run.epoch, until):
+                self.interrupt(run_id)
+
+    async def drain(self, seconds: float) -> None:
+        """Stop claiming, let runs end for `seconds`, then give the rest back to the queue."""
+        self._draining = True
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=seconds)
+        left = list(self._tasks.values())
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _execute(self, execution: Execution) -> None:
+        """From claimed to settled. Whatever happens inside, the run does not stay active unwatched."""
+        try:
+            await self._drive(execution)
+        except (asyncio.CancelledError, LostRace):
+            await self._settle(execution)
+        except ModelError as error:
+            await self._end(execution, c.Fail(LastError(error.code, error.message)))
+        except TimeoutError:
+            await self._end(execution, c.Expire())
+        except Exception as error:  # noqa: BLE001 - the last resort: a surprise fails the run, never leaves it locked
+            self._report(f"run {execution.run.id} failed unexpectedly", error)
+            await self._end(execution, c.Fail(LastError(ErrorCode.SERVER_ERROR, SORRY)))
+
+    async def _drive(self, execution: Execution) -> None:
+        expires_at = execution.run.expires_at
+        left = None if expires_at is None else expires_at - self._ports.clock.now()
+        async with asyncio.timeout(left):
+            await drive(execution)
+
+    async def _end(self, execution: Execution, command: c.Command) -> None:
+        try:
+            await execution.apply(command)
+        except LostRace:
+            await self._settle(execution)
+        except ThreadmillError as error:
+            # The store is not writable: the lease lapses and the reaper gives the run another life.
+            self._report(f"run {execution.run.id} could not be settled", error)
+
+    async def _settle(self, execution: Execution) -> None:
+        """Interrupted: the stored status says why. Cancelled by its client, taken over, deleted, or drained here."""
+        held = execution.run
+        stored = await self._ports.store.get(Run, held.project, held.id)
+        if stored is None or stored.epoch != held.epoch or stored.is_terminal:
+            return
+        execution.progress = replace(execution.progress, run=replace(stored, turns=held.turns))
+        if stored.status is RunStatus.CANCELLING:
+            await self._end(execution, c.EndCancel())
+        elif stored.status is RunStatus.IN_PROGRESS:
+            failed = c.Fail(LastError(ErrorCode.SERVER_ERROR, SORRY))
+            await self._end(execution, c.Rescue() if self._draining else failed)

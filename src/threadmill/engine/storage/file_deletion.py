@@ -1,0 +1,50 @@
+"""How a file goes: out of every tool's resources and out of the store in one transaction, then its bytes."""
+
+from dataclasses import replace
+
+from threadmill.domain.assistant import Assistant
+from threadmill.domain.error import LostRace, NotFound, no_file
+from threadmill.domain.file import File
+from threadmill.domain.ids import FileId, Instant
+from threadmill.domain.thread import Thread
+from threadmill.engine.ports.bundle import Ports
+from threadmill.engine.ports.store import Delete, Update, WriteSet
+from threadmill.engine.storage.retry import until_won
+from threadmill.engine.storage.store_file_removal import take_out_everywhere
+
+BATCH = 100
+"""Expired files deleted in one sweep."""
+
+
+async def discard(ports: Ports, file: File) -> None:
+    """Remove the file from every vector store and code interpreter, then its row, then its bytes. Raises NotFound."""
+    for place in await ports.search.stores.holding(file.project, file.id):
+        await take_out_everywhere(ports, place)
+
+    async def attempt() -> None:
+        holders = await ports.files.holders(file.project, file.id)
+        updates = [Update(_without(holder, file.id), holder.version) for holder in holders]
+        try:
+            await ports.store.apply(WriteSet((*updates, Delete(File, file.id))))
+        except LostRace:
+            if await ports.store.get(File, file.project, file.id) is None:
+                raise no_file(file.id) from None
+            raise
+
+    await until_won(attempt)
+    await ports.blobs.remove(file.blob.key, ports.files.blobs_in_use)
+
+
+def _without(holder: Assistant | Thread, file_id: FileId) -> Assistant | Thread:
+    resources = holder.tool_resources
+    left = tuple(one for one in resources.file_ids or () if one != file_id)
+    return replace(holder, tool_resources=replace(resources, file_ids=left), version=holder.version + 1)
+
+
+async def expire(ports: Ports, at: Instant) -> None:
+    """Delete files whose time has come."""
+    for file in await ports.files.expired(at, BATCH):
+        try:
+            await discard(ports, file)
+        except NotFound:
+            continue  # somebody else deleted it
