@@ -10,7 +10,7 @@ from pathlib import Path
 
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.factory import SandboxSettings, bwrap_backend
-from threadmill.adapters.sandbox.session_pool import Lifetimes, ThreadSessions
+from threadmill.adapters.sandbox.session_pool import Lifetimes, SessionPool
 from threadmill.adapters.system.clock import SystemClock
 from threadmill.domain.ids import ThreadId
 from threadmill.engine.ports.sandbox import Ended, Ending, SandboxRefused
@@ -24,7 +24,7 @@ FORKS = "import os, signal\nfor _ in range(400):\n    if os.fork() == 0:\n      
 BUSY = "for _ in range(2_000_000): pass"
 
 
-async def run(sessions: ThreadSessions, code: str, thread: ThreadId = ONE) -> float:
+async def run(sessions: SessionPool, code: str, thread: ThreadId = ONE) -> float:
     """Seconds until it has ended well."""
     began = time.perf_counter()
     async for output in sessions.execute(thread, code):
@@ -38,11 +38,11 @@ def threads(count: int) -> list[ThreadId]:
 
 
 @asynccontextmanager
-async def opened(**bounds: int) -> AsyncGenerator[tuple[ThreadSessions, BwrapBackend], None]:
+async def opened(**bounds: int) -> AsyncGenerator[tuple[SessionPool, BwrapBackend], None]:
     """A sandbox with nothing in it."""
     settings = SandboxSettings.of(load())
     backend = bwrap_backend(replace(settings, limits=replace(settings.limits, **bounds)))
-    sessions = ThreadSessions(backend, Lifetimes(), SystemClock())
+    sessions = SessionPool(backend, Lifetimes(), SystemClock())
     try:
         yield sessions, backend
     finally:
@@ -55,7 +55,7 @@ async def cold() -> float:
         return await run(sessions, PANDAS)
 
 
-async def warm(sessions: ThreadSessions) -> list[float]:
+async def warm(sessions: SessionPool) -> list[float]:
     """Until a session stands, one after the other."""
     found: list[float] = []
     for thread in threads(40):
@@ -86,7 +86,7 @@ def pss(pid: int) -> int:
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
 
 
-async def idle(sessions: ThreadSessions, backend: BwrapBackend) -> float:
+async def idle(sessions: SessionPool, backend: BwrapBackend) -> float:
     """Megabytes of a session that has used pandas and waits, beyond what the sandbox itself takes."""
     zygote = (await backend.zygote()).process.pid
     before = memory(zygote)
@@ -111,7 +111,7 @@ async def kill(code: str) -> float:
         return (time.perf_counter() - began) * 1e3
 
 
-async def fifty(sessions: ThreadSessions) -> tuple[float, float]:
+async def fifty(sessions: SessionPool) -> tuple[float, float]:
     """50 threads compute at once, each with a session of its own: seconds of all, and the last by the median."""
     began = time.perf_counter()
 

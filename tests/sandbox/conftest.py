@@ -22,7 +22,7 @@ from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.bwrap.command import find_bwrap
 from threadmill.adapters.sandbox.factory import bwrap_backend
 from threadmill.adapters.sandbox.remote.backend import RemoteBackend
-from threadmill.adapters.sandbox.session_pool import Lifetimes, ThreadSessions
+from threadmill.adapters.sandbox.session_pool import Lifetimes, SessionPool
 
 if sys.platform != "linux":
     collect_ignore_glob = ["test_*.py"]
@@ -138,7 +138,7 @@ def clock() -> FakeClock:
 @pytest_asyncio.fixture(params=["bwrap", "remote"], loop_scope="session")
 async def sandbox(
     request: pytest.FixtureRequest, backend: BwrapBackend, clock: FakeClock
-) -> AsyncGenerator[ThreadSessions, None]:
+) -> AsyncGenerator[SessionPool, None]:
     """The port over each back end."""
     made: Backend = Shared(backend)
     if request.param == "remote":
@@ -148,15 +148,15 @@ async def sandbox(
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def bwrap(backend: BwrapBackend, clock: FakeClock) -> AsyncGenerator[ThreadSessions, None]:
+async def bwrap(backend: BwrapBackend, clock: FakeClock) -> AsyncGenerator[SessionPool, None]:
     """The port over bubblewrap only."""
     async with _sessions(Shared(backend), clock) as sessions:
         yield sessions
 
 
 @asynccontextmanager
-async def _sessions(backend: Backend, clock: FakeClock) -> AsyncGenerator[ThreadSessions, None]:
-    sessions = ThreadSessions(backend, Lifetimes(), clock)
+async def _sessions(backend: Backend, clock: FakeClock) -> AsyncGenerator[SessionPool, None]:
+    sessions = SessionPool(backend, Lifetimes(), clock)
     try:
         yield sessions
     finally:

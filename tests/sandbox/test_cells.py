@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.sandbox.support import ROOT, TWO, told
-from threadmill.adapters.sandbox.session_pool import ThreadSessions
+from threadmill.adapters.sandbox.session_pool import SessionPool
 from threadmill.engine.ports.sandbox import Ended, Ending
 
 PLOT = "from matplotlib import pyplot as plt\nplt.plot([1, 2, 3])\n"
@@ -29,34 +29,34 @@ PNG = b"\x89PNG\r\n\x1a\n"
         "from PIL import Image\nImage.new('RGB', (4, 4))",
     ],
 )
-async def test_a_picture_is_shown_once(bwrap: ThreadSessions, code: str) -> None:
+async def test_a_picture_is_shown_once(bwrap: SessionPool, code: str) -> None:
     found = await told(bwrap, code)
     assert found.ended == Ended(Ending.COMPLETED)
     assert [(image.name, image.path, image.data[:8]) for image in found.images] == [("figure.png", None, PNG)]
     assert found.written == []
 
 
-async def test_a_figure_that_was_saved_is_not_shown_again(bwrap: ThreadSessions) -> None:
+async def test_a_figure_that_was_saved_is_not_shown_again(bwrap: SessionPool) -> None:
     found = await told(bwrap, f"{PLOT}plt.savefig('/mnt/data/a.png')\nplt.show()\nNone")
     assert [image.path for image in found.images] == ["a.png"]
     found = await told(bwrap, f"{PLOT}plt.savefig('b.jpg')\nNone")
     assert [(image.path, image.data[:3]) for image in found.images] == [("b.jpg", b"\xff\xd8\xff")]
 
 
-async def test_a_figure_saved_as_a_document_is_a_file_and_is_shown(bwrap: ThreadSessions) -> None:
+async def test_a_figure_saved_as_a_document_is_a_file_and_is_shown(bwrap: SessionPool) -> None:
     found = await told(bwrap, f"{PLOT}plt.savefig('/mnt/data/a.pdf')")
     assert [image.path for image in found.images] == [None]
     assert [file.path for file in found.written] == ["a.pdf"]
 
 
-async def test_several_figures_come_in_order_and_between_what_is_printed(bwrap: ThreadSessions) -> None:
+async def test_several_figures_come_in_order_and_between_what_is_printed(bwrap: SessionPool) -> None:
     code = "for n in range(3):\n    plt.figure(); plt.plot([n]); plt.show(); print('after', n)"
     found = await told(bwrap, f"{PLOT}plt.close()\n{code}")
     assert len(found.images) == 3
     assert found.logs == "after 0\nafter 1\nafter 2\n"
 
 
-async def test_what_is_called_an_image_but_is_none_is_a_file(bwrap: ThreadSessions) -> None:
+async def test_what_is_called_an_image_but_is_none_is_a_file(bwrap: SessionPool) -> None:
     found = await told(bwrap, "open('/mnt/data/x.png', 'w').write('<svg>')\nNone")
     assert found.images == []
     assert [file.path for file in found.written] == ["x.png"]
@@ -80,7 +80,7 @@ async def test_what_is_called_an_image_but_is_none_is_a_file(bwrap: ThreadSessio
         ("", ""),
     ],
 )
-async def test_the_value_of_the_last_expression_is_shown(bwrap: ThreadSessions, code: str, shown: str | None) -> None:
+async def test_the_value_of_the_last_expression_is_shown(bwrap: SessionPool, code: str, shown: str | None) -> None:
     found = await told(bwrap, code)
     if shown is None:
         assert found.ended.how is Ending.EXCEPTION
@@ -88,17 +88,17 @@ async def test_the_value_of_the_last_expression_is_shown(bwrap: ThreadSessions, 
         assert (found.logs, found.ended) == (shown, Ended(Ending.COMPLETED))
 
 
-async def test_a_value_is_kept_under_an_underscore(bwrap: ThreadSessions) -> None:
+async def test_a_value_is_kept_under_an_underscore(bwrap: SessionPool) -> None:
     await told(bwrap, "20 + 1")
     assert (await told(bwrap, "_ * 2")).logs == "42\n"
 
 
-async def test_a_value_that_cannot_be_shown_is_an_exception(bwrap: ThreadSessions) -> None:
+async def test_a_value_that_cannot_be_shown_is_an_exception(bwrap: SessionPool) -> None:
     found = await told(bwrap, "class A:\n    def __repr__(self): raise ValueError('no')\nA()")
     assert found.ended == Ended(Ending.EXCEPTION, "ValueError: no")
 
 
-async def test_a_traceback_shows_the_codes_own_lines_through_other_cells_and_libraries(bwrap: ThreadSessions) -> None:
+async def test_a_traceback_shows_the_codes_own_lines_through_other_cells_and_libraries(bwrap: SessionPool) -> None:
     await told(bwrap, "import pandas as pd\ndef pick(frame):\n    return frame['b']")
     found = await told(
         bwrap, "try:\n    pick(pd.DataFrame({'a': [1]}))\nexcept KeyError as e:\n    raise RuntimeError('deep') from e"
@@ -116,19 +116,19 @@ async def test_a_traceback_shows_the_codes_own_lines_through_other_cells_and_lib
     assert found.ended == Ended(Ending.EXCEPTION, "RuntimeError: deep")
 
 
-async def test_an_exception_that_lies_about_itself_is_still_one(bwrap: ThreadSessions) -> None:
+async def test_an_exception_that_lies_about_itself_is_still_one(bwrap: SessionPool) -> None:
     found = await told(bwrap, "class E(Exception):\n    def __str__(self): raise ValueError\nraise E")
     assert found.ended.how is Ending.EXCEPTION
     assert (await told(bwrap, "1")).logs == "1\n"
 
 
-async def test_random_numbers_of_two_threads_differ(bwrap: ThreadSessions) -> None:
+async def test_random_numbers_of_two_threads_differ(bwrap: SessionPool) -> None:
     code = "import random, numpy\n(random.random(), numpy.random.rand(), numpy.random.default_rng().random())"
     one, two = eval((await told(bwrap, code)).logs), eval((await told(bwrap, code, TWO)).logs)
     assert not set(one) & set(two)
 
 
-async def test_libraries_analysts_expect_are_there(bwrap: ThreadSessions) -> None:
+async def test_libraries_analysts_expect_are_there(bwrap: SessionPool) -> None:
     names = (
         "numpy pandas matplotlib PIL scipy openpyxl sympy sklearn seaborn statsmodels docx pptx pypdf lxml bs4 networkx"
     )

@@ -6,11 +6,11 @@ import pytest
 
 from tests.sandbox.support import ONE, TWO, fetched, pieces, told
 from tests.support.stage import FakeClock
-from threadmill.adapters.sandbox.session_pool import ThreadSessions
+from threadmill.adapters.sandbox.session_pool import SessionPool
 from threadmill.engine.ports.sandbox import Ended, Ending, FileRefused, Loss, SandboxRefused, Started
 
 
-async def test_what_is_printed_and_the_last_value_come_in_order(sandbox: ThreadSessions) -> None:
+async def test_what_is_printed_and_the_last_value_come_in_order(sandbox: SessionPool) -> None:
     code = "import sys\nprint('a')\nprint('b', file=sys.stderr, flush=True)\nprint('c')\n6 * 7"
     found = await told(sandbox, code)
     if "b" in found.logs.split("\n", 1)[0]:  # a remote kernel has two streams and does not promise their order
@@ -20,14 +20,14 @@ async def test_what_is_printed_and_the_last_value_come_in_order(sandbox: ThreadS
     assert found.ended == Ended(Ending.COMPLETED)
 
 
-async def test_variables_live_on_and_threads_do_not_see_each_other(sandbox: ThreadSessions) -> None:
+async def test_variables_live_on_and_threads_do_not_see_each_other(sandbox: SessionPool) -> None:
     await told(sandbox, "x = 20")
     await told(sandbox, "x = 'other'; open('/mnt/data/mine.txt', 'w').close()", TWO)
     assert (await told(sandbox, "x + 1")).logs == "21\n"
     assert (await told(sandbox, "import os; os.listdir('/mnt/data')")).logs == "[]\n"
 
 
-async def test_an_exception_is_an_answer_with_a_readable_traceback(sandbox: ThreadSessions) -> None:
+async def test_an_exception_is_an_answer_with_a_readable_traceback(sandbox: SessionPool) -> None:
     found = await told(sandbox, "def f(n):\n    return 1 / n\n\nprint('before')\nf(0)")
     assert found.logs.startswith("before\n")
     assert "return 1 / n" in found.logs
@@ -38,18 +38,18 @@ async def test_an_exception_is_an_answer_with_a_readable_traceback(sandbox: Thre
     assert found.ended == Ended(Ending.EXCEPTION, "ZeroDivisionError: division by zero")
 
 
-async def test_a_syntax_error_is_an_answer(sandbox: ThreadSessions) -> None:
+async def test_a_syntax_error_is_an_answer(sandbox: SessionPool) -> None:
     found = await told(sandbox, "def f(:")
     assert found.ended.how is Ending.EXCEPTION
     assert "SyntaxError" in found.logs
     assert "ast.py" not in found.logs
 
 
-async def test_display_shows_values_as_the_last_one_is_shown(sandbox: ThreadSessions) -> None:
+async def test_display_shows_values_as_the_last_one_is_shown(sandbox: SessionPool) -> None:
     assert (await told(sandbox, "display('a', 1)\nprint('b')\ndisplay(2)")).logs == "'a'\n1\nb\n2\n"
 
 
-async def test_a_figure_left_open_is_shown_once(sandbox: ThreadSessions) -> None:
+async def test_a_figure_left_open_is_shown_once(sandbox: SessionPool) -> None:
     code = "import matplotlib\nfrom matplotlib import pyplot as plt\nplt.plot([1, 2])\nNone"
     found = await told(sandbox, code)
     assert [image.data[:4] for image in found.images] == [b"\x89PNG"]
@@ -57,14 +57,14 @@ async def test_a_figure_left_open_is_shown_once(sandbox: ThreadSessions) -> None
     assert (await told(sandbox, "1")).images == []
 
 
-async def test_a_saved_image_comes_with_its_path(sandbox: ThreadSessions) -> None:
+async def test_a_saved_image_comes_with_its_path(sandbox: SessionPool) -> None:
     code = "from matplotlib.figure import Figure\nFigure().savefig('/mnt/data/out.png')"
     found = await told(sandbox, code)
     assert [(image.name, image.path) for image in found.images] == [("out.png", "out.png")]
     assert found.images[0].data == await fetched(sandbox, "out.png")
 
 
-async def test_files_written_are_told_and_can_be_fetched(sandbox: ThreadSessions) -> None:
+async def test_files_written_are_told_and_can_be_fetched(sandbox: SessionPool) -> None:
     code = "import os\nos.makedirs('/mnt/data/a')\nopen('/mnt/data/a/ü.csv', 'w').write('1,2')\nprint('/mnt/data')"
     found = await told(sandbox, code)
     assert [(file.path, file.size) for file in found.written] == [("a/ü.csv", 3)]
@@ -73,7 +73,7 @@ async def test_files_written_are_told_and_can_be_fetched(sandbox: ThreadSessions
     assert (await told(sandbox, "pass")).written == []
 
 
-async def test_files_put_are_there_whole_and_are_not_told_as_written(sandbox: ThreadSessions) -> None:
+async def test_files_put_are_there_whole_and_are_not_told_as_written(sandbox: SessionPool) -> None:
     content = bytes(range(256)) * 9000
     await sandbox.put(ONE, "file-1", pieces(b"an older one"))
     await sandbox.put(ONE, "file-1", pieces(content[:1_500_000], content[1_500_000:]))
@@ -85,14 +85,14 @@ async def test_files_put_are_there_whole_and_are_not_told_as_written(sandbox: Th
 
 
 @pytest.mark.parametrize("path", ["", "/etc/passwd", "../x", "a/../../x", "a\0b", "."])
-async def test_a_name_that_leaves_the_directory_is_refused(bwrap: ThreadSessions, path: str) -> None:
+async def test_a_name_that_leaves_the_directory_is_refused(bwrap: SessionPool, path: str) -> None:
     with pytest.raises(FileRefused):
         await bwrap.put(ONE, path, pieces(b"x"))
     with pytest.raises(FileRefused):
         await fetched(bwrap, path)
 
 
-async def test_what_is_no_regular_file_is_not_fetched(sandbox: ThreadSessions) -> None:
+async def test_what_is_no_regular_file_is_not_fetched(sandbox: SessionPool) -> None:
     code = "import os\nos.symlink('/etc/hostname', '/mnt/data/link')\nos.mkfifo('/mnt/data/pipe')\nos.mkdir('/mnt/data/dir')"
     assert (await told(sandbox, code)).written == []
     for name in ("link", "pipe", "dir", "nothing"):
@@ -101,7 +101,7 @@ async def test_what_is_no_regular_file_is_not_fetched(sandbox: ThreadSessions) -
     assert (await told(sandbox, "1")).logs == "1\n"
 
 
-async def test_who_stops_reading_a_file_leaves_the_session_usable(sandbox: ThreadSessions) -> None:
+async def test_who_stops_reading_a_file_leaves_the_session_usable(sandbox: SessionPool) -> None:
     await told(sandbox, "open('/mnt/data/big', 'wb').write(bytes(5_000_000))")
     reading = sandbox.get(ONE, "big")
     await anext(reading)
@@ -109,7 +109,7 @@ async def test_who_stops_reading_a_file_leaves_the_session_usable(sandbox: Threa
     assert (await told(sandbox, "2")).logs == "2\n"
 
 
-async def test_long_output_is_cut_in_the_middle_with_a_note(sandbox: ThreadSessions) -> None:
+async def test_long_output_is_cut_in_the_middle_with_a_note(sandbox: SessionPool) -> None:
     found = await told(sandbox, "print('first')\nfor n in range(200_000): print(n)\nprint('last')")
     assert found.logs.startswith("first\n0\n1\n")
     assert found.logs.endswith("last\n")
@@ -117,7 +117,7 @@ async def test_long_output_is_cut_in_the_middle_with_a_note(sandbox: ThreadSessi
     assert len(found.logs) < 10_200
 
 
-async def test_an_endless_loop_is_stopped_and_variables_stay(sandbox: ThreadSessions) -> None:
+async def test_an_endless_loop_is_stopped_and_variables_stay(sandbox: SessionPool) -> None:
     await told(sandbox, "x = 1")
     running = sandbox.execute(ONE, "print('on')\nwhile True: pass")
     await anext(running)
@@ -127,7 +127,7 @@ async def test_an_endless_loop_is_stopped_and_variables_stay(sandbox: ThreadSess
     assert (await told(sandbox, "x")).logs == "1\n"
 
 
-async def test_who_stops_listening_stops_the_code(sandbox: ThreadSessions) -> None:
+async def test_who_stops_listening_stops_the_code(sandbox: SessionPool) -> None:
     await told(sandbox, "x = 1")
     running = sandbox.execute(ONE, "print('on')\nwhile True: pass")
     await anext(running)
@@ -136,7 +136,7 @@ async def test_who_stops_listening_stops_the_code(sandbox: ThreadSessions) -> No
         assert (await told(sandbox, "x")).logs == "1\n"
 
 
-async def test_a_killed_interpreter_is_an_answer_and_the_next_call_works(sandbox: ThreadSessions) -> None:
+async def test_a_killed_interpreter_is_an_answer_and_the_next_call_works(sandbox: SessionPool) -> None:
     await told(sandbox, "x = 1", TWO)
     found = await told(sandbox, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     assert found.ended.how is Ending.KILLED
@@ -145,14 +145,14 @@ async def test_a_killed_interpreter_is_an_answer_and_the_next_call_works(sandbox
     assert (await told(sandbox, "x", TWO)).logs == "1\n"
 
 
-async def test_calls_for_one_thread_wait_for_each_other(sandbox: ThreadSessions) -> None:
+async def test_calls_for_one_thread_wait_for_each_other(sandbox: SessionPool) -> None:
     await told(sandbox, "n = 0")
     code = "import time\nm = n\ntime.sleep(0.05)\nn = m + 1"  # lint: allow tests_do_not_sleep because the model's code does
     await asyncio.gather(*(told(sandbox, code) for _ in range(4)))
     assert (await told(sandbox, "n")).logs == "4\n"
 
 
-async def test_an_idle_session_ends_and_the_next_start_says_so(sandbox: ThreadSessions, clock: FakeClock) -> None:
+async def test_an_idle_session_ends_and_the_next_start_says_so(sandbox: SessionPool, clock: FakeClock) -> None:
     assert await sandbox.start(ONE) == Started(fresh=True)
     assert await sandbox.start(ONE) == Started(fresh=False)
     clock.ticks += 20 * 60
@@ -160,9 +160,7 @@ async def test_an_idle_session_ends_and_the_next_start_says_so(sandbox: ThreadSe
     assert await sandbox.start(ONE) == Started(fresh=True, lost=Loss.IDLE)
 
 
-async def test_a_busy_session_ends_at_its_age_but_never_during_a_call(
-    sandbox: ThreadSessions, clock: FakeClock
-) -> None:
+async def test_a_busy_session_ends_at_its_age_but_never_during_a_call(sandbox: SessionPool, clock: FakeClock) -> None:
     await told(sandbox, "x = 1")
     running = sandbox.execute(ONE, "print('on', flush=True)\nwhile True: pass")
     await anext(running)
@@ -176,14 +174,14 @@ async def test_a_busy_session_ends_at_its_age_but_never_during_a_call(
     assert await sandbox.start(ONE) == Started(fresh=True, lost=Loss.IDLE)
 
 
-async def test_a_closed_session_forgets_everything(sandbox: ThreadSessions) -> None:
+async def test_a_closed_session_forgets_everything(sandbox: SessionPool) -> None:
     await told(sandbox, "x = 1")
     await sandbox.close(ONE)
     assert await sandbox.start(ONE) == Started(fresh=True)
     assert "NameError" in (await told(sandbox, "x")).logs
 
 
-async def test_a_closed_sandbox_refuses(sandbox: ThreadSessions) -> None:
+async def test_a_closed_sandbox_refuses(sandbox: SessionPool) -> None:
     await sandbox.close()
     with pytest.raises(SandboxRefused):
         await sandbox.start(ONE)

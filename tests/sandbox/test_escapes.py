@@ -13,7 +13,7 @@ from tests.sandbox.support import ENVIRONMENT, LIMITS, ROOT, TWO, bwrap_settings
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.bwrap.self_test import self_test
 from threadmill.adapters.sandbox.inside import escape_tests, seccomp
-from threadmill.adapters.sandbox.session_pool import ThreadSessions
+from threadmill.adapters.sandbox.session_pool import SessionPool
 from threadmill.engine.ports.sandbox import Ending, FileRefused
 
 ALL = re.compile(r"^sandbox: (\d+) of \1 attempts to get out were blocked$", re.MULTILINE)
@@ -53,11 +53,11 @@ async def test_an_attempt_that_succeeds_is_named(backend: BwrapBackend) -> None:
 
 def test_the_table_refuses_to_run_outside() -> None:
     with pytest.raises(SystemExit):
-        escape_tests.report(1, "x", "x", (), 1)
+        escape_tests.run_escape_tests(1, "x", "x", (), 1)
 
 
 async def test_the_servers_environment_is_nowhere_to_be_read(
-    bwrap: ThreadSessions, monkeypatch: pytest.MonkeyPatch
+    bwrap: SessionPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("THREADMILL_UPSTREAM_API_KEY", "sk-secret")
     code = """
@@ -73,7 +73,7 @@ print('sk-' in found, 'THREADMILL' in found)
     assert (await told(bwrap, code)).logs == "False False\n"
 
 
-async def test_a_link_out_of_the_directory_is_not_followed(bwrap: ThreadSessions) -> None:
+async def test_a_link_out_of_the_directory_is_not_followed(bwrap: SessionPool) -> None:
     code = "import os\nos.symlink('/etc', '/mnt/data/d')\nos.symlink('/etc/passwd', '/mnt/data/p.png')"
     found = await told(bwrap, code)
     assert (found.written, found.images) == ([], [])
@@ -93,7 +93,7 @@ async def test_a_link_out_of_the_directory_is_not_followed(bwrap: ThreadSessions
         "struct.pack('>BI', 12, 2) + b'[]'",
     ],
 )
-async def test_nonsense_on_our_own_wire_harms_nobody(bwrap: ThreadSessions, frame: str) -> None:
+async def test_nonsense_on_our_own_wire_harms_nobody(bwrap: SessionPool, frame: str) -> None:
     await told(bwrap, "x = 1", TWO)
     code = f"""
 import os, socket, stat, struct
@@ -112,7 +112,7 @@ for fd in range(3, 64):
         assert (await told(bwrap, "x", TWO)).logs == "1\n"
 
 
-async def test_process_1_and_the_other_sessions_cannot_be_signalled(bwrap: ThreadSessions) -> None:
+async def test_process_1_and_the_other_sessions_cannot_be_signalled(bwrap: SessionPool) -> None:
     await told(bwrap, "x = 1", TWO)
     code = """
 import os, signal

@@ -16,7 +16,7 @@ from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.backend import SessionLimits
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.factory import bwrap_backend
-from threadmill.adapters.sandbox.session_pool import Lifetimes, ThreadSessions
+from threadmill.adapters.sandbox.session_pool import Lifetimes, SessionPool
 from threadmill.engine.ports.sandbox import Ended, Ending, FileRefused, Loss, Started
 
 DEAF = """
@@ -29,7 +29,7 @@ while True: pass
 
 async def bounded(bounds: SessionLimits, code: str) -> Told:
     """What comes of the code under these bounds, having seen that the session and its neighbour are well after it."""
-    narrow = ThreadSessions(bwrap_backend(bwrap_settings(bounds)), Lifetimes(), FakeClock())
+    narrow = SessionPool(bwrap_backend(bwrap_settings(bounds)), Lifetimes(), FakeClock())
     try:
         await told(narrow, "x = 1")
         await told(narrow, "x = 2", TWO)
@@ -52,7 +52,7 @@ async def test_a_fork_bomb() -> None:
     assert "64 processes" in str(found.ended.message)
 
 
-async def test_what_children_print_while_they_are_ended_is_not_the_next_calls(bwrap: ThreadSessions) -> None:
+async def test_what_children_print_while_they_are_ended_is_not_the_next_calls(bwrap: SessionPool) -> None:
     noisy = "import os\nif os.fork() == 0:\n    while True: os.write(1, b'noise')\nraise BlockingIOError(11, 'no more')"
     assert (await told(bwrap, noisy)).ended.how is Ending.TOO_MANY_PROCESSES
     assert (await told(bwrap, "1")).logs == "1\n"
@@ -115,7 +115,7 @@ async def test_a_full_disk_of_many_files() -> None:
     assert (await bounded(limits(), code)).ended.how is Ending.DISK_FULL
 
 
-async def test_what_does_not_fit_is_not_put_and_can_be_after_cleaning_up(bwrap: ThreadSessions) -> None:
+async def test_what_does_not_fit_is_not_put_and_can_be_after_cleaning_up(bwrap: SessionPool) -> None:
     await told(bwrap, "open('/mnt/data/big', 'wb').write(bytes(60_000_000))")
     with pytest.raises(FileRefused, match="the session's disk is full"):
         await bwrap.put(ONE, "more", pieces(*[bytes(1_000_000)] * 20))
@@ -124,7 +124,7 @@ async def test_what_does_not_fit_is_not_put_and_can_be_after_cleaning_up(bwrap: 
     assert (await told(bwrap, "os.path.getsize('/mnt/data/more')")).logs == "20000000\n"
 
 
-async def test_100_mb_of_output(bwrap: ThreadSessions) -> None:
+async def test_100_mb_of_output(bwrap: SessionPool) -> None:
     found = await told(bwrap, "import sys\nfor _ in range(100): sys.stdout.write('x' * 999_999 + '\\n')\nprint('end')")
     assert found.ended == Ended(Ending.COMPLETED)
     assert len(found.logs) < 10_200
@@ -132,12 +132,12 @@ async def test_100_mb_of_output(bwrap: ThreadSessions) -> None:
     assert found.logs.endswith("end\n")
 
 
-async def test_binary_output(bwrap: ThreadSessions) -> None:
+async def test_binary_output(bwrap: SessionPool) -> None:
     found = await told(bwrap, "import os\n_ = os.write(1, bytes(range(256)) * 8 + b'\\n')\nprint('ü')\n7")
     assert found.logs == "[2,049 bytes of binary output left out]\nü\n7\n"
 
 
-async def test_deep_folders_and_names_that_are_no_text(bwrap: ThreadSessions) -> None:
+async def test_deep_folders_and_names_that_are_no_text(bwrap: SessionPool) -> None:
     code = "import os\nfor _ in range(3000):\n    os.mkdir('d'); os.chdir('d')\nos.chdir('/mnt/data')\nopen(b'\\xff.csv', 'w').close()"
     found = await told(bwrap, code)
     assert (found.ended, found.written) == (Ended(Ending.COMPLETED), [])
@@ -153,7 +153,7 @@ async def test_deep_folders_and_names_that_are_no_text(bwrap: ThreadSessions) ->
         ("import os; os.closerange(0, 100)", "ended"),
     ],
 )
-async def test_a_dead_interpreter_keeps_its_files(bwrap: ThreadSessions, code: str, how: str) -> None:
+async def test_a_dead_interpreter_keeps_its_files(bwrap: SessionPool, code: str, how: str) -> None:
     await bwrap.start(ONE)
     await told(bwrap, "open('/mnt/data/kept', 'w').write('it')")
     found = await told(bwrap, code)
@@ -163,7 +163,7 @@ async def test_a_dead_interpreter_keeps_its_files(bwrap: ThreadSessions, code: s
     assert (await told(bwrap, "open('/mnt/data/kept').read()")).logs == "'it'\n"
 
 
-async def test_variables_lost_while_nobody_listened_are_told_at_the_next_start(bwrap: ThreadSessions) -> None:
+async def test_variables_lost_while_nobody_listened_are_told_at_the_next_start(bwrap: SessionPool) -> None:
     await bwrap.start(ONE)
     running = bwrap.execute(ONE, f"open('kept', 'w').close()\n{DEAF}")
     await anext(running)
@@ -173,13 +173,13 @@ async def test_variables_lost_while_nobody_listened_are_told_at_the_next_start(b
     assert await fetched(bwrap, "kept") == b""
 
 
-async def test_variables_lost_while_somebody_listened_are_not_told_again(bwrap: ThreadSessions) -> None:
+async def test_variables_lost_while_somebody_listened_are_not_told_again(bwrap: SessionPool) -> None:
     await bwrap.start(ONE)
     assert not (await told(bwrap, "import os; os.kill(os.getpid(), 9)")).ended.state_kept
     assert await bwrap.start(ONE) == Started(fresh=False)
 
 
-async def test_exit_ends_the_cell_and_not_the_session(bwrap: ThreadSessions) -> None:
+async def test_exit_ends_the_cell_and_not_the_session(bwrap: SessionPool) -> None:
     await told(bwrap, "x = 1")
     assert (await told(bwrap, "exit()")).ended == Ended(Ending.COMPLETED)
     assert (await told(bwrap, "import sys\nsys.exit('no')")).ended == Ended(Ending.EXCEPTION, "SystemExit: no")
@@ -187,7 +187,7 @@ async def test_exit_ends_the_cell_and_not_the_session(bwrap: ThreadSessions) -> 
 
 
 async def test_when_everything_dies_the_next_call_begins_anew_and_says_so(
-    bwrap: ThreadSessions, backend: BwrapBackend
+    bwrap: SessionPool, backend: BwrapBackend
 ) -> None:
     await told(bwrap, "x = 1")
     running = bwrap.execute(TWO, "print('on')\nwhile True: pass")
@@ -200,7 +200,7 @@ async def test_when_everything_dies_the_next_call_begins_anew_and_says_so(
     assert "NameError" in (await told(bwrap, "x")).logs
 
 
-async def test_nothing_runs_between_calls(bwrap: ThreadSessions, backend: BwrapBackend) -> None:
+async def test_nothing_runs_between_calls(bwrap: SessionPool, backend: BwrapBackend) -> None:
     code = "import threading\ndef spin():\n    while True: pass\nthreading.Thread(target=spin, daemon=True).start()"
     await told(bwrap, code)
     zygote = (await backend.zygote()).process.pid
@@ -211,7 +211,7 @@ async def test_nothing_runs_between_calls(bwrap: ThreadSessions, backend: BwrapB
 
 async def test_closing_leaves_no_process() -> None:
     backend = bwrap_backend(bwrap_settings())
-    sessions = ThreadSessions(backend, Lifetimes(), FakeClock())
+    sessions = SessionPool(backend, Lifetimes(), FakeClock())
     await told(sessions, "import subprocess\nsubprocess.Popen(['sleep', '60'], start_new_session=True)")
     zygote = (await backend.zygote()).process.pid
     with_session = len(processes_below(zygote))
@@ -223,7 +223,7 @@ async def test_closing_leaves_no_process() -> None:
 
 async def test_the_longest_idle_session_makes_room(backend: BwrapBackend) -> None:
     clock = FakeClock()
-    sessions = ThreadSessions(backend, Lifetimes(most=1), clock)
+    sessions = SessionPool(backend, Lifetimes(max_sessions=1), clock)
     await sessions.start(ONE)
     clock.ticks += 60
     assert await sessions.start(TWO) == Started(fresh=True)
@@ -232,14 +232,14 @@ async def test_the_longest_idle_session_makes_room(backend: BwrapBackend) -> Non
     await sessions.close()
 
 
-async def test_a_session_used_all_the_time_ends_at_its_age(bwrap: ThreadSessions, clock: FakeClock) -> None:
+async def test_a_session_used_all_the_time_ends_at_its_age(bwrap: SessionPool, clock: FakeClock) -> None:
     for _ in range(4):
         assert (await told(bwrap, "1")).ended == Ended(Ending.COMPLETED)
         clock.ticks += 15 * 60
     assert await bwrap.start(ONE) == Started(fresh=True, lost=Loss.AGE)
 
 
-async def test_fifty_sessions_at_once_and_none_starves(bwrap: ThreadSessions) -> None:
+async def test_fifty_sessions_at_once_and_none_starves(bwrap: SessionPool) -> None:
     threads = [type(ONE)(f"thread_{number}") for number in range(50)]
     began = time.monotonic()
     found = await asyncio.gather(*(told(bwrap, "sum(range(100_000))", thread) for thread in threads))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.sandbox.support import ENVIRONMENT, ONE, bwrap_settings, fetched, pieces, told
 from tests.support.stage import FakeClock
-from threadmill.adapters.sandbox.environment import is_ready
+from threadmill.adapters.sandbox.environment import is_current
 from threadmill.adapters.sandbox.factory import SandboxSettings, open_sandbox
 from threadmill.engine.ports.sandbox import Ended, Ending, Sandbox, SandboxRefused, Started
 from threadmill.settings import SettingsError, load
@@ -121,7 +121,7 @@ def test_settings_reach_the_sandbox(tmp_path: Path) -> None:
     found = SandboxSettings.of(given)
     assert (found.backend, found.environment, found.hidden) == ("off", Path("d/sandbox/python"), (Path("d"),))
     assert (found.limits.wall, found.limits.memory, found.limits.disk) == (5, 300 << 20, 20 << 20)
-    assert (found.lifetimes.idle, found.lifetimes.age, found.lifetimes.most) == (60, 3600, 3)
+    assert (found.lifetimes.idle, found.lifetimes.age, found.lifetimes.max_sessions) == (60, 3600, 3)
     assert SandboxSettings.of(load({})).backend == "bwrap"
 
 
@@ -131,4 +131,4 @@ def test_a_wrong_setting_says_what_is_allowed() -> None:
 
 
 def test_the_sandboxes_python_is_of_this_version() -> None:
-    assert is_ready(ENVIRONMENT)
+    assert is_current(ENVIRONMENT)

@@ -6,7 +6,7 @@ from threadmill.domain.ids import ThreadId
 from threadmill.engine.ports.sandbox import Output, SandboxRefused, Started
 
 
-class OffSandbox:
+class DisabledSandbox:
     """See the port; `refusal` is what a run that wants the tool is told."""
 
     def __init__(self, why: str) -> None:

@@ -48,7 +48,7 @@ def default_environment(data_dir: Path) -> Path:
     return data_dir / "sandbox" / "python"
 
 
-def is_ready(environment: Path, extra: Sequence[Path] = ()) -> bool:
+def is_current(environment: Path, extra: Sequence[Path] = ()) -> bool:
     """Whether it was built by this version, for this Python, with these packages."""
     try:
         return (environment / _STAMP).read_text() == _stamp(extra)
@@ -66,19 +66,19 @@ def _stamp(extra: Sequence[Path]) -> str:
     return f"{sys.implementation.cache_tag} {sys.version} {hashlib.sha256(content).hexdigest()}"
 
 
-def install(environment: Path, extra: Sequence[Path] = (), say: Callable[[str], None] = print) -> None:
+def install(environment: Path, extra: Sequence[Path] = (), log: Callable[[str], None] = print) -> None:
     """Build it beside its place and move it there, so a broken build leaves the old one. Idempotent.
 
     `extra`: requirements files to add. Raises InstallFailed.
     """
-    if is_ready(environment, extra):
-        say(f"sandbox: {environment} is up to date")
+    if is_current(environment, extra):
+        log(f"sandbox: {environment} is up to date")
         return
     environment.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix="building-", dir=environment.parent))
     try:
         _copy_python(building)
-        say("sandbox: installing packages")
+        log("sandbox: installing packages")
         _install_packages(building, extra)
         _prepare(building)
         (building / _STAMP).write_text(_stamp(extra))
@@ -88,7 +88,7 @@ def install(environment: Path, extra: Sequence[Path] = (), say: Callable[[str], 
         raise InstallFailed(f"The sandbox's environment could not be built: {error}") from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    say(f"sandbox: {environment} is ready")
+    log(f"sandbox: {environment} is ready")
 
 
 def _copy_python(building: Path) -> None:
@@ -151,11 +151,11 @@ def _prepare(building: Path) -> None:
             prependdir="/opt/python",
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
-    _list_fonts(building)
-    _open_to_all(building)
+    _build_font_cache(building)
+    _make_readable(building)
 
 
-def _open_to_all(building: Path) -> None:
+def _make_readable(building: Path) -> None:
     for folder, _, names in os.walk(building):
         Path(folder).chmod(0o755)
         for name in names:
@@ -164,7 +164,7 @@ def _open_to_all(building: Path) -> None:
                 path.chmod(0o755 if os.access(path, os.X_OK) else 0o644)
 
 
-def _list_fonts(building: Path) -> None:
+def _build_font_cache(building: Path) -> None:
     """Searching the machine's fonts takes a second; the first plot shall not wait for it."""
     code = "import sys; sys.path.insert(0, sys.argv[1]); import matplotlib.font_manager"
     command = [str(building / "bin" / "python3"), "-I", "-S", "-c", code, str(building / "site")]

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from threadmill.adapters.sandbox.backend import Backend, LiveSession, SessionLimits
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
-from threadmill.adapters.sandbox.bwrap.command import Places, find_bwrap
+from threadmill.adapters.sandbox.bwrap.command import SandboxPaths, find_bwrap
 from threadmill.adapters.sandbox.bwrap.self_test import self_test
-from threadmill.adapters.sandbox.disabled import OffSandbox
+from threadmill.adapters.sandbox.disabled import DisabledSandbox
 from threadmill.adapters.sandbox.environment import default_environment, is_built
 from threadmill.adapters.sandbox.remote.backend import RemoteBackend
-from threadmill.adapters.sandbox.session_pool import Lifetimes, ThreadSessions
+from threadmill.adapters.sandbox.session_pool import Lifetimes, SessionPool
 from threadmill.engine.ports.clock import Clock
 from threadmill.engine.ports.sandbox import Sandbox, SandboxRefused
 from threadmill.settings import Settings
@@ -53,7 +53,7 @@ class SandboxSettings:
         return cls(given.backend, environment, given.token, limits, lifetimes, hidden=(data_dir,))
 
 
-class OpeningBackend:
+class StartingBackend:
     """A back end that is being made and tested while the server already serves; no session begins before it is done."""
 
     def __init__(self, make: Callable[[], Awaitable[Backend]], *, tries_again: bool) -> None:
@@ -100,26 +100,26 @@ async def open_sandbox(settings: SandboxSettings, clock: Clock) -> Sandbox:
     The bubblewrap is started and tested meanwhile (about two seconds); who asks for a session waits for that. `close` it.
     """
     if settings.backend == "off":
-        return OffSandbox("code_interpreter is switched off on this server.")
+        return DisabledSandbox("code_interpreter is switched off on this server.")
     try:
-        backend = _opening(settings)
+        backend = _starting_backend(settings)
     except SandboxRefused as refused:
         message = _REFUSED.format(refused.message)
         LOG.warning("%s", message)
-        return OffSandbox(message)
-    sessions = ThreadSessions(backend, settings.lifetimes, clock)
-    sessions.tend()
+        return DisabledSandbox(message)
+    sessions = SessionPool(backend, settings.lifetimes, clock)
+    sessions.start_reaper()
     return sessions
 
 
-def _opening(settings: SandboxSettings) -> OpeningBackend:
+def _starting_backend(settings: SandboxSettings) -> StartingBackend:
     if settings.backend.startswith(("http://", "https://")):
         url, token, limits = settings.backend, settings.token, settings.limits
-        return OpeningBackend(lambda: RemoteBackend.connect(url, token, limits), tries_again=True)
+        return StartingBackend(lambda: RemoteBackend.connect(url, token, limits), tries_again=True)
     if settings.backend != "bwrap":
         raise SandboxRefused(f"'{settings.backend}' is not a sandbox; it must be bwrap, off or a URL.")
     backend = bwrap_backend(settings)
-    return OpeningBackend(lambda: tested(backend, settings), tries_again=False)
+    return StartingBackend(lambda: tested(backend, settings), tries_again=False)
 
 
 async def tested(backend: BwrapBackend, settings: SandboxSettings) -> BwrapBackend:
@@ -142,4 +142,4 @@ def bwrap_backend(settings: SandboxSettings) -> BwrapBackend:
         raise SandboxRefused("bubblewrap is not installed (apt-get install bubblewrap).")
     if not is_built(settings.environment):
         raise SandboxRefused(f"there is no Python in {settings.environment} (threadmill sandbox install).")
-    return BwrapBackend(bwrap, Places(settings.environment, INSIDE), settings.limits)
+    return BwrapBackend(bwrap, SandboxPaths(settings.environment, INSIDE), settings.limits)

@@ -9,7 +9,7 @@ _BINARY_SHARE = 0.1
 _LINES = re.compile(b"[^\n]*\n|[^\n]+")
 
 
-class LogText:
+class OutputDecoder:
     """An incremental decoder for one execution."""
 
     def __init__(self) -> None:

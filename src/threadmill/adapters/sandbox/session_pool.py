@@ -10,7 +10,7 @@ from threadmill.domain.ids import ThreadId
 from threadmill.engine.ports.clock import Clock
 from threadmill.engine.ports.sandbox import Ended, Loss, Output, SandboxRefused, Started
 
-_JUST_NOW = 10.0
+RECENT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,39 +19,39 @@ class Lifetimes:
 
     idle: float = 20 * 60
     age: float = 60 * 60
-    most: int = 64
+    max_sessions: int = 64
 
 
 @dataclass(slots=True)
-class Place:
-    """A thread's place: its session, if it has one, and why it lost the last.
+class SessionSlot:
+    """A thread's slot: its session, if it has one, and why it lost the last.
 
-    `users` hold or await the lock; `running` is the execution that holds it. `held` are the paths put into the session,
-    which `is_new` until a `start` has told of it. `forgot`: its variables were lost and nobody has heard of it yet.
+    `users` hold or await the lock; `running` is the execution that holds it. `put_paths` are the paths put into the session,
+    which `is_new` until a `start` has told of it. `loss_untold`: its variables were lost and nobody has heard of it yet.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     session: LiveSession | None = None
-    born: float = 0.0
+    created_at: float = 0.0
     used: float = 0.0
     users: int = 0
     running: asyncio.Task[None] | None = None
     lost: Loss | None = None
-    held: set[str] = field(default_factory=set[str])
+    put_paths: set[str] = field(default_factory=set[str])
     is_new: bool = False
-    forgot: bool = False
+    loss_untold: bool = False
 
 
-class ThreadSessions:
+class SessionPool:
     """See the Sandbox port."""
 
     def __init__(self, backend: Backend, lifetimes: Lifetimes, clock: Clock) -> None:
         self._backend, self._lifetimes, self._clock = backend, lifetimes, clock
-        self._places: dict[ThreadId, Place] = {}
-        self._room = asyncio.Condition()
+        self._slots: dict[ThreadId, SessionSlot] = {}
+        self._capacity = asyncio.Condition()
         self._opening = 0
         self._executions: set[asyncio.Task[None]] = set()
-        self._tending: asyncio.Task[None] | None = None
+        self._reaping: asyncio.Task[None] | None = None
         self._closed = False
 
     @property
@@ -61,18 +61,18 @@ class ThreadSessions:
 
     async def start(self, thread: ThreadId) -> Started:
         """See the port."""
-        async with _Use(self._place(thread), self) as place:
-            await self._session(place)
-            lost = place.lost or (Loss.KILLED if place.forgot else None)
-            started = Started(place.is_new, lost, frozenset(place.held))
-            place.is_new, place.lost, place.forgot = False, None, False
+        async with _SlotLease(self._slot(thread), self) as slot:
+            await self._session(slot)
+            lost = slot.lost or (Loss.KILLED if slot.loss_untold else None)
+            started = Started(slot.is_new, lost, frozenset(slot.put_paths))
+            slot.is_new, slot.lost, slot.loss_untold = False, None, False
             return started
 
     async def execute(self, thread: ThreadId, code: str) -> AsyncGenerator[Output, None]:
         """See the port. A task reads the session to its end, whatever becomes of who listens."""
         outputs: asyncio.Queue[Output | Exception | None] = asyncio.Queue()
-        place = self._place(thread)
-        task = asyncio.create_task(self._run(place, code, outputs))
+        slot = self._slot(thread)
+        task = asyncio.create_task(self._run(slot, code, outputs))
         self._executions.add(task)
         task.add_done_callback(self._executions.discard)
         try:
@@ -80,25 +80,25 @@ class ThreadSessions:
                 if isinstance(output, Exception):
                     raise output
                 if isinstance(output, Ended):
-                    place.forgot = False  # who listens hears it now
+                    slot.loss_untold = False  # who listens hears it now
                 yield output
         finally:
-            if place.running is task:
+            if slot.running is task:
                 await self.interrupt(thread)
             else:
                 task.cancel()
 
-    async def _run(self, place: Place, code: str, outputs: "asyncio.Queue[Output | Exception | None]") -> None:
+    async def _run(self, slot: SessionSlot, code: str, outputs: "asyncio.Queue[Output | Exception | None]") -> None:
         try:
-            async with _Use(place, self):
-                session = await self._session(place)
-                place.running = asyncio.current_task()
+            async with _SlotLease(slot, self):
+                session = await self._session(slot)
+                slot.running = asyncio.current_task()
                 try:
                     async for output in session.execute(code):
-                        place.forgot = place.forgot or (isinstance(output, Ended) and not output.state_kept)
+                        slot.loss_untold = slot.loss_untold or (isinstance(output, Ended) and not output.state_kept)
                         outputs.put_nowait(output)
                 finally:
-                    place.running = None
+                    slot.running = None
         except Exception as error:  # noqa: BLE001 - whoever listens raises it
             outputs.put_nowait(error)
         finally:
@@ -106,153 +106,149 @@ class ThreadSessions:
 
     async def put(self, thread: ThreadId, path: str, content: AsyncIterator[bytes]) -> None:
         """See the port."""
-        async with _Use(self._place(thread), self) as place:
-            await (await self._session(place)).put(path, content)
-            place.held.add(path)
+        async with _SlotLease(self._slot(thread), self) as slot:
+            await (await self._session(slot)).put(path, content)
+            slot.put_paths.add(path)
 
     async def get(self, thread: ThreadId, path: str) -> AsyncGenerator[bytes, None]:
         """See the port."""
-        async with _Use(self._place(thread), self) as place:
-            session = await self._session(place)
+        async with _SlotLease(self._slot(thread), self) as slot:
+            session = await self._session(slot)
             async with aclosing(session.get(path)) as pieces:
                 async for piece in pieces:
                     yield piece
 
     async def interrupt(self, thread: ThreadId) -> None:
         """See the port."""
-        place = self._places.get(thread)
-        if place is not None and place.session is not None and place.running is not None:
-            await place.session.interrupt()
+        slot = self._slots.get(thread)
+        if slot is not None and slot.session is not None and slot.running is not None:
+            await slot.session.interrupt()
 
     async def close(self, thread: ThreadId | None = None) -> None:
         """See the port."""
         if thread is not None:
-            place = self._places.pop(thread, None)
-            if place is not None:
-                await self._end(place, None)
+            slot = self._slots.pop(thread, None)
+            if slot is not None:
+                await self._end(slot, None)
             return
         self._closed = True
-        if self._tending is not None:
-            self._tending.cancel()
-        for each in list(self._places):
+        if self._reaping is not None:
+            self._reaping.cancel()
+        for each in list(self._slots):
             await self.close(each)
         await self._backend.close()
         await asyncio.gather(*self._executions, return_exceptions=True)
 
-    def tend(self) -> None:
+    def start_reaper(self) -> None:
         """From now on end what was idle too long or is too old, until closed."""
-        self._tending = asyncio.create_task(self._tend())
+        self._reaping = asyncio.create_task(self._reap())
 
-    async def _tend(self) -> None:
+    async def _reap(self) -> None:
         while True:
             await asyncio.sleep(min(30.0, self._lifetimes.idle / 4))
             await self.expire()
 
     async def expire(self) -> int:
         """End now what is over its time and not in use; how many that were."""
-        for thread, place in list(self._places.items()):
-            if (
-                place.session is None
-                and not place.users
-                and self._clock.monotonic() - place.used >= self._lifetimes.age
-            ):
-                del self._places[thread]
-        unused = [place for place in self._places.values() if not place.users]
-        due = [(place, loss) for place in unused if (loss := self._over(place)) is not None]
-        for place, loss in due:
-            await self._end(place, loss)
+        for thread, slot in list(self._slots.items()):
+            if slot.session is None and not slot.users and self._clock.monotonic() - slot.used >= self._lifetimes.age:
+                del self._slots[thread]
+        unused = [slot for slot in self._slots.values() if not slot.users]
+        due = [(slot, loss) for slot in unused if (loss := self._expiry_reason(slot)) is not None]
+        for slot, loss in due:
+            await self._end(slot, loss)
         return len(due)
 
-    def _over(self, place: Place) -> Loss | None:
-        """Why the place's session may not be used any more; None if it may, or if there is none."""
-        if place.session is None:
+    def _expiry_reason(self, slot: SessionSlot) -> Loss | None:
+        """Why the slot's session may not be used any more; None if it may, or if there is none."""
+        if slot.session is None:
             return None
         now = self._clock.monotonic()
-        if not place.session.alive:
+        if not slot.session.alive:
             return Loss.KILLED
-        if now - place.used >= self._lifetimes.idle:
+        if now - slot.used >= self._lifetimes.idle:
             return Loss.IDLE
-        return Loss.AGE if now - place.born >= self._lifetimes.age else None
+        return Loss.AGE if now - slot.created_at >= self._lifetimes.age else None
 
-    async def _session(self, place: Place) -> LiveSession:
-        """The place's session, made if need be; the caller has the place's lock."""
+    async def _session(self, slot: SessionSlot) -> LiveSession:
+        """The slot's session, made if need be; the caller has the slot's lock."""
         if self._closed:
             raise SandboxRefused("The server is shutting down.")
-        loss = self._over(place)
+        loss = self._expiry_reason(slot)
         if loss is not None:
-            await self._end(place, loss)
-        if place.session is None:
-            place.session = await self._opened(place)
-        return place.session
+            await self._end(slot, loss)
+        if slot.session is None:
+            slot.session = await self._open(slot)
+        return slot.session
 
-    def _place(self, thread: ThreadId) -> Place:
-        return self._places.setdefault(thread, Place())
+    def _slot(self, thread: ThreadId) -> SessionSlot:
+        return self._slots.setdefault(thread, SessionSlot())
 
-    async def _opened(self, place: Place) -> LiveSession:
+    async def _open(self, slot: SessionSlot) -> LiveSession:
         await self._make_room()
         try:
             session = await self._backend.open()
         finally:
-            async with self._room:
+            async with self._capacity:
                 self._opening -= 1
-                self._room.notify_all()
-        place.born = place.used = self._clock.monotonic()
-        place.is_new = True
+                self._capacity.notify_all()
+        slot.created_at = slot.used = self._clock.monotonic()
+        slot.is_new = True
         return session
 
     async def _make_room(self) -> None:
-        """Wait until one more session may be opened, ending the longest idle if all places are taken."""
-        async with self._room:
-            while self._living() >= self._lifetimes.most:
+        """Wait until one more session may be opened, ending the longest idle if all slots are taken."""
+        async with self._capacity:
+            while self._open_count() >= self._lifetimes.max_sessions:
                 if (idle := self._longest_idle()) is not None:
                     await self._end(idle, Loss.EVICTED)
                     continue
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._room.wait(), 1.0)
+                    await asyncio.wait_for(self._capacity.wait(), 1.0)
             self._opening += 1
 
-    def _longest_idle(self) -> Place | None:
+    def _longest_idle(self) -> SessionSlot | None:
         """Whom to evict: nobody who was used just now, for between a start and its execution files are put."""
-        recent = self._clock.monotonic() - _JUST_NOW
-        idle = [place for place in self._places.values() if place.session and not place.users and place.used <= recent]
-        return min(idle, key=lambda place: place.used, default=None)
+        recent = self._clock.monotonic() - RECENT_SECONDS
+        idle = [slot for slot in self._slots.values() if slot.session and not slot.users and slot.used <= recent]
+        return min(idle, key=lambda slot: slot.used, default=None)
 
-    def _living(self) -> int:
-        return self._opening + sum(place.session is not None for place in self._places.values())
+    def _open_count(self) -> int:
+        return self._opening + sum(slot.session is not None for slot in self._slots.values())
 
-    async def _end(self, place: Place, loss: Loss | None) -> None:
+    async def _end(self, slot: SessionSlot, loss: Loss | None) -> None:
         # A session nobody was told of leaves the reason of the one before it standing.
-        session, place.session = place.session, None
-        place.lost = (place.lost if place.is_new else None) or loss
-        place.held.clear()
+        session, slot.session = slot.session, None
+        slot.lost = (slot.lost if slot.is_new else None) or loss
+        slot.put_paths.clear()
         if session is not None:
             await session.close()
 
-    async def leave(self, place: Place) -> None:
-        """A use of a place is over: note the time, bury a dead session, let who waits for room look again."""
-        place.used = self._clock.monotonic()
-        if place.session is not None and not place.session.alive:
-            await self._end(place, Loss.KILLED)
-        place.users -= 1
-        place.lock.release()
-        async with self._room:
-            self._room.notify_all()
+    async def release(self, slot: SessionSlot) -> None:
+        """A use of a slot is over: note the time, bury a dead session, let who waits for room look again."""
+        slot.used = self._clock.monotonic()
+        if slot.session is not None and not slot.session.alive:
+            await self._end(slot, Loss.KILLED)
+        slot.users -= 1
+        slot.lock.release()
+        async with self._capacity:
+            self._capacity.notify_all()
 
 
-class _Use:
-    """One use of a place, alone; an old session is replaced before it begins, never during."""
+class _SlotLease:
+    """One use of a slot, alone; an old session is replaced before it begins, never during."""
 
-    def __init__(self, place: Place, sessions: ThreadSessions) -> None:
-        self._place, self._sessions = place, sessions
+    def __init__(self, slot: SessionSlot, sessions: SessionPool) -> None:
+        self._slot, self._sessions = slot, sessions
 
-    async def __aenter__(self) -> Place:
-        self._place.users += 1
+    async def __aenter__(self) -> SessionSlot:
+        self._slot.users += 1
         try:
-            await self._place.lock.acquire()
+            await self._slot.lock.acquire()
         except BaseException:
-            self._place.users -= 1
+            self._slot.users -= 1
             raise
-        return self._place
+        return self._slot
 
     async def __aexit__(self, *_: object) -> None:
-        await self._sessions.leave(self._place)
+        await self._sessions.release(self._slot)

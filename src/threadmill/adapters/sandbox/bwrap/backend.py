@@ -4,8 +4,8 @@ import asyncio
 
 from threadmill.adapters.sandbox.backend import SessionLimits
 from threadmill.adapters.sandbox.bwrap.client_session import BwrapSession
-from threadmill.adapters.sandbox.bwrap.command import Places
-from threadmill.adapters.sandbox.bwrap.zygote import Zygote
+from threadmill.adapters.sandbox.bwrap.command import SandboxPaths
+from threadmill.adapters.sandbox.bwrap.zygote import ZygoteClient
 
 
 class BwrapBackend:
@@ -13,10 +13,10 @@ class BwrapBackend:
 
     refusal: str | None = None
 
-    def __init__(self, bwrap: str, places: Places, limits: SessionLimits) -> None:
-        self._bwrap, self._places, self._limits = bwrap, places, limits
+    def __init__(self, bwrap: str, paths: SandboxPaths, limits: SessionLimits) -> None:
+        self._bwrap, self._places, self._limits = bwrap, paths, limits
         self._starting = asyncio.Lock()
-        self._zygote: Zygote | None = None
+        self._zygote: ZygoteClient | None = None
 
     async def open(self) -> BwrapSession:
         """See the protocol."""
@@ -26,12 +26,12 @@ class BwrapBackend:
         """A session with limits of its own. Raises SandboxRefused."""
         return await BwrapSession.open(await self.zygote(), limits)
 
-    async def zygote(self) -> Zygote:
+    async def zygote(self) -> ZygoteClient:
         """The living zygote, started if need be. Raises SandboxRefused."""
         async with self._starting:
-            if self._zygote is None or self._zygote.gone:
+            if self._zygote is None or self._zygote.is_dead:
                 await self.close()
-                self._zygote = await Zygote.start(self._bwrap, self._places)
+                self._zygote = await ZygoteClient.start(self._bwrap, self._places)
             return self._zygote
 
     async def close(self) -> None:

@@ -5,32 +5,32 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from threadmill.adapters.sandbox.backend import SessionLimits, checked_path
-from threadmill.adapters.sandbox.bwrap.zygote import Spawned, Zygote
+from threadmill.adapters.sandbox.bwrap.zygote import Spawned, ZygoteClient
 from threadmill.adapters.sandbox.inside import protocol
 from threadmill.adapters.sandbox.inside.protocol import Fields, Kind
-from threadmill.adapters.sandbox.output_decoder import LogText
+from threadmill.adapters.sandbox.output_decoder import OutputDecoder
 from threadmill.engine.ports.sandbox import Ended, Ending, FileRefused, Image, Logs, Output, SandboxRefused, Written
 
 LARGEST_IMAGE, MOST_ITEMS = 20_000_000, 400
-_BEYOND_GRACE = 4.0
+_CLOSE_SECONDS = 4.0
 _KILLED = "The session was ended from outside. All variables and files are lost."
-_STUCK = "The code ran longer than {wall:g} seconds and could not be stopped. All variables and files are lost."
+_NOT_STOPPABLE = "The code ran longer than {wall:g} seconds and could not be stopped. All variables and files are lost."
 
 
-class Unruly(Exception):
+class ProtocolViolation(Exception):
     """The session sent more than it may, or nonsense: it is not our program any more that speaks."""
 
 
 class BwrapSession:
     """See LiveSession."""
 
-    def __init__(self, zygote: Zygote, spawned: Spawned, limits: SessionLimits, streams: "Streams") -> None:
+    def __init__(self, zygote: ZygoteClient, spawned: Spawned, limits: SessionLimits, streams: "Streams") -> None:
         self._zygote, self._number, self._limits = zygote, spawned.number, limits
         self._reader, self._writer = streams
         self._alive = True
 
     @classmethod
-    async def open(cls, zygote: Zygote, limits: SessionLimits) -> "BwrapSession":
+    async def open(cls, zygote: ZygoteClient, limits: SessionLimits) -> "BwrapSession":
         """Fork one and wait until its walls stand. Raises SandboxRefused."""
         spawned = await zygote.spawn(limits)
         streams = await asyncio.open_unix_connection(sock=spawned.connection, limit=1 << 18)
@@ -38,20 +38,20 @@ class BwrapSession:
         first = await session._next()
         if first is None or first[0] != Kind.READY:
             await session.close()
-            why = "it ended at once" if first is None else str(protocol.fields_of(first[1]).get("message"))
+            why = "it ended at once" if first is None else str(protocol.parse_fields(first[1]).get("message"))
             raise SandboxRefused(f"A session could not be started: {why}")
         return session
 
     @property
     def alive(self) -> bool:
         """See the protocol."""
-        return self._alive and not self._reader.at_eof() and not self._zygote.gone
+        return self._alive and not self._reader.at_eof() and not self._zygote.is_dead
 
     async def execute(self, code: str) -> AsyncGenerator[Output, None]:
         """See the protocol."""
         order = protocol.pack_fields(Kind.EXECUTE, wall=self._limits.wall)
         await self._send(order, *protocol.pieces(code.encode(errors="replace")))
-        patience = self._limits.wall + self._limits.grace + _BEYOND_GRACE
+        patience = self._limits.wall + self._limits.grace + _CLOSE_SECONDS
         ended: Ended | None = None
         try:
             async with asyncio.timeout(patience):
@@ -61,41 +61,41 @@ class BwrapSession:
                         break
                     yield output
         except TimeoutError:
-            ended = Ended(Ending.TIMED_OUT, _STUCK.format(wall=self._limits.wall), state_kept=False)
+            ended = Ended(Ending.TIMED_OUT, _NOT_STOPPABLE.format(wall=self._limits.wall), state_kept=False)
             await self.close()
-        except (Unruly, protocol.BrokenFrame, ValueError, KeyError):
+        except (ProtocolViolation, protocol.BrokenFrame, ValueError, KeyError):
             await self.close()
         yield ended or Ended(Ending.KILLED, _KILLED, state_kept=False)
 
     async def _outputs(self) -> AsyncGenerator[Output, None]:
         """Outputs until Ended, or until the session is gone."""
-        text, room, items = LogText(), 2 * self._limits.log + (1 << 16), 0
+        text, room, items = OutputDecoder(), 2 * self._limits.log + (1 << 16), 0
         while (frame := await self._next()) is not None:
             kind, payload = frame
             room, items = room - (len(payload) if kind == Kind.LOG else 0), items + (kind != Kind.LOG)
             if room < 0 or items > MOST_ITEMS:
-                raise Unruly
+                raise ProtocolViolation
             if kind == Kind.ENDED:
                 if rest := text.end():
                     yield Logs(rest)
-                yield ended_from(protocol.fields_of(payload))
+                yield parse_ended(protocol.parse_fields(payload))
                 return
             if (output := await self._output(kind, payload, text)) is not None:
                 yield output
 
-    async def _output(self, kind: Kind, payload: bytes, text: LogText) -> Output | None:
+    async def _output(self, kind: Kind, payload: bytes, text: OutputDecoder) -> Output | None:
         if kind == Kind.LOG:
             said = text.add(payload)
             return Logs(said) if said else None
-        fields = protocol.fields_of(payload)
-        if kind == Kind.CUT:
+        fields = protocol.parse_fields(payload)
+        if kind == Kind.OUTPUT_TRUNCATED:
             return Logs(text.cut(int(fields["size"] or 0)))
-        if kind == Kind.WRITTEN:
-            return Written(checked(fields), int(fields["size"] or 0))
+        if kind == Kind.FILE_WRITTEN:
+            return Written(parse_path(fields), int(fields["size"] or 0))
         if kind == Kind.IMAGE:
-            path = checked(fields) if fields.get("path") else None
+            path = parse_path(fields) if fields.get("path") else None
             return Image(str(fields["name"]), await self._content(LARGEST_IMAGE), path)
-        raise Unruly
+        raise ProtocolViolation
 
     async def _content(self, most: int) -> bytes:
         parts: list[bytes] = []
@@ -103,7 +103,7 @@ class BwrapSession:
             parts.append(frame[1])
             most -= len(frame[1])
             if most < 0:
-                raise Unruly
+                raise ProtocolViolation
         return b"".join(parts)
 
     async def put(self, path: str, content: AsyncIterator[bytes]) -> None:
@@ -119,7 +119,7 @@ class BwrapSession:
         await self._send(protocol.pack(Kind.END))
         answer = await self._next()
         if answer is None or answer[0] != Kind.END:
-            raise FileRefused(f"'{path}' could not be put into the sandbox: {reason(answer)}.")
+            raise FileRefused(f"'{path}' could not be put into the sandbox: {refusal_reason(answer)}.")
 
     async def get(self, path: str) -> AsyncGenerator[bytes, None]:
         """See the protocol."""
@@ -133,7 +133,7 @@ class BwrapSession:
             await self._content(sys.maxsize)  # the wire stays in step
             raise
         if frame is None or frame[0] != Kind.END:
-            raise FileRefused(f"'{path}' could not be read from the sandbox: {reason(frame)}.")
+            raise FileRefused(f"'{path}' could not be read from the sandbox: {refusal_reason(frame)}.")
 
     async def interrupt(self) -> None:
         """See the protocol."""
@@ -155,7 +155,7 @@ class BwrapSession:
 
     async def _next(self) -> tuple[Kind, bytes] | None:
         try:
-            kind, length = protocol.header(await self._reader.readexactly(protocol.HEADER.size))
+            kind, length = protocol.parse_header(await self._reader.readexactly(protocol.HEADER.size))
             return kind, await self._reader.readexactly(length)
         except (asyncio.IncompleteReadError, OSError):
             self._alive = False
@@ -168,23 +168,23 @@ class BwrapSession:
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def checked(fields: Fields) -> str:
-    """A path the session told. Raises Unruly: our program would not tell such a one."""
+def parse_path(fields: Fields) -> str:
+    """A path the session told. Raises ProtocolViolation: our program would not tell such a one."""
     try:
         return checked_path(str(fields["path"]))
     except FileRefused:
-        raise Unruly from None
+        raise ProtocolViolation from None
 
 
-def ended_from(fields: Fields) -> Ended:
+def parse_ended(fields: Fields) -> Ended:
     """The verdict, as far as it makes sense. Raises ValueError."""
     message = fields["message"]
     line = None if message is None else " ".join(str(message).split())[:1000]
     return Ended(Ending(str(fields["how"])), line, bool(fields["kept"]))
 
 
-def reason(frame: tuple[Kind, bytes] | None) -> str:
+def refusal_reason(frame: tuple[Kind, bytes] | None) -> str:
     """Why a file was refused."""
     if frame is None or frame[0] != Kind.REFUSED:
         return "the session ended"
-    return " ".join(str(protocol.fields_of(frame[1]).get("message")).split())[:300]
+    return " ".join(str(protocol.parse_fields(frame[1]).get("message")).split())[:300]

@@ -33,7 +33,7 @@ main()
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class SandboxPaths:
     """Directories on this machine: the sandbox's Python environment, and the program that runs inside."""
 
     environment: Path

@@ -1,7 +1,7 @@
 """A program of its own, run by the server with an empty environment: gives up root, then becomes bubblewrap.
 
 As root it first binds what the sandbox needs to a place an unprivileged user can reach, in a mount namespace nobody
-else sees: the server's data may lie under /root. `launch.py JSON`, JSON being {user, places, command}; `{NAME}` in the
+else sees: the server's data may lie under /root. `launch.py JSON`, JSON being {user, paths, command}; `{NAME}` in the
 command stands for a place. Standard library only.
 """
 
@@ -15,15 +15,15 @@ STAGE = "/mnt"
 _NEWNS, _BIND, _REC, _PRIVATE, _NOSUID, _NODEV = 0x00020000, 4096, 16384, 1 << 18, 2, 4
 
 
-def stage(places: dict[str, str]) -> dict[str, str]:
-    """Bind the places below STAGE. Where the kernel does not let us, they must be reachable as they are."""
+def bind_paths(paths: dict[str, str]) -> dict[str, str]:
+    """Bind the paths below STAGE. Where the kernel does not let us, they must be reachable as they are."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_NEWNS) != 0 or libc.mount(b"none", b"/", None, _REC | _PRIVATE, None) != 0:
-        return places
+        return paths
     if libc.mount(b"stage", STAGE.encode(), b"tmpfs", _NOSUID | _NODEV, b"size=1m,mode=755") != 0:
-        return places
+        return paths
     staged: dict[str, str] = {}
-    for name, path in places.items():
+    for name, path in paths.items():
         target = Path(STAGE, name)
         target.mkdir()
         if libc.mount(path.encode(), str(target).encode(), None, _BIND, None) != 0:
@@ -32,7 +32,7 @@ def stage(places: dict[str, str]) -> dict[str, str]:
     return staged
 
 
-def become(user: int) -> None:
+def drop_to_user(user: int) -> None:
     """Give up root for good."""
     os.setgroups([])
     os.setresgid(user, user, user)
@@ -45,13 +45,13 @@ def main() -> None:
     os.umask(0o022)
     os.nice(5)
     Path("/proc/self/oom_score_adj").write_text("1000")  # when memory runs out, the kernel takes the sandbox first
-    places: dict[str, str] = order["places"]
+    paths: dict[str, str] = order["paths"]
     if order["user"] is not None:
-        places = stage(places)
-        become(order["user"])
+        paths = bind_paths(paths)
+        drop_to_user(order["user"])
     if os.getuid() == 0:
         sys.exit("refusing to run the sandbox as root")
-    command = [part.format(**places) for part in order["command"]]
+    command = [part.format(**paths) for part in order["command"]]
     os.execve(command[0], command, {})  # noqa: S606 - this is the program's purpose
 
 

@@ -14,9 +14,7 @@ from threadmill.adapters.sandbox.backend import LiveSession, SessionLimits
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.engine.ports.sandbox import Ended, Ending, Logs, SandboxRefused
 
-_CODE = (
-    "from inside import escape_tests as _e\nprint(_e.report({port}, {abstract!r}, {path!r}, {hidden!r}, {processes}))"
-)
+_CODE = "from inside import escape_tests as _e\nprint(_e.run_escape_tests({port}, {abstract!r}, {path!r}, {hidden!r}, {processes}))"
 
 
 PATIENCE = 60.0
@@ -39,7 +37,7 @@ class SelfTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Bait:
+class Canaries:
     """Things on this machine that must not be reachable."""
 
     port: int
@@ -48,7 +46,7 @@ class Bait:
 
 
 @contextmanager
-def bait() -> Iterator[Bait]:
+def canary_listeners() -> Iterator[Canaries]:
     """Listeners on the loopback address, in the abstract name space and at a path; nobody answers them."""
     with tempfile.TemporaryDirectory() as directory, socket.socket() as tcp, socket.socket(socket.AF_UNIX) as abstract:
         path, name = str(Path(directory, "socket")), f"threadmill-{os.getpid()}-{os.urandom(8).hex()}"
@@ -58,7 +56,7 @@ def bait() -> Iterator[Bait]:
             file.bind(path)
             for listener in (tcp, abstract, file):
                 listener.listen()
-            yield Bait(tcp.getsockname()[1], name, path)
+            yield Canaries(tcp.getsockname()[1], name, path)
 
 
 async def self_test(backend: BwrapBackend, limits: SessionLimits, hidden: Sequence[Path] = ()) -> SelfTest:
@@ -67,17 +65,19 @@ async def self_test(backend: BwrapBackend, limits: SessionLimits, hidden: Sequen
     # How long a call may take says nothing of how long a busy machine takes for the table.
     session = await backend.open_with(replace(limits, wall=max(limits.wall, PATIENCE)))
     try:
-        with bait() as lures:
+        with canary_listeners() as canaries:
             secret = tuple(str(path.resolve()) for path in hidden)
-            found = await _table(session, lures, secret, limits.processes)
+            found = await _table(session, canaries, secret, limits.processes)
     finally:
         await session.close()
     outside = await asyncio.to_thread(_seen_from_outside, zygote.process.pid)
     return SelfTest(found.attempts + 2, (*found.succeeded, *outside))
 
 
-async def _table(session: LiveSession, lures: Bait, hidden: tuple[str, ...], processes: int) -> SelfTest:
-    code = _CODE.format(port=lures.port, abstract=lures.abstract, path=lures.path, hidden=hidden, processes=processes)
+async def _table(session: LiveSession, canaries: Canaries, hidden: tuple[str, ...], processes: int) -> SelfTest:
+    code = _CODE.format(
+        port=canaries.port, abstract=canaries.abstract, path=canaries.path, hidden=hidden, processes=processes
+    )
     text, how = "", Ended(Ending.KILLED)
     async for output in session.execute(code):
         if isinstance(output, Logs):

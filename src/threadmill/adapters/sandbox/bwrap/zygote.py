@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from threadmill.adapters.sandbox.backend import SessionLimits
-from threadmill.adapters.sandbox.bwrap.command import Places, bwrap_command
+from threadmill.adapters.sandbox.bwrap.command import SandboxPaths, bwrap_command
 from threadmill.engine.ports.sandbox import SandboxRefused
 
 SANDBOX_USER = 64_321
@@ -28,30 +28,30 @@ class Spawned:
 
 
 @dataclass(slots=True)
-class Zygote:
-    """A running zygote. Once `gone`, it and all its sessions are dead and a new one must be made."""
+class ZygoteClient:
+    """A running zygote. Once `is_dead`, it and all its sessions are dead and a new one must be made."""
 
     process: asyncio.subprocess.Process
     control: socket.socket
     reading: asyncio.Task[None] | None = None
     ready: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     answers: dict[int, asyncio.Future[None]] = field(default_factory=dict[int, asyncio.Future[None]])
-    living: dict[int, asyncio.Event] = field(default_factory=dict[int, asyncio.Event])
+    sessions: dict[int, asyncio.Event] = field(default_factory=dict[int, asyncio.Event])
     last: int = 0
 
     @property
-    def gone(self) -> bool:
+    def is_dead(self) -> bool:
         """Whether it is of no more use."""
         return self.reading is None or self.reading.done()
 
     @classmethod
-    async def start(cls, bwrap: str, places: Places) -> "Zygote":
+    async def start(cls, bwrap: str, paths: SandboxPaths) -> "ZygoteClient":
         """Start it and wait until it can fork. Raises SandboxRefused with bubblewrap's own words."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         try:
             with theirs:
-                process = await _launch(bwrap, places, theirs.fileno())
+                process = await _launch(bwrap, paths, theirs.fileno())
         except BaseException:
             ours.close()
             raise
@@ -72,14 +72,14 @@ class Zygote:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         answer = self.answers[number] = asyncio.get_running_loop().create_future()
-        self.living[number] = asyncio.Event()
+        self.sessions[number] = asyncio.Event()
         try:
             with theirs:
                 socket.send_fds(self.control, [json.dumps(_start_order(number, limits)).encode()], [theirs.fileno()])
             await answer
         except BaseException as error:
             ours.close()
-            self.living.pop(number, None)
+            self.sessions.pop(number, None)
             if isinstance(error, OSError):
                 raise SandboxRefused(f"The sandbox's process is gone: {error}") from None
             raise
@@ -89,8 +89,8 @@ class Zygote:
 
     async def kill(self, number: int) -> None:
         """Kill a session; returns when the kernel has ended its last process."""
-        over = self.living.get(number)
-        if over is None or self.gone:
+        over = self.sessions.get(number)
+        if over is None or self.is_dead:
             return
         try:
             self.control.send(json.dumps({"kill": number}).encode())
@@ -116,7 +116,7 @@ class Zygote:
         loop = asyncio.get_running_loop()
         try:
             while raw := await loop.sock_recv(self.control, 4096):
-                self._heard(json.loads(raw))
+                self._on_message(json.loads(raw))
         except (OSError, ValueError):
             pass
         finally:
@@ -125,13 +125,13 @@ class Zygote:
             for waiting in (self.ready, *self.answers.values()):
                 if not waiting.done():
                     waiting.set_exception(lost)
-            for over in self.living.values():
+            for over in self.sessions.values():
                 over.set()
 
-    def _heard(self, said: dict[str, int | str | bool]) -> None:
+    def _on_message(self, said: dict[str, int | str | bool]) -> None:
         if "ready" in said and not self.ready.done():
             self.ready.set_result(None)
-        elif "ended" in said and (over := self.living.pop(int(said["ended"]), None)):
+        elif "ended" in said and (over := self.sessions.pop(int(said["ended"]), None)):
             over.set()
         elif "started" in said and (answer := self.answers.get(int(said["started"]))) and not answer.done():
             answer.set_result(None)
@@ -144,11 +144,11 @@ def _start_order(number: int, limits: SessionLimits) -> dict[str, int | dict[str
     return {"start": number, "limits": {name: getattr(limits, name) for name in names}}
 
 
-async def _launch(bwrap: str, places: Places, control: int) -> asyncio.subprocess.Process:
+async def _launch(bwrap: str, paths: SandboxPaths, control: int) -> asyncio.subprocess.Process:
     """Bubblewrap's own process must not have our environment: the code inside can read it (tools.md, hole 1)."""
     order = {
         "user": SANDBOX_USER if os.getuid() == 0 else None,
-        "places": {"environment": str(places.environment.resolve()), "inside": str(places.inside)},
+        "paths": {"environment": str(paths.environment.resolve()), "inside": str(paths.inside)},
         "command": bwrap_command(bwrap, control),
     }
     return await asyncio.create_subprocess_exec(

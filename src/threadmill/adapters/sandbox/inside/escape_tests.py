@@ -64,7 +64,18 @@ MUST_NOT_WRITE = (
     "/opt/runner/inside/zygote.py",
     "/sys/kernel/uevent_helper",
 )
-MUST_NOT_FILL = ("/", "/etc", "/usr", "/usr/lib", "/opt/python/site", "/opt/runner", "/dev", "/mnt", "/home", "/proc")
+MUST_NOT_CREATE_IN = (
+    "/",
+    "/etc",
+    "/usr",
+    "/usr/lib",
+    "/opt/python/site",
+    "/opt/runner",
+    "/dev",
+    "/mnt",
+    "/home",
+    "/proc",
+)
 CALLS: dict[str, tuple[int, ...]] = {
     "keyctl": (0, -3, 0),
     "userfaultfd": (0,),
@@ -91,7 +102,7 @@ CALLS: dict[str, tuple[int, ...]] = {
 """Arguments with which each call does nothing even where it is allowed."""
 
 
-def report(port: int, abstract: str, path: str, hidden: tuple[str, ...], processes: int) -> str:
+def run_escape_tests(port: int, abstract: str, path: str, hidden: tuple[str, ...], processes: int) -> str:
     """JSON: the names of the attempts that succeeded, and how many were made."""
     if __file__ != HERE or os.uname().nodename != "sandbox":
         raise SystemExit("the escape table runs inside the sandbox only")
@@ -114,8 +125,8 @@ def _attempts(
         yield f"read {secret}", lambda secret=secret: _readable(secret)
     for file in MUST_NOT_WRITE:
         yield f"write {file}", lambda file=file: _writable(file)
-    for folder in MUST_NOT_FILL:
-        yield f"create a file in {folder}", lambda folder=folder: _fillable(folder)
+    for folder in MUST_NOT_CREATE_IN:
+        yield f"create a file in {folder}", lambda folder=folder: _can_create(folder)
     yield "write outside the session's own disk", _other_writable_mounts
     for package in ("threadmill", "fastapi", "sqlalchemy"):
         yield f"import {package}", lambda package=package: bool(__import__(package))
@@ -139,7 +150,7 @@ def _writable(path: str) -> bool:
     return True
 
 
-def _fillable(folder: str) -> bool:
+def _can_create(folder: str) -> bool:
     path = Path(folder, "escape-attempt")
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     path.unlink()
@@ -149,7 +160,7 @@ def _fillable(folder: str) -> bool:
 def _other_writable_mounts() -> bool:
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     others = [place for place in mounts if place not in WRITABLE and Path(place).is_dir()]
-    return any(_tried(lambda place=place: _fillable(place)) for place in others)
+    return any(_tried(lambda place=place: _can_create(place)) for place in others)
 
 
 def _network(port: int, abstract: str, path: str) -> Iterator[tuple[str, Callable[[], bool]]]:
@@ -182,11 +193,11 @@ def _connected(address: str) -> bool:
 def _calls() -> Iterator[tuple[str, Callable[[], bool]]]:
     numbers = seccomp.X86_64 if platform.machine() == "x86_64" else seccomp.AARCH64
     for name, arguments in CALLS.items():
-        yield f"call {name}", lambda name=name, arguments=arguments: _reached(numbers[name], arguments)
-    yield "call clone3", lambda: _reached(435, (0, 0))
+        yield f"call {name}", lambda name=name, arguments=arguments: _was_allowed(numbers[name], arguments)
+    yield "call clone3", lambda: _was_allowed(435, (0, 0))
     seize, traceme = 0x4206, 0
-    yield "trace process 1", lambda: _in_child(lambda: _reached(numbers["ptrace"], (seize, 1, 0, 0)))
-    yield "be traced", lambda: _in_child(lambda: _reached(numbers["ptrace"], (traceme, 0, 0, 0)))
+    yield "trace process 1", lambda: _in_child(lambda: _was_allowed(numbers["ptrace"], (seize, 1, 0, 0)))
+    yield "be traced", lambda: _in_child(lambda: _was_allowed(numbers["ptrace"], (traceme, 0, 0, 0)))
     for name, flag in {"user": 0x10000000, "network": 0x40000000, "mount": 0x00020000, "pid": 0x20000000}.items():
         yield f"make a {name} namespace", lambda flag=flag: _in_child(lambda: LIBC.unshare(flag) == 0)
     yield "mount a file system", lambda: _in_child(lambda: LIBC.mount(b"t", b"/tmp", b"tmpfs", 0, None) == 0)
@@ -237,7 +248,7 @@ def _status(name: str) -> str:
     return next(line.split()[1] for line in lines if line.startswith(f"{name}:"))
 
 
-def _reached(number: int, arguments: tuple[int, ...]) -> bool:
+def _was_allowed(number: int, arguments: tuple[int, ...]) -> bool:
     """Whether the kernel got to look at the call."""
     result = LIBC.syscall(ctypes.c_long(number), *(ctypes.c_long(value) for value in arguments))
     return result >= 0 or ctypes.get_errno() not in {errno.EPERM, errno.ENOSYS}

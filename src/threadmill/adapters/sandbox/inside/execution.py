@@ -14,13 +14,13 @@ from . import protocol
 from .isolation import Limits
 from .protocol import Kind
 
-TICK = 0.1
-LARGEST_PICTURE = 21_000_000
+POLL_SECONDS = 0.1
+MAX_IMAGE_BYTES = 21_000_000
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
-class Interpreter:
+class InterpreterHandle:
     """The process that runs the model's code: orders and answers on `channel`, what it prints on `output`."""
 
     pid: int
@@ -40,20 +40,20 @@ class Interpreter:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """How it ended. `calm`: nothing happened that leaves stray processes behind."""
+class Outcome:
+    """How it ended. `is_clean`: nothing happened that leaves stray processes behind."""
 
     how: str
     message: str | None = None
     state_kept: bool = True
 
     @property
-    def calm(self) -> bool:
+    def is_clean(self) -> bool:
         """Whether the session needs no cleaning."""
         return self.how in {"completed", "exception"}
 
 
-class Log:
+class OutputBuffer:
     """What was printed: the first half of the allowance goes out at once, then only the last half is kept."""
 
     def __init__(self, host: socket.socket, most: int) -> None:
@@ -86,54 +86,54 @@ class Log:
         kept = b"".join(self.tail)
         cut = max(0, len(kept) - self.tail_room)
         if self.dropped + cut:
-            self.host.sendall(protocol.pack_fields(Kind.CUT, size=self.dropped + cut))
+            self.host.sendall(protocol.pack_fields(Kind.OUTPUT_TRUNCATED, size=self.dropped + cut))
         if kept:
             self.host.sendall(protocol.pack(Kind.LOG, kept[cut:]))
 
 
 class Execution:
-    """From the order to the verdict."""
+    """From the order to the outcome."""
 
-    def __init__(self, host: socket.socket, interpreter: Interpreter, limits: Limits) -> None:
+    def __init__(self, host: socket.socket, interpreter: InterpreterHandle, limits: Limits) -> None:
         self.host, self.interpreter, self.limits = host, interpreter, limits
-        self.log = Log(host, limits.log)
-        self.verdict: Verdict | None = None
-        self.stopping: Verdict | None = None
+        self.log = OutputBuffer(host, limits.log)
+        self.outcome: Outcome | None = None
+        self.stopping: Outcome | None = None
         self.wall = self.deadline = 0.0
         self.picture: list[bytes] = []
 
-    def run(self, code: bytes, wall: float) -> Verdict:
+    def run(self, code: bytes, wall: float) -> Outcome:
         """Until the interpreter is done, dead or out of time."""
         self.wall, self.deadline = wall, time.monotonic() + wall
-        self._order(code)
+        self._send_code(code)
         with selectors.DefaultSelector() as selector:
             selector.register(self.host, selectors.EVENT_READ, self._from_host)
             selector.register(self.interpreter.channel, selectors.EVENT_READ, self._from_interpreter)
             selector.register(self.interpreter.output, selectors.EVENT_READ, self._from_output)
-            next_look = time.monotonic() + TICK
-            while self.verdict is None:
+            next_look = time.monotonic() + POLL_SECONDS
+            while self.outcome is None:
                 for key, _ in selector.select(max(0.0, next_look - time.monotonic())):
                     key.data()
                 if time.monotonic() >= next_look:
-                    self._look()
-                    next_look = time.monotonic() + TICK
+                    self._check_limits()
+                    next_look = time.monotonic() + POLL_SECONDS
         self._drain()
         self.log.end()
-        return self.verdict
+        return self.outcome
 
-    def _order(self, code: bytes) -> None:
+    def _send_code(self, code: bytes) -> None:
         try:
             for piece in protocol.pieces(code):
                 self.interpreter.channel.sendall(piece)
         except OSError:
-            self._dead()
+            self._on_death()
 
     def _from_host(self) -> None:
         frame = protocol.read(self.host)
         if frame is None:
             os._exit(0)
         if frame[0] == Kind.INTERRUPT:
-            self._stop(Verdict("interrupted", "The code was interrupted."))
+            self._stop(Outcome("interrupted", "The code was interrupted."))
 
     def _from_output(self) -> None:
         try:
@@ -160,12 +160,12 @@ class Execution:
         except (OSError, protocol.BrokenFrame):
             frame = None
         if frame is None:
-            self._dead()
+            self._on_death()
         elif frame[0] == Kind.DONE:
-            fields = protocol.fields_of(frame[1])
-            said = Verdict(str(fields["how"]), None if fields["message"] is None else str(fields["message"]))
-            explained = Verdict(said.how, self._explain(said))
-            self.verdict = self.stopping if self.stopping and said.how != "completed" else explained
+            fields = protocol.parse_fields(frame[1])
+            said = Outcome(str(fields["how"]), None if fields["message"] is None else str(fields["message"]))
+            explained = Outcome(said.how, self._explain(said))
+            self.outcome = self.stopping if self.stopping and said.how != "completed" else explained
         elif frame[0] in {Kind.IMAGE, Kind.DATA, Kind.END}:
             self._picture(*frame)
 
@@ -174,16 +174,16 @@ class Execution:
         if kind == Kind.IMAGE:
             self.picture.clear()
         self.picture.append(protocol.pack(kind, payload))
-        if sum(map(len, self.picture)) > LARGEST_PICTURE:
-            self._kill(Verdict("killed", "A picture was too large."))
+        if sum(map(len, self.picture)) > MAX_IMAGE_BYTES:
+            self._kill(Outcome("killed", "A picture was too large."))
         elif kind == Kind.END:
             self._drain()
             self.host.sendall(b"".join(self.picture))
             self.picture.clear()
             with suppress(OSError):  # that it is gone shows in what it says next
-                self.interpreter.channel.sendall(protocol.pack(Kind.SHOWN))
+                self.interpreter.channel.sendall(protocol.pack(Kind.IMAGE_ACK))
 
-    def _explain(self, said: Verdict) -> str | None:
+    def _explain(self, said: Outcome) -> str | None:
         """One clear line for limits the code ran into by itself."""
         most = {
             "out_of_memory": f"The code needed more than the {self.limits.memory >> 20} MB of memory it may use",
@@ -192,40 +192,40 @@ class Execution:
         }
         return f"{most[said.how]} ({said.message})." if said.how in most else said.message
 
-    def _dead(self) -> None:
+    def _on_death(self) -> None:
         """The interpreter is gone. Whoever ended it is named."""
-        gone = self.stopping or Verdict("killed", self._cause())
-        self.verdict = Verdict(gone.how, f"{gone.message} All variables are lost.", state_kept=False)
+        gone = self.stopping or Outcome("killed", self._cause())
+        self.outcome = Outcome(gone.how, f"{gone.message} All variables are lost.", state_kept=False)
 
     def _cause(self) -> str:
         kill_all(signal.SIGKILL)
-        status = os.waitstatus_to_exitcode(bury(self.interpreter.pid))
+        status = os.waitstatus_to_exitcode(reap(self.interpreter.pid))
         if status < 0:
             return f"The Python process was ended by signal {-status} ({signal.strsignal(-status)})."
         return f"The Python process ended itself with exit code {status}."
 
-    def _stop(self, why: Verdict) -> None:
-        """Ask once, then insist: `_look` kills what does not listen."""
+    def _stop(self, why: Outcome) -> None:
+        """Ask once, then insist: `_check_limits` kills what does not listen."""
         if self.stopping is None:
             self.stopping = why
             self.deadline = time.monotonic() + self.limits.grace
             kill(self.interpreter.pid, signal.SIGINT)
 
-    def _look(self) -> None:
+    def _check_limits(self) -> None:
         """Every tick: time and memory."""
         if time.monotonic() >= self.deadline:
             if self.stopping is None:
                 seconds = f"{self.wall:g} seconds"
-                self._stop(Verdict("timed_out", f"The code ran longer than {seconds} and was stopped."))
+                self._stop(Outcome("timed_out", f"The code ran longer than {seconds} and was stopped."))
             else:
                 self._kill(self.stopping)
         elif memory_in_use(self.limits.memory) > self.limits.memory:
             most = self.limits.memory >> 20
-            self._kill(Verdict("out_of_memory", f"The code used more than {most} MB of memory and was stopped."))
+            self._kill(Outcome("out_of_memory", f"The code used more than {most} MB of memory and was stopped."))
 
-    def _kill(self, why: Verdict) -> None:
+    def _kill(self, why: Outcome) -> None:
         self.stopping = why
-        self._dead()
+        self._on_death()
 
 
 def kill(pid: int, number: signal.Signals) -> None:
@@ -241,7 +241,7 @@ def kill_all(number: signal.Signals) -> None:
     kill(-1, number)
 
 
-def bury(pid: int = 0) -> int:
+def reap(pid: int = 0) -> int:
     """Collect the dead; with a pid, wait for that one and give its status."""
     while True:
         try:

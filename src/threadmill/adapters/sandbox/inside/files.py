@@ -10,8 +10,8 @@ from typing import TypeAlias
 Snapshot: TypeAlias = dict[str, tuple[int, int, int]]
 """Relative path -> (inode, size, changed in nanoseconds)."""
 
-MOST_FILES, MOST_TOLD, MOST_DEEP = 10_000, 100, 50
-LARGEST_IMAGE, MOST_IMAGES = 20_000_000, 50
+MAX_FILES, MAX_REPORTED, MAX_DEPTH = 10_000, 100, 50
+MAX_IMAGE_BYTES, MAX_IMAGES = 20_000_000, 50
 _STARTS = {
     ".png": b"\x89PNG\r\n\x1a\n",
     ".jpg": b"\xff\xd8\xff",
@@ -33,14 +33,14 @@ class Directory:
         self.root = root
 
     def snapshot(self) -> Snapshot:
-        """All regular files now, as far as they can be named; at most MOST_FILES, at most MOST_DEEP folders down."""
+        """All regular files now, as far as they can be named; at most MAX_FILES, at most MAX_DEPTH folders down."""
         found: Snapshot = {}
         waiting = [""]
-        while waiting and len(found) < MOST_FILES:
+        while waiting and len(found) < MAX_FILES:
             for entry in self._entries(waiting.pop()):
                 name = os.path.relpath(entry.path, self.root)
                 if entry.is_dir(follow_symlinks=False):
-                    waiting += [name] if name.count("/") < MOST_DEEP else []
+                    waiting += [name] if name.count("/") < MAX_DEPTH else []
                 elif entry.is_file(follow_symlinks=False) and _is_text(name):
                     state = entry.stat(follow_symlinks=False)
                     found[name] = (state.st_ino, state.st_size, state.st_mtime_ns)
@@ -55,19 +55,19 @@ class Directory:
             return []
 
     def changed(self, before: Snapshot) -> list[tuple[str, int]]:
-        """Paths and sizes of what is new or different, oldest first; at most MOST_TOLD."""
+        """Paths and sizes of what is new or different, oldest first; at most MAX_REPORTED."""
         now = self.snapshot()
         different = [(state[2], name) for name, state in now.items() if before.get(name) != state]
-        return [(name, now[name][1]) for _, name in sorted(different)[:MOST_TOLD]]
+        return [(name, now[name][1]) for _, name in sorted(different)[:MAX_REPORTED]]
 
     def image(self, path: str, size: int) -> bytes | None:
         """The content if it is an image of a bearable size."""
         start = _STARTS.get(os.path.splitext(path)[1].lower())  # noqa: PTH122 - a name, not a path on this machine
-        if start is None or not 0 < size <= LARGEST_IMAGE:
+        if start is None or not 0 < size <= MAX_IMAGE_BYTES:
             return None
         try:
             with self.open(path) as file:
-                content = file.read(LARGEST_IMAGE + 1)
+                content = file.read(MAX_IMAGE_BYTES + 1)
         except (OSError, NotAFile):
             return None
         return content if content.startswith(start) else None

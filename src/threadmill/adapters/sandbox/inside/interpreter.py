@@ -24,9 +24,9 @@ from typing import cast
 from . import protocol
 from .protocol import Kind
 
-OURS = os.path.dirname(__file__)  # noqa: PTH120 - compared with frames' file names
-LONGEST_VALUE = 100_000
-MOST_SHOWN = 50
+OWN_DIR = os.path.dirname(__file__)  # noqa: PTH120 - compared with frames' file names
+MAX_VALUE_CHARACTERS = 100_000
+MAX_IMAGES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +37,21 @@ class Outcome:
     message: str | None = None
 
 
-class Screen:
+class DisplayChannel:
     """Where pictures go."""
 
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
-        self.shown = 0
+        self.image_count = 0
         self.process = os.getpid()
 
     def show(self, picture: bytes) -> None:
         """Send one PNG, and wait until it went on, so that what is printed next comes behind it.
 
-        After MOST_SHOWN in a cell, silence.
+        After MAX_IMAGES in a cell, silence.
         """
-        self.shown += 1
-        if self.shown > MOST_SHOWN:
+        self.image_count += 1
+        if self.image_count > MAX_IMAGES:
             return
         sys.stdout.flush()
         self.channel.sendall(protocol.pack_fields(Kind.IMAGE, name="figure.png"))
@@ -73,8 +73,8 @@ class Screen:
 class Notebook:
     """A namespace and the cells run in it."""
 
-    def __init__(self, screen: Screen) -> None:
-        self.screen = screen
+    def __init__(self, display_channel: DisplayChannel) -> None:
+        self.display_channel = display_channel
         self.cells = 0
         self.main = types.ModuleType("__main__")
         sys.modules["__main__"] = self.main
@@ -83,7 +83,7 @@ class Notebook:
     def run(self, code: str) -> Outcome:
         """Execute one cell. Never raises."""
         self.cells += 1
-        self.screen.shown = 0
+        self.display_channel.image_count = 0
         name = f"cell {self.cells}"
         linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
         try:
@@ -99,7 +99,7 @@ class Notebook:
             self._evaluate(code, name)
             flush_figures()
         except SystemExit as leaving:
-            return self._left(leaving)
+            return self._on_exit(leaving)
         except BaseException as error:  # noqa: BLE001 - the model's code may raise anything
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             print_traceback(error)
@@ -108,7 +108,7 @@ class Notebook:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         return Outcome()
 
-    def _left(self, leaving: SystemExit) -> Outcome:
+    def _on_exit(self, leaving: SystemExit) -> Outcome:
         """exit() ends the cell, not the session."""
         if leaving.code in {None, 0}:
             return Outcome()
@@ -141,11 +141,11 @@ class Notebook:
     def _display(self, value: object) -> None:
         picture = picture_of(value)
         if picture is not None:
-            self.screen.show(picture)
+            self.display_channel.show(picture)
             return
         text = repr(value)
-        if len(text) > LONGEST_VALUE:
-            text = f"{text[: LONGEST_VALUE // 2]}\n… {len(text) - LONGEST_VALUE} characters …\n{text[-LONGEST_VALUE // 2 :]}"
+        if len(text) > MAX_VALUE_CHARACTERS:
+            text = f"{text[: MAX_VALUE_CHARACTERS // 2]}\n… {len(text) - MAX_VALUE_CHARACTERS} characters …\n{text[-MAX_VALUE_CHARACTERS // 2 :]}"
         sys.stdout.write(text + "\n")
 
 
@@ -179,7 +179,7 @@ def print_traceback(error: BaseException) -> None:
         if one is None or id(one) in seen:
             continue
         seen.add(id(one))
-        kept = [frame for frame in one.stack if not frame.filename.startswith(OURS)]
+        kept = [frame for frame in one.stack if not frame.filename.startswith(OWN_DIR)]
         one.stack = traceback.StackSummary.from_list(kept)
         waiting += [one.__cause__, one.__context__]
     sys.stdout.write("".join(told.format()))
@@ -206,21 +206,21 @@ def one_line(error: BaseException) -> str:
     return text if len(text) <= 500 else text[:500] + "…"
 
 
-def be(channel: socket.socket, output: int) -> None:
+def run_interpreter(channel: socket.socket, output: int) -> None:
     """Become the interpreter; in a child of the session's process 1. Never returns."""
     _arrange_streams(output)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     sys.argv, sys.path = ["cell"], [str(Path.cwd()), *sys.path]
-    screen = Screen(channel)
+    display_channel = DisplayChannel(channel)
     _reseed()
     site.sethelper()
-    notebook, me = Notebook(screen), os.getpid()
+    notebook, me = Notebook(display_channel), os.getpid()
     builtins.__dict__.update(exit=sys.exit, quit=sys.exit, display=notebook.display)
     if "matplotlib" in sys.modules:
         from . import figures  # noqa: PLC0415 - as above
 
-        figures.use(screen.show)
+        figures.use(display_channel.show)
     gc.enable()
     while (code := protocol.content(channel)) is not None:
         outcome = notebook.run(code.decode())

@@ -44,7 +44,7 @@ def check(result: int, what: str) -> None:
         raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
-def own_namespaces() -> None:
+def unshare_namespaces() -> None:
     """Leave every namespace shared with other sessions; the next child is process 1 of the new ones."""
     user, group = os.getuid(), os.getgid()
     check(LIBC.unshare(_NAMESPACES), "unshare")
@@ -53,7 +53,7 @@ def own_namespaces() -> None:
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
 
 
-def build_walls(limits: Limits) -> None:
+def isolate_session(limits: Limits) -> None:
     """To be called by process 1 of the new namespaces. Raises OSError."""
     _mount_scratch(limits)
     _mount_proc()
@@ -96,7 +96,7 @@ def _drop_capabilities() -> None:
     check(LIBC.prctl(_SET_NO_NEW_PRIVS, 1, None, 0, 0), "no_new_privs")
 
 
-def bound_interpreter(limits: Limits) -> None:
+def set_interpreter_limits(limits: Limits) -> None:
     """Limits of the process that runs the model's code and of all it starts. It may see its own /proc again."""
     check(LIBC.prctl(_SET_DUMPABLE, 1, None, 0, 0), "dumpable")
     bounds = {

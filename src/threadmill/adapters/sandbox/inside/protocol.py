@@ -26,13 +26,13 @@ class Kind(IntEnum):
     END = 6
     READY = 7
     LOG = 8
-    CUT = 9
+    OUTPUT_TRUNCATED = 9
     IMAGE = 10
-    WRITTEN = 11
+    FILE_WRITTEN = 11
     ENDED = 12
     DONE = 13
     REFUSED = 14
-    SHOWN = 15
+    IMAGE_ACK = 15
 
 
 class BrokenFrame(Exception):
@@ -55,7 +55,7 @@ def pieces(content: bytes) -> list[bytes]:
     return [*(pack(Kind.DATA, content[at : at + MAX_PAYLOAD]) for at in cuts), pack(Kind.END)]
 
 
-def header(raw: bytes) -> tuple[Kind, int]:
+def parse_header(raw: bytes) -> tuple[Kind, int]:
     """Kind and length of what follows. Raises BrokenFrame."""
     number, length = HEADER.unpack(raw)
     if length > MAX_PAYLOAD or number not in Kind.__members__.values():
@@ -63,7 +63,7 @@ def header(raw: bytes) -> tuple[Kind, int]:
     return Kind(number), length
 
 
-def fields_of(payload: bytes) -> dict[str, Value]:
+def parse_fields(payload: bytes) -> dict[str, Value]:
     """Named values of a frame; only flat ones. Raises BrokenFrame."""
     try:
         found: object = json.loads(payload)
@@ -84,7 +84,7 @@ def read(connection: socket.socket) -> tuple[Kind, bytes] | None:
     raw = _exactly(connection, HEADER.size)
     if raw is None:
         return None
-    kind, length = header(raw)
+    kind, length = parse_header(raw)
     payload = _exactly(connection, length)
     return None if payload is None else (kind, payload)
 

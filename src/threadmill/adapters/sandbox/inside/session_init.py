@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import interpreter, protocol
-from .execution import Execution, Interpreter, bury, kill, kill_all
+from .execution import Execution, InterpreterHandle, kill, kill_all, reap
 from .files import Directory, NotAFile, Snapshot
-from .isolation import DATA, Limits, bound_interpreter
+from .isolation import DATA, Limits, set_interpreter_limits
 from .protocol import Kind
 
 SWEEP_SECONDS = 3.0
@@ -40,16 +40,16 @@ class Session:
             if kind == Kind.EXECUTE:
                 self._execute(payload)
             elif kind == Kind.PUT:
-                self._put(str(protocol.fields_of(payload)["path"]))
+                self._put(str(protocol.parse_fields(payload)["path"]))
             elif kind == Kind.GET:
-                self._get(str(protocol.fields_of(payload)["path"]))
+                self._get(str(protocol.parse_fields(payload)["path"]))
 
     @staticmethod
     def refuse(host: socket.socket, why: str) -> None:
         """Say no."""
         host.sendall(protocol.pack_fields(Kind.REFUSED, message=why))
 
-    def _spawn(self) -> Interpreter:
+    def _spawn(self) -> InterpreterHandle:
         """A fresh interpreter, waiting for code."""
         output, its_output = os.pipe()
         ours, theirs = socket.socketpair()
@@ -58,37 +58,37 @@ class Session:
             self.host.close()
             ours.close()
             os.close(output)
-            bound_interpreter(self.limits)
-            interpreter.be(theirs, its_output)
+            set_interpreter_limits(self.limits)
+            interpreter.run_interpreter(theirs, its_output)
         theirs.close()
         os.close(its_output)
         os.set_blocking(output, False)
-        return Interpreter(pid, ours, output)
+        return InterpreterHandle(pid, ours, output)
 
     def _execute(self, payload: bytes) -> None:
-        wall = float(protocol.fields_of(payload)["wall"] or 0)
+        wall = float(protocol.parse_fields(payload)["wall"] or 0)
         code = protocol.content(self.host)
         if code is None:
             return
         before = self.files.snapshot()
         kill_all(signal.SIGCONT)
         execution = Execution(self.host, self.interpreter, self.limits)
-        verdict = execution.run(code, wall)
-        if not verdict.state_kept:
+        outcome = execution.run(code, wall)
+        if not outcome.state_kept:
             self._replace()
-        elif not verdict.calm:
+        elif not outcome.is_clean:
             self._sweep()
         kill_all(signal.SIGSTOP)
-        bury()
+        reap()
         self._tell_files(before)
         self.host.sendall(
-            protocol.pack_fields(Kind.ENDED, how=verdict.how, message=verdict.message, kept=verdict.state_kept)
+            protocol.pack_fields(Kind.ENDED, how=outcome.how, message=outcome.message, kept=outcome.state_kept)
         )
 
     def _replace(self) -> None:
         kill_all(signal.SIGKILL)
         self.interpreter.close()
-        bury(self.interpreter.pid)
+        reap(self.interpreter.pid)
         self.interpreter = self._spawn()
 
     def _sweep(self) -> None:
@@ -98,7 +98,7 @@ class Session:
         while pids := living() - spared:
             for pid in pids:
                 kill(pid, signal.SIGKILL)
-            bury()
+            reap()
             if time.monotonic() > until:
                 break
             time.sleep(0.001)  # a killed process is not dead at once, and may be in the middle of a write
@@ -108,7 +108,7 @@ class Session:
         for path, size in self.files.changed(before):
             content = self.files.image(path, size)
             if content is None:
-                self.host.sendall(protocol.pack_fields(Kind.WRITTEN, path=path, size=size))
+                self.host.sendall(protocol.pack_fields(Kind.FILE_WRITTEN, path=path, size=size))
             else:
                 self.host.sendall(protocol.pack_fields(Kind.IMAGE, name=os.path.basename(path), path=path))  # noqa: PTH119
                 for piece in protocol.pieces(content):
@@ -133,13 +133,13 @@ class Session:
         try:
             return self.files.create(path), None
         except (OSError, NotAFile) as error:
-            return None, told(error)
+            return None, describe_error(error)
 
     def _get(self, path: str) -> None:
         try:
             content = self.files.open(path)
         except (OSError, NotAFile) as error:
-            self.refuse(self.host, told(error))
+            self.refuse(self.host, describe_error(error))
             return
         with content:
             while piece := content.read(protocol.MAX_PAYLOAD):
@@ -165,11 +165,11 @@ def write_all(target: io.FileIO, content: bytes) -> str | None:
         while view:
             view = view[target.write(view) :]
     except OSError as error:
-        return told(error)
+        return describe_error(error)
     return None
 
 
-def told(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """What went wrong with a file, in words."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return "the session's disk is full"

@@ -16,34 +16,34 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from .isolation import Limits, build_walls, own_namespaces
+from .isolation import Limits, isolate_session, unshare_namespaces
 from .session_init import Session
 
-FIRST = ("numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin")
-LATER = ("openpyxl", "scipy.stats", "scipy.optimize", "sympy")
+PRELOAD = ("numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin")
+PRELOAD_IDLE = ("openpyxl", "scipy.stats", "scipy.optimize", "sympy")
 """Loaded when nobody asks for a session: a fork is then already warm for them too."""
 
 
-class Zygote:
+class ForkServer:
     """The fork server."""
 
     def __init__(self, control: socket.socket) -> None:
         self.control = control
         self.numbers: dict[int, int] = {}
-        self.later = list(LATER)
+        self.unloaded = list(PRELOAD_IDLE)
 
     def serve(self) -> None:
         """Answer until the server is gone."""
         wake_out, wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, woken)
-        self._say(ready=True)
+        signal.signal(signal.SIGCHLD, on_sigchld)
+        self._send(ready=True)
         while True:
-            wait = 0.2 if self.later else None
+            wait = 0.2 if self.unloaded else None
             readable, _, _ = select.select([self.control, wake_out], [], [], wait)
             if wake_out in readable:
                 os.read(wake_out, 4096)
-                self._bury()
+                self._reap()
             if self.control in readable and not self._answer():
                 return
             if not readable:
@@ -51,7 +51,7 @@ class Zygote:
 
     def _warm(self) -> None:
         """One more library, while there is nothing to do."""
-        load((self.later.pop(0),))
+        load((self.unloaded.pop(0),))
         gc.freeze()
 
     def _answer(self) -> bool:
@@ -66,7 +66,7 @@ class Zygote:
             self._start(order["start"], Limits(**order["limits"]), handles[0])
         return True
 
-    def _say(self, **fields: str | int | bool) -> None:
+    def _send(self, **fields: str | int | bool) -> None:
         self.control.send(json.dumps(fields).encode())
 
     def _kill(self, number: int) -> None:
@@ -75,7 +75,7 @@ class Zygote:
             if known == number:
                 os.kill(pid, signal.SIGKILL)
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         """Children that ended: sessions, and the short-lived parents that made them."""
         while True:
             try:
@@ -85,7 +85,7 @@ class Zygote:
             if pid == 0:
                 return
             if pid in self.numbers:
-                self._say(ended=self.numbers.pop(pid), status=os.waitstatus_to_exitcode(status))
+                self._send(ended=self.numbers.pop(pid), status=os.waitstatus_to_exitcode(status))
 
     def _start(self, number: int, limits: Limits, handle: int) -> None:
         """Fork a session and learn its pid from the child between, which only the new pid namespace needs."""
@@ -93,32 +93,32 @@ class Zygote:
         if os.fork() == 0:
             os.close(report_out)
             self.control.close()
-            be_parent(report_in, handle, limits)
+            run_parent(report_in, handle, limits)
         os.close(report_in)
         os.close(handle)
         with os.fdopen(report_out) as report:
             pid, _, problem = report.read().partition(" ")
         if problem:
-            self._say(failed=number, why=problem)
+            self._send(failed=number, why=problem)
         else:
             self.numbers[int(pid)] = number
-            self._say(started=number)
+            self._send(started=number)
 
 
-def woken(number: int, frame: FrameType | None) -> None:
+def on_sigchld(number: int, frame: FrameType | None) -> None:
     """A child ended; the wake-up pipe tells the loop."""
     del number, frame
 
 
-def be_parent(report: int, handle: int, limits: Limits) -> None:
+def run_parent(report: int, handle: int, limits: Limits) -> None:
     """The child between: enters the namespaces and forks process 1 of them. Never returns."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        own_namespaces()
+        unshare_namespaces()
         pid = os.fork()
         if pid == 0:
-            be_session(report, handle, limits)
+            run_session(report, handle, limits)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the server hears of it
         os.write(report, f"0 {error}".encode())
         os._exit(1)
@@ -126,13 +126,13 @@ def be_parent(report: int, handle: int, limits: Limits) -> None:
     os._exit(0)
 
 
-def be_session(report: int, handle: int, limits: Limits) -> None:
+def run_session(report: int, handle: int, limits: Limits) -> None:
     """Process 1 of a session. Never returns; problems show on the socket."""
     os.setsid()
     os.close(report)
     connection = socket.socket(fileno=handle)
     try:
-        build_walls(limits)
+        isolate_session(limits)
         Session(connection, limits).serve()
     except BaseException as error:  # noqa: BLE001 - as above
         Session.refuse(connection, f"{type(error).__name__}: {error}")
@@ -153,6 +153,6 @@ def main() -> None:
     gc.disable()
     if Path("/opt/python/matplotlib").is_dir():
         shutil.copytree("/opt/python/matplotlib", "/tmp/matplotlib")  # noqa: S108 - inside
-    load(FIRST)
+    load(PRELOAD)
     gc.freeze()
-    Zygote(socket.socket(fileno=int(sys.argv[-1]))).serve()
+    ForkServer(socket.socket(fileno=int(sys.argv[-1]))).serve()

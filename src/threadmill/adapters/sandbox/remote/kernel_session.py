@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from threadmill.adapters.sandbox.backend import SessionLimits, checked_path
-from threadmill.adapters.sandbox.output_decoder import LogText
+from threadmill.adapters.sandbox.output_decoder import OutputDecoder
 from threadmill.adapters.sandbox.remote.socket import KernelMessage, KernelSocket
 from threadmill.engine.ports.sandbox import (
     DATA_DIR,
@@ -63,15 +63,15 @@ class KernelSession:
             f"import types as _t\n{_NAME} = _t.ModuleType('{_NAME}')\n"
             f"exec({files!r}, vars({_NAME}))\nexec({helper!r}, vars({_NAME}))\ndel _t"
         )
-        self._directory = await self._ask("begin()", code)
+        self._directory = await self._evaluate("begin()", code)
 
     async def execute(self, code: str) -> AsyncGenerator[Output, None]:
         """See the protocol."""
         self._asked_to_stop = None
         try:
-            await self._ask("remember()")
+            await self._evaluate("remember()")
             ended: Ended | None = None
-            async for output in self._watched(code.replace(DATA_DIR, self._directory)):
+            async for output in self._execute_with_timeout(code.replace(DATA_DIR, self._directory)):
                 if isinstance(output, Ended):
                     ended = output
                 else:
@@ -84,15 +84,17 @@ class KernelSession:
             self._alive = False
             yield Ended(Ending.KILLED, _LOST, state_kept=False)
 
-    async def _watched(self, code: str) -> AsyncGenerator[Output, None]:
+    async def _execute_with_timeout(self, code: str) -> AsyncGenerator[Output, None]:
         """Outputs and the end, within the wall clock: first an interrupt, then the end of the kernel."""
         number = await self._socket.request(code)
         loop = asyncio.get_running_loop()
         stop = loop.call_later(self._limits.wall, self._interrupt_soon, Ending.TIMED_OUT)
         try:
             async with asyncio.timeout(self._limits.wall + self._limits.grace):
-                async for output in _Reading(self._directory, self._limits.log).outputs(self._socket.replies(number)):
-                    yield self._judged(output)
+                async for output in _OutputCollector(self._directory, self._limits.log).outputs(
+                    self._socket.replies(number)
+                ):
+                    yield self._resolve_interrupt(output)
         except TimeoutError:
             await self.close()
             message = f"The code ran longer than {self._limits.wall:g} seconds and could not be stopped."
@@ -100,7 +102,7 @@ class KernelSession:
         finally:
             stop.cancel()
 
-    def _judged(self, output: Output) -> Output:
+    def _resolve_interrupt(self, output: Output) -> Output:
         """What a KeyboardInterrupt means depends on who asked for it."""
         if not isinstance(output, Ended) or output.how is not Ending.INTERRUPTED:
             return output
@@ -114,7 +116,7 @@ class KernelSession:
         self._stopping = asyncio.ensure_future(self.interrupt())
 
     async def _files(self) -> AsyncGenerator[Output, None]:
-        for path, size, picture in json.loads(await self._ask("changed()")):
+        for path, size, picture in json.loads(await self._evaluate("changed()")):
             checked = checked_path(str(path))
             if picture:
                 content = b"".join([piece async for piece in self.get(checked)])
@@ -122,7 +124,7 @@ class KernelSession:
             else:
                 yield Written(checked, int(size))
 
-    async def _ask(self, call: str, code: str = "") -> str:
+    async def _evaluate(self, call: str, code: str = "") -> str:
         """What one of our functions in the kernel answers. Raises ConnectionError, ValueError."""
         number = await self._socket.request(code, silent=True, ask=f"{_NAME}.{call}")
         answer: object = None
@@ -161,7 +163,7 @@ class KernelSession:
 
     async def _file(self, call: str) -> str:
         try:
-            return await self._ask(call)
+            return await self._evaluate(call)
         except (ConnectionError, ValueError):
             self._alive = False
             raise FileRefused("The session ended.") from None
@@ -181,12 +183,12 @@ class KernelSession:
             await self._call("DELETE", f"/api/kernels/{self._kernel}", None)
 
 
-class _Reading:
+class _OutputCollector:
     """One execution's messages, turned into outputs."""
 
     def __init__(self, directory: str, room: int) -> None:
         self._directory, self._head, self._tail_room = directory, room // 2, room - room // 2
-        self._text, self._tail, self._dropped = LogText(), "", 0
+        self._text, self._tail, self._dropped = OutputDecoder(), "", 0
         self._ended = Ended(Ending.COMPLETED)
 
     async def outputs(self, messages: AsyncGenerator[KernelMessage, None]) -> AsyncGenerator[Output, None]:
