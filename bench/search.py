@@ -22,9 +22,9 @@ import numpy as np
 from tests.support.chunks import STORE, HeldChunks
 from tests.support.cranfield import cranfield
 from tests.support.lsa import LsaEmbedder
-from threadmill.adapters.extract.subprocess_extractor import FencedExtractor
-from threadmill.adapters.search.local_index import EmbeddedIndex
-from threadmill.adapters.tokens.offsets import BpeRuler
+from threadmill.adapters.extract.subprocess_extractor import SubprocessExtractor
+from threadmill.adapters.search.local_index import LocalSearchIndex
+from threadmill.adapters.tokens.offsets import BpeTokenOffsets
 from threadmill.domain.chunking import StaticChunking, chunks_of
 from threadmill.domain.ids import FileId
 from threadmill.domain.ranking import HybridWeights
@@ -85,7 +85,7 @@ def memory() -> dict[str, float]:
     return {key: int(lines[key].split()[0]) / 1e3 for key in ("RssAnon", "RssFile")}
 
 
-async def fill(index: EmbeddedIndex, words: Words, count: int, length: int) -> float:
+async def fill(index: LocalSearchIndex, words: Words, count: int, length: int) -> float:
     """Put `count` chunks of `length` words; MB of text."""
     size = 0
     for start in range(0, count, FILE_CHUNKS * 50):
@@ -106,12 +106,12 @@ async def size_of_store(count: int, length: int, p50: float, p99: float, large: 
     vectors = words.vectors(len(questions))
     before = memory()
     with tempfile.TemporaryDirectory() as directory:
-        index = EmbeddedIndex(Path(directory), HeldChunks(), large=large)
+        index = LocalSearchIndex(Path(directory), HeldChunks(), ann_threshold=large)
         began = time.perf_counter()
         megabytes = await fill(index, words, count, length)
         filled = time.perf_counter() - began
         await index.aclose()
-        index = EmbeddedIndex(Path(directory), _Same(count), large=large)
+        index = LocalSearchIndex(Path(directory), _Same(count), ann_threshold=large)
         began = time.perf_counter()
         await index.search(STORE, IndexQuery("opening"))
         opened = time.perf_counter() - began
@@ -157,7 +157,7 @@ async def quality() -> list[Row]:
         source.keep(IndexedFile(FileId(name), "1", [IndexedChunk(text, vector)]))
     score: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as directory:
-        index = EmbeddedIndex(Path(directory), source)
+        index = LocalSearchIndex(Path(directory), source)
         retrieval = Retrieval(index, source, embedder)
         for name, weights in (("words", (0, 1)), ("LSA", (1, 0)), ("both", (1, 1))):
             wish = Wish(limit=10, weights=HybridWeights(*weights))
@@ -180,12 +180,12 @@ async def ingestion() -> list[Row]:
     """A file to text to chunks to index, without embeddings; files of 1 MB, one after the other."""
     rows: list[Row] = []
     text = "\n\n".join(cranfield().documents.values())[:1_000_000]
-    ruler, extractor = BpeRuler(), FencedExtractor()
+    ruler, extractor = BpeTokenOffsets(), SubprocessExtractor()
     ruler.ends("The vocabulary is loaded before the clock starts.")
     page = "<html><body>" + "".join(f"<p>{one}</p>" for one in text.split("\n\n")) + "</body></html>"
     for name, data in (("a.txt", text), ("a.html", page)):
         with tempfile.TemporaryDirectory() as directory:
-            index = EmbeddedIndex(Path(directory), HeldChunks())
+            index = LocalSearchIndex(Path(directory), HeldChunks())
             began = time.perf_counter()
             for at in range(10):
                 read = await extractor.extract(_whole(data.encode()), name)

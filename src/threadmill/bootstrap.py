@@ -13,15 +13,15 @@ from starlette.types import ASGIApp
 from threadmill.adapters.blobs.factory import open_blobs
 from threadmill.adapters.embeddings.local import LocalEmbedder
 from threadmill.adapters.event_log.local import LocalEventLog
-from threadmill.adapters.extract.subprocess_extractor import FencedExtractor, ReadingLimits
+from threadmill.adapters.extract.subprocess_extractor import ReadingLimits, SubprocessExtractor
 from threadmill.adapters.models.factory import open_models, open_reranker, open_upstream_embedder
 from threadmill.adapters.sandbox.factory import SandboxSettings, open_sandbox
-from threadmill.adapters.search.local_index import EmbeddedIndex
+from threadmill.adapters.search.local_index import LocalSearchIndex
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.clock import RandomIds, SystemClock
 from threadmill.adapters.system.metrics import PrometheusMetrics
-from threadmill.adapters.tokens.counter import BpeTokens
-from threadmill.adapters.tokens.offsets import BpeRuler
+from threadmill.adapters.tokens.counter import BpeTokenCounter
+from threadmill.adapters.tokens.offsets import BpeTokenOffsets
 from threadmill.api.app import build_app
 from threadmill.api.auth import Keys
 from threadmill.api.http import Edge
@@ -122,7 +122,7 @@ async def open_ports(settings: Settings, metrics: Metrics) -> AsyncGenerator[Por
 
 @asynccontextmanager
 async def _over(store: SqliteStore, blobs: Blobs, settings: Settings, metrics: Metrics) -> AsyncGenerator[Ports, None]:
-    tokens = BpeTokens()
+    tokens = BpeTokenCounter()
     models = open_models(settings.config, tokens)
     clock, ids = SystemClock(), RandomIds()
     sandbox = await open_sandbox(SandboxSettings.of(settings), clock)
@@ -148,14 +148,14 @@ async def _rescue(engine: Engine, settings: Settings) -> None:
 
 def open_search(store: SqliteStore, settings: Settings) -> SearchPorts:
     """What reads, embeds and finds documents. Raises SettingsError."""
-    index = EmbeddedIndex(settings.server.data_dir / "search", store.chunks)
+    index = LocalSearchIndex(settings.server.data_dir / "search", store.chunks)
     config = settings.config
     return SearchPorts(
         store.chunks,
         store.chunks,
         index,
         open_extractor(config),
-        BpeRuler(),
+        BpeTokenOffsets(),
         open_embedder(config),
         open_reranker(config),
     )
@@ -180,11 +180,11 @@ def tell_search(embedder: Embedder | None) -> None:
         LOG.info("file_search goes by words and by meaning: %s", embedder.identity)
 
 
-def open_extractor(config: ConfigFile) -> FencedExtractor:
+def open_extractor(config: ConfigFile) -> SubprocessExtractor:
     """The reader of files, within the configuration's limits."""
     search = config.search
     memory = search.read_memory_mb * 1024 * 1024
-    return FencedExtractor(ReadingLimits(search.read_seconds, search.read_seconds, memory))
+    return SubprocessExtractor(ReadingLimits(search.read_seconds, search.read_seconds, memory))
 
 
 def _engine(ports: Ports, config: ConfigFile) -> Engine:

@@ -16,13 +16,13 @@ from tests.support.documents import (
     pptx_of,
     zip_of,
 )
-from threadmill.adapters.extract.subprocess_extractor import FencedExtractor, ReadingLimits
+from threadmill.adapters.extract.subprocess_extractor import ReadingLimits, SubprocessExtractor
 from threadmill.domain.chunking import StaticChunking, chunks_of
 from threadmill.domain.supported_file import TEXT_EXTENSIONS
 from threadmill.domain.vector_store import FileErrorCode
 from threadmill.engine.ports.text_extractor import ExtractionFailed, TextExtractor
 
-EXTRACTOR: TextExtractor = FencedExtractor(ReadingLimits(at_once=2))
+EXTRACTOR: TextExtractor = SubprocessExtractor(ReadingLimits(at_once=2))
 
 
 async def content_of(data: bytes) -> AsyncIterator[bytes]:
@@ -228,7 +228,7 @@ async def test_an_extension_nobody_reads_is_unsupported() -> None:
 async def test_zip_bombs_are_stopped_by_their_size_or_their_text() -> None:
     blank = b"<!--" + b" " * 10_000 + b"-->"
     assert "unpacks to more than 100 MB" in await reason(docx_bomb(110, blank), "a.docx")
-    small = FencedExtractor(ReadingLimits(characters=1_000_000))
+    small = SubprocessExtractor(ReadingLimits(characters=1_000_000))
     assert "more than 1,000,000 characters" in await reason(docx_bomb(20), "a.docx", small)
     assert "broken" in await reason(lying_docx(), "a.docx")
 
@@ -257,30 +257,30 @@ async def test_cut_off_and_damaged_documents_are_broken() -> None:
 
 
 async def test_a_file_that_takes_too_long_is_given_up() -> None:
-    hurried = FencedExtractor(ReadingLimits(seconds=0.2))
+    hurried = SubprocessExtractor(ReadingLimits(seconds=0.2))
     assert "longer to read than 0.2 seconds" in await reason(long_pdf(10_000), "a.pdf", hurried)
 
 
 async def test_a_file_that_takes_too_much_processor_time_is_given_up() -> None:
-    hurried = FencedExtractor(ReadingLimits(cpu_seconds=1))
+    hurried = SubprocessExtractor(ReadingLimits(cpu_seconds=1))
     assert "more time or memory" in await reason(docx_bomb(95, b"<w:p><w:r><w:t/></w:r></w:p>"), "a.docx", hurried)
 
 
 async def test_a_file_that_takes_too_much_memory_is_given_up() -> None:
-    poor = FencedExtractor(ReadingLimits(memory_bytes=200_000_000))
+    poor = SubprocessExtractor(ReadingLimits(memory_bytes=200_000_000))
     assert "memory" in await reason(b"word " * 40_000_000, "a.txt", poor)
 
 
 async def test_more_than_five_million_tokens_of_text_reach_the_rule_that_refuses_them() -> None:
     text = await text_of(b"word " * 5_100_000, "a.txt")
     assert len(text) == 25_500_000
-    generous = FencedExtractor(ReadingLimits(characters=1_000))
+    generous = SubprocessExtractor(ReadingLimits(characters=1_000))
     assert "more than 1,000 characters of text" in await reason("word " * 300, "a.txt", generous)
     assert chunks_of("a b", [1, 3], StaticChunking())
 
 
 async def test_cancelling_ends_the_process_and_frees_its_turn() -> None:
-    alone, started = FencedExtractor(ReadingLimits(at_once=1)), asyncio.Event()
+    alone, started = SubprocessExtractor(ReadingLimits(at_once=1)), asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
         yield b"word "

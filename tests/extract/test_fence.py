@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from threadmill.adapters.extract.process_limits import has_whole_fence
+from threadmill.adapters.extract.process_limits import supports_seccomp
 
 PRELUDE = """
 import os, socket, sys, ctypes, subprocess, mmap
 from threadmill.adapters.extract import process_limits as fence
-fence.enter(2 * 1024**3, 5)
+fence.restrict_process(2 * 1024**3, 5)
 def attempt(call):
     try:
         call()
@@ -40,7 +40,7 @@ ATTEMPTS = {
     "make a pipe": "os.pipe()",
 }
 
-pytestmark = pytest.mark.skipif(not has_whole_fence(), reason="the fence exists on Linux, x86-64 and arm64")
+pytestmark = pytest.mark.skipif(not supports_seccomp(), reason="the fence exists on Linux, x86-64 and arm64")
 
 
 def run(code: str) -> subprocess.CompletedProcess[bytes]:

@@ -5,11 +5,11 @@ from bpe_openai import get_encoding  # pyright: ignore[reportMissingTypeStubs] -
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadmill.adapters.tokens.offsets import PIECE, BpeRuler
+from threadmill.adapters.tokens.offsets import ENCODE_SLICE, BpeTokenOffsets
 from threadmill.domain.chunking import INSIDE
 from threadmill.engine.ports.token_offsets import TokenRuler
 
-RULER: TokenRuler = BpeRuler()
+RULER: TokenRuler = BpeTokenOffsets()
 
 
 def tokens(text: str) -> list[int]:
@@ -42,10 +42,10 @@ def test_every_token_ends_where_its_characters_do(text: str) -> None:
 
 
 def test_a_long_text_counts_as_if_it_were_encoded_in_one_piece() -> None:
-    text = "The quick brown fox, aged 12, jumps.\n\n  Über den Hund; 你好。\n" * (3 * PIECE // 60)
-    assert len(text) > 2 * PIECE
+    text = "The quick brown fox, aged 12, jumps.\n\n  Über den Hund; 你好。\n" * (3 * ENCODE_SLICE // 60)
+    assert len(text) > 2 * ENCODE_SLICE
     # A piece of the library's own limit, to compare with.
-    assert len(RULER.ends(text[: 4 * PIECE])) == len(tokens(text[: 4 * PIECE]))
+    assert len(RULER.ends(text[: 4 * ENCODE_SLICE])) == len(tokens(text[: 4 * ENCODE_SLICE]))
 
 
 def test_text_that_looks_like_a_special_token_is_text() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.models.support import Naps, pieces_of, text_of, user
 from threadmill.adapters.models.rehearsal.model import Rehearsal
 from threadmill.adapters.models.rehearsal.schema_sample import sample
-from threadmill.adapters.tokens.counter import BpeTokens
+from threadmill.adapters.tokens.counter import BpeTokenCounter
 from threadmill.domain.ids import CallId
 from threadmill.domain.message import TextPart
 from threadmill.domain.outcome import ErrorCode, Usage
@@ -36,7 +36,7 @@ from threadmill.engine.ports.model import (
 )
 from threadmill.engine.prompt.tool_functions import SEARCH_PARAMETERS
 
-TOKENS = BpeTokens()
+TOKENS = BpeTokenCounter()
 PYTHON = FunctionTool("code_interpreter", parameters='{"type":"object","properties":{"code":{"type":"string"}}}')
 WEATHER = FunctionTool(
     "weather",

@@ -14,11 +14,11 @@ from threadmill.adapters.models.rehearsal.model import Rehearsal
 from threadmill.adapters.models.router import Catalogue, Models, Route
 from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatible
 from threadmill.adapters.models.upstream.settings import UpstreamSettings
-from threadmill.adapters.tokens.counter import BpeTokens
+from threadmill.adapters.tokens.counter import BpeTokenCounter
 from threadmill.engine.ports.model import ModelError
 from threadmill.settings import ConfigFile
 
-REHEARSAL = Rehearsal(BpeTokens())
+REHEARSAL = Rehearsal(BpeTokenCounter())
 CATALOGUE = Catalogue({"gpt-4-1106-preview": "gpt-4o"}, {"gpt-4o": 64_000, "mine": 5_000})
 
 
@@ -135,7 +135,7 @@ async def test_a_configuration_becomes_models() -> None:
                 "models": {"new": {"context_window": 300}},
             }
         )
-        models = open_models(config, BpeTokens())
+        models = open_models(config, BpeTokenCounter())
         upstream.answer(Text("x"))
         await pieces_of(models, ask(model="old"))
         assert upstream.requests[0].headers["Authorization"] == "Bearer k-1234"

@@ -1,8 +1,8 @@
 """Counting tokens without a download."""
 
-from threadmill.adapters.tokens.counter import PIECE, BpeTokens
+from threadmill.adapters.tokens.counter import COUNT_SLICE, BpeTokenCounter
 
-TOKENS = BpeTokens()
+TOKENS = BpeTokenCounter()
 
 
 def test_known_texts_have_their_known_counts() -> None:
@@ -26,6 +26,6 @@ def test_special_tokens_and_broken_text_are_counted_as_text() -> None:
 
 def test_a_huge_text_is_counted_in_pieces() -> None:
     text = "one two " * 500_000
-    pieces = len(text) // PIECE + 1
+    pieces = len(text) // COUNT_SLICE + 1
     assert 0 <= TOKENS.count(text, "gpt-4o") - 1_000_000 <= pieces
     assert TOKENS.count("𐍈" * 200_000, "gpt-4o") > 200_000

@@ -8,7 +8,7 @@ import pytest
 from tests.support.chunks import STORE, HeldChunks, file_of
 from tests.support.cranfield import cranfield
 from tests.support.lsa import LsaEmbedder
-from threadmill.adapters.search.local_index import EmbeddedIndex
+from threadmill.adapters.search.local_index import LocalSearchIndex
 from threadmill.domain.ranking import HybridWeights
 from threadmill.engine.documents.retrieval import Retrieval, Wish
 
@@ -32,7 +32,7 @@ async def test_words_alone_and_both_halves_together_find_what_the_judges_found(
     source.keep(
         *(file_of(name, text, vectors=[one]) for (name, text), one in zip(documents.items(), vectors, strict=True))
     )
-    index = EmbeddedIndex(tmp_path, source)
+    index = LocalSearchIndex(tmp_path, source)
     retrieval = Retrieval(index, source, embedder)
     score = {
         name: cranfield().ndcg(await rankings(retrieval, weights))

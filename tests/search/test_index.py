@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support.chunks import STORE, HeldChunks, file_of
-from threadmill.adapters.search.local_index import EmbeddedIndex
+from threadmill.adapters.search.local_index import LocalSearchIndex
 from threadmill.domain.error import Unavailable
 from threadmill.domain.ids import FileId, VectorStoreId
 from threadmill.engine.ports.search_index import IndexedFile, IndexQuery, SearchIndex
@@ -31,15 +31,15 @@ def source() -> HeldChunks:
 
 
 @pytest.fixture
-async def index(tmp_path: Path, source: HeldChunks) -> AsyncIterator[EmbeddedIndex]:
-    found = EmbeddedIndex(tmp_path, source)
+async def index(tmp_path: Path, source: HeldChunks) -> AsyncIterator[LocalSearchIndex]:
+    found = LocalSearchIndex(tmp_path, source)
     yield found
     await found.aclose()
 
 
 @asynccontextmanager
-async def reopened(directory: Path, source: HeldChunks) -> AsyncIterator[EmbeddedIndex]:
-    found = EmbeddedIndex(directory, source)
+async def reopened(directory: Path, source: HeldChunks) -> AsyncIterator[LocalSearchIndex]:
+    found = LocalSearchIndex(directory, source)
     try:
         yield found
     finally:
@@ -62,27 +62,27 @@ async def by_nearness(index: SearchIndex, vector: bytes, depth: int = 3) -> list
     return [(hit.file_id, hit.chunk) for hit in hits.semantic]
 
 
-async def test_what_is_put_is_found_at_once(index: EmbeddedIndex, source: HeldChunks) -> None:
+async def test_what_is_put_is_found_at_once(index: LocalSearchIndex, source: HeldChunks) -> None:
     await put(index, source, file_of("file-a", "apples grow", "pears fall"), file_of("file-b", "apples rot"))
     assert sorted(await by_words(index, "apple")) == [("file-a", 0), ("file-b", 0)]
     assert await by_words(index, "pear") == [("file-a", 1)]
 
 
-async def test_an_unknown_store_holds_nothing_and_leaves_nothing(index: EmbeddedIndex, tmp_path: Path) -> None:
+async def test_an_unknown_store_holds_nothing_and_leaves_nothing(index: LocalSearchIndex, tmp_path: Path) -> None:
     assert await by_words(index, "apple") == []
     await index.remove(STORE, FileId("file-a"))
     await index.drop(STORE)
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_stores_do_not_see_each_other(index: EmbeddedIndex, source: HeldChunks) -> None:
+async def test_stores_do_not_see_each_other(index: LocalSearchIndex, source: HeldChunks) -> None:
     await put(index, source, file_of("file-a", "apples"))
     await put(index, source, file_of("file-b", "apples"), store_id=OTHER)
     assert await by_words(index, "apples") == [("file-a", 0)]
     assert await by_words(index, "apples", OTHER) == [("file-b", 0)]
 
 
-async def test_a_file_put_again_has_only_its_new_chunks(index: EmbeddedIndex, source: HeldChunks) -> None:
+async def test_a_file_put_again_has_only_its_new_chunks(index: LocalSearchIndex, source: HeldChunks) -> None:
     one, other = vectors(2)
     await put(index, source, file_of("file-a", "apples", "plums", vectors=[one, other]))
     await put(index, source, file_of("file-a", "pears", edition="2", vectors=[other]))
@@ -92,7 +92,7 @@ async def test_a_file_put_again_has_only_its_new_chunks(index: EmbeddedIndex, so
 
 
 async def test_a_removed_file_and_a_dropped_store_are_forgotten(
-    index: EmbeddedIndex, source: HeldChunks, tmp_path: Path
+    index: LocalSearchIndex, source: HeldChunks, tmp_path: Path
 ) -> None:
     await put(index, source, file_of("file-a", "apples"), file_of("file-b", "apples"))
     del source.stores[STORE][FileId("file-a")]
@@ -104,7 +104,7 @@ async def test_a_removed_file_and_a_dropped_store_are_forgotten(
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_the_nearest_come_first_with_their_cosine(index: EmbeddedIndex, source: HeldChunks) -> None:
+async def test_the_nearest_come_first_with_their_cosine(index: LocalSearchIndex, source: HeldChunks) -> None:
     some = vectors(50)
     await put(index, source, file_of("file-a", *["text"] * 50, vectors=list(some)))
     question = np.frombuffer(some[7], "<f4")
@@ -114,7 +114,7 @@ async def test_the_nearest_come_first_with_their_cosine(index: EmbeddedIndex, so
     assert found[0].score == pytest.approx(1, abs=1e-5)
 
 
-async def test_only_wanted_files_are_looked_at(index: EmbeddedIndex, source: HeldChunks) -> None:
+async def test_only_wanted_files_are_looked_at(index: LocalSearchIndex, source: HeldChunks) -> None:
     one, other = vectors(2)
     await put(index, source, file_of("file-a", "apples", vectors=[one]), file_of("file-b", "apples", vectors=[other]))
     query = IndexQuery("apples", one, frozenset({FileId("file-b"), FileId("file-unknown")}))
@@ -124,13 +124,13 @@ async def test_only_wanted_files_are_looked_at(index: EmbeddedIndex, source: Hel
     assert (nothing.lexical, nothing.semantic) == ((), ())
 
 
-async def test_a_vector_of_another_size_finds_nothing(index: EmbeddedIndex, source: HeldChunks) -> None:
+async def test_a_vector_of_another_size_finds_nothing(index: LocalSearchIndex, source: HeldChunks) -> None:
     await put(index, source, file_of("file-a", "apples", vectors=vectors(1)))
     assert await by_nearness(index, vectors(1, 8)[0]) == []
 
 
 async def test_another_embedder_replaces_the_vectors_and_keeps_the_words(
-    index: EmbeddedIndex, source: HeldChunks
+    index: LocalSearchIndex, source: HeldChunks
 ) -> None:
     await put(
         index, source, file_of("file-a", "apples", vectors=vectors(1)), file_of("file-b", "pears", vectors=vectors(1))
@@ -195,7 +195,7 @@ async def test_an_index_that_is_lost_or_broken_is_built_anew_from_the_stored_chu
         assert (await by_nearness(index, given[2]))[0] == ("file-a", 2)
 
 
-async def test_searches_go_on_while_files_are_put(index: EmbeddedIndex, source: HeldChunks) -> None:
+async def test_searches_go_on_while_files_are_put(index: LocalSearchIndex, source: HeldChunks) -> None:
     await put(index, source, file_of("file-0", "apples"))
     writing = asyncio.gather(*(put(index, source, file_of(f"file-{at}", "apples")) for at in range(1, 60)))
     seen = [len(await by_words(index, "apples")) for _ in range(20)]
@@ -205,7 +205,7 @@ async def test_searches_go_on_while_files_are_put(index: EmbeddedIndex, source: 
 
 
 async def test_more_stores_than_may_be_open_are_all_searched(tmp_path: Path, source: HeldChunks) -> None:
-    index = EmbeddedIndex(tmp_path, source, max_open=2)
+    index = LocalSearchIndex(tmp_path, source, max_open=2)
     stores = [VectorStoreId(f"vs_{at}") for at in range(6)]
     for store_id in stores:
         await put(index, source, file_of("file-a", f"apples of {store_id}"), store_id=store_id)
@@ -218,13 +218,13 @@ async def test_large_stores_are_searched_by_the_graph_as_well_as_exactly(tmp_pat
     given = vectors(1_500, seed=3)
     questions = vectors(40, seed=4)
     texts = [f"text {at}" for at in range(1_500)]
-    exact = EmbeddedIndex(tmp_path / "exact", source)
-    graph = EmbeddedIndex(tmp_path / "graph", source, large=500)
+    exact = LocalSearchIndex(tmp_path / "exact", source)
+    graph = LocalSearchIndex(tmp_path / "graph", source, ann_threshold=500)
     await put(exact, source, file_of("file-a", *texts, vectors=list(given)))
     await put(graph, source, file_of("file-a", *texts, vectors=list(given)))
     await graph.aclose()
     assert (tmp_path / "graph" / STORE / "near.usearch").exists()
-    graph = EmbeddedIndex(tmp_path / "graph", source, large=500)
+    graph = LocalSearchIndex(tmp_path / "graph", source, ann_threshold=500)
     await put(graph, source, file_of("file-b", "one more", vectors=vectors(1, seed=5)))
     await put(exact, source, file_of("file-b", "one more", vectors=vectors(1, seed=5)))
     shared = 0
@@ -238,13 +238,13 @@ async def test_large_stores_are_searched_by_the_graph_as_well_as_exactly(tmp_pat
 
 async def test_a_disk_that_cannot_be_written_is_said(tmp_path: Path, source: HeldChunks) -> None:
     (tmp_path / "index").write_text("a file where the folder should be")
-    index = EmbeddedIndex(tmp_path / "index", source)
+    index = LocalSearchIndex(tmp_path / "index", source)
     with pytest.raises(Unavailable):
         await index.put(STORE, file_of("file-a", "apples"))
     await index.aclose()
 
 
-async def test_an_id_that_would_leave_the_folder_is_refused(index: EmbeddedIndex) -> None:
+async def test_an_id_that_would_leave_the_folder_is_refused(index: LocalSearchIndex) -> None:
     with pytest.raises(ValueError, match="not an id"):
         await index.drop(VectorStoreId("../other"))
 
@@ -261,13 +261,13 @@ async def test_an_id_that_would_leave_the_folder_is_refused(index: EmbeddedIndex
     ],
 )
 async def test_words_are_found_in_other_forms_and_scripts(
-    index: EmbeddedIndex, source: HeldChunks, text: str, question: str
+    index: LocalSearchIndex, source: HeldChunks, text: str, question: str
 ) -> None:
     await put(index, source, file_of("file-a", text), file_of("file-b", "something else"))
     assert await by_words(index, question) == [("file-a", 0)]
 
 
-async def test_questions_of_any_length_and_content_are_answered(index: EmbeddedIndex, source: HeldChunks) -> None:
+async def test_questions_of_any_length_and_content_are_answered(index: LocalSearchIndex, source: HeldChunks) -> None:
     await put(index, source, file_of("file-a", "apples"))
     for question in ("", " ", "?!", '"apples" AND (', "apples " * 50_000, "\x00", "a" * 100_000):
         await by_words(index, question)
@@ -278,12 +278,12 @@ async def test_the_graph_of_a_large_store_is_in_use_again_after_a_restart_withou
     tmp_path: Path, source: HeldChunks
 ) -> None:
     given = vectors(600, seed=3)
-    index = EmbeddedIndex(tmp_path, source, large=500)
+    index = LocalSearchIndex(tmp_path, source, ann_threshold=500)
     await put(index, source, file_of("file-a", *["text"] * 600, vectors=list(given)))
     await index.aclose()
     written = (tmp_path / STORE / "near.usearch").stat().st_mtime_ns
     (tmp_path / STORE / "near.npy").unlink()
-    index = EmbeddedIndex(tmp_path, source, large=500)
+    index = LocalSearchIndex(tmp_path, source, ann_threshold=500)
     assert (await by_nearness(index, given[3]))[0] == ("file-a", 3)
     await index.aclose()
     # What was lost of it was made again behind that search.
@@ -294,8 +294,8 @@ async def test_the_graph_of_a_large_store_is_in_use_again_after_a_restart_withou
 def test_a_large_store_and_a_model_on_this_machine_live_in_one_process(tmp_path: Path) -> None:
     """In a process of its own: onnxruntime, imported after usearch alone, ends it."""
     code = (
-        "import sys; from pathlib import Path; from threadmill.adapters.search.ann import Approximate\n"
-        "Approximate(Path(sys.argv[1]), 1)._load(4)\n"
+        "import sys; from pathlib import Path; from threadmill.adapters.search.ann import AnnGraph\n"
+        "AnnGraph(Path(sys.argv[1]), 1)._load(4)\n"
         "import onnxruntime"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], check=False, capture_output=True)

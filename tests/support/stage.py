@@ -11,7 +11,7 @@ from typing import Any
 from tests.support.stage_sandbox import StageSandbox
 from threadmill.adapters.blobs.disk import DiskBlobs
 from threadmill.adapters.event_log.local import LocalEventLog
-from threadmill.adapters.search.local_index import EmbeddedIndex
+from threadmill.adapters.search.local_index import LocalSearchIndex
 from threadmill.adapters.system.metrics import PrometheusMetrics
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.file import FilePurpose, NewFile
@@ -247,7 +247,7 @@ class Stage:
         self.model = StageModel()
         self.sandbox = StageSandbox()
         self.extractor = StageExtractor()
-        index = EmbeddedIndex(Path(tempfile.mkdtemp(prefix="threadmill-stage-")), store.chunks)
+        index = LocalSearchIndex(Path(tempfile.mkdtemp(prefix="threadmill-stage-")), store.chunks)
         self.search = SearchPorts(store.chunks, store.chunks, index, self.extractor, WordRuler())
         self.settings = replace(EngineSettings(max_runs=8), **settings)
         self.surprises: list[str] = []

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable
 
 from threadmill.adapters.extract import process_limits
-from threadmill.adapters.extract.errors import Budget, Unreadable
+from threadmill.adapters.extract.errors import TextBuffer, UnreadableFile
 
-Reader = Callable[[memoryview, Budget], None]
+Reader = Callable[[memoryview, TextBuffer], None]
 
 PIECE = 1 << 20
 
@@ -38,10 +38,10 @@ def main(extension: str, memory_bytes: int, cpu_seconds: int, max_characters: in
     reader = _reader(extension)
     for encoding in ENCODINGS:
         codecs.lookup(encoding)
-    process_limits.enter(memory_bytes, cpu_seconds)
+    process_limits.restrict_process(memory_bytes, cpu_seconds)
     try:
         answer = b"T" + _text(extension, reader, max_characters).encode("utf-8")
-    except Unreadable as error:
+    except UnreadableFile as error:
         answer = b"I" + str(error).encode("utf-8", "replace")
     except MemoryError:
         answer = b"IThe file takes more memory to read than it may have."
@@ -74,13 +74,13 @@ def _reader(extension: str) -> Reader:
 def _text(extension: str, reader: Reader, max_characters: int) -> str:
     data = _input()
     if not len(data):
-        raise Unreadable("The file is empty.")
+        raise UnreadableFile("The file is empty.")
     _check_kind(extension, data)
-    budget = Budget(max_characters)
-    reader(data, budget)
-    text = _CONTROLS.sub("", budget.text().replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n"))
+    out = TextBuffer(max_characters)
+    reader(data, out)
+    text = _CONTROLS.sub("", out.text().replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n"))
     if not text or text.isspace():
-        raise Unreadable("The file has no text. Scanned pages and pictures are not read.")
+        raise UnreadableFile("The file has no text. Scanned pages and pictures are not read.")
     return text
 
 
@@ -93,9 +93,11 @@ def _check_kind(extension: str, data: memoryview) -> None:
         return
     if wanted == "a zip archive" and found == "an old Office document":
         # Office puts a document with a password into this container.
-        raise Unreadable("The document is encrypted with a password, or is an old Office document under a new name.")
+        raise UnreadableFile(
+            "The document is encrypted with a password, or is an old Office document under a new name."
+        )
     if found != wanted:
-        raise Unreadable(f"The file's name ends in {extension}, but it is {found or f'not {wanted}'}.")
+        raise UnreadableFile(f"The file's name ends in {extension}, but it is {found or f'not {wanted}'}.")
 
 
 def _input() -> memoryview:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lxml import etree
 
-from threadmill.adapters.extract.errors import Budget, Unreadable
+from threadmill.adapters.extract.errors import TextBuffer, UnreadableFile
 from threadmill.adapters.extract.plain import decode, encoding_of
 
 _UNSEEN = frozenset("script style noscript template svg math iframe object select datalist".split())  # noqa: SIM905 - a list to read
@@ -50,8 +50,8 @@ _DECLARED = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]{2,40})
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 
 
-def read_html(data: memoryview, budget: Budget) -> None:
-    """Title and body, blocks on lines of their own, cells between tabs, `pre` as written. Raises Unreadable."""
+def read_html(data: memoryview, out: TextBuffer) -> None:
+    """Title and body, blocks on lines of their own, cells between tabs, `pre` as written. Raises UnreadableFile."""
     text = _characters(data)
     # Huge: pages nest deeper than 256 (up to 2,048 are read), and memory is bounded by the fence.
     parser: Any = etree.HTMLParser(
@@ -62,8 +62,8 @@ def read_html(data: memoryview, budget: Budget) -> None:
     except etree.XMLSyntaxError:
         root = None
     if root is None:
-        raise Unreadable("The file is not HTML that can be read.")
-    _Page(budget).read(root)
+        raise UnreadableFile("The file is not HTML that can be read.")
+    _Page(out).read(root)
 
 
 def _characters(data: memoryview) -> str:
@@ -84,8 +84,8 @@ def _characters(data: memoryview) -> str:
 class _Page:
     """Walks a page. Spaces run together, and at most one empty line stays between two blocks."""
 
-    def __init__(self, budget: Budget) -> None:
-        self._budget: Budget = budget
+    def __init__(self, out: TextBuffer) -> None:
+        self._out: TextBuffer = out
         self._line: list[str] = []
         self._preformatted: int = 0
 
@@ -132,4 +132,4 @@ class _Page:
         self._line.clear()
         tidy = whole.strip("\n") if self._preformatted or "\n" in whole else re.sub(" {2,}", " ", whole).strip()
         if tidy.strip():
-            self._budget.add(f"{tidy}\n")
+            self._out.add(f"{tidy}\n")

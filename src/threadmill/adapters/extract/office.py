@@ -13,7 +13,7 @@ from typing import Any
 
 from lxml import etree
 
-from threadmill.adapters.extract.errors import Budget, Unreadable
+from threadmill.adapters.extract.errors import TextBuffer, UnreadableFile
 
 MAX_PART = 100_000_000
 """Bytes one part of a document may unpack to: a book of a million words is 20 MB."""
@@ -26,26 +26,26 @@ _NOT_READABLE = "The document is broken: {}."
 _BLANKS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 
 
-def read_docx(data: memoryview, budget: Budget) -> None:
+def read_docx(data: memoryview, out: TextBuffer) -> None:
     """Body with tables, text boxes and content controls, then notes; what was struck out is not read."""
     archive = _Archive(data)
     if "word/document.xml" not in archive.names:
-        raise Unreadable("The file is not a DOCX document.")
+        raise UnreadableFile("The file is not a DOCX document.")
     for part in ("word/document.xml", "word/footnotes.xml", "word/endnotes.xml", "word/comments.xml"):
         if part in archive.names:
-            _read_part(archive, part, budget)
+            _read_part(archive, part, out)
 
 
-def read_pptx(data: memoryview, budget: Budget) -> None:
+def read_pptx(data: memoryview, out: TextBuffer) -> None:
     """Each slide in the order of the show, with its tables and its speaker's notes."""
     archive = _Archive(data)
     if "ppt/presentation.xml" not in archive.names:
-        raise Unreadable("The file is not a PPTX presentation.")
+        raise UnreadableFile("The file is not a PPTX presentation.")
     for slide in _slides(archive):
-        _read_part(archive, slide, budget)
+        _read_part(archive, slide, out)
         for notes in archive.related(slide, "notesSlide").values():
-            _read_part(archive, notes, budget)
-        budget.add("\n")
+            _read_part(archive, notes, out)
+        out.add("\n")
 
 
 class _Archive:
@@ -55,20 +55,20 @@ class _Archive:
         try:
             self._zip: zipfile.ZipFile = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, ValueError, NotImplementedError):
-            raise Unreadable(_NOT_READABLE.format("its archive cannot be opened")) from None
+            raise UnreadableFile(_NOT_READABLE.format("its archive cannot be opened")) from None
         if len(self._zip.namelist()) > MAX_PARTS:
-            raise Unreadable(f"The document has more than {MAX_PARTS:,} parts.")
+            raise UnreadableFile(f"The document has more than {MAX_PARTS:,} parts.")
         self.names: frozenset[str] = frozenset(self._zip.namelist())
 
     def open(self, name: str) -> "_Bounded":
-        """A part, cut off where it gets too large. Raises Unreadable."""
+        """A part, cut off where it gets too large. Raises UnreadableFile."""
         info = self._zip.getinfo(name)
         if info.flag_bits & _ENCRYPTED:
-            raise Unreadable("The document is encrypted.")
+            raise UnreadableFile("The document is encrypted.")
         try:
             return _Bounded(self._zip.open(info))
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
-            raise Unreadable(_NOT_READABLE.format("a part of its archive cannot be opened")) from None
+            raise UnreadableFile(_NOT_READABLE.format("a part of its archive cannot be opened")) from None
 
     def related(self, part: str, kind: str) -> dict[str, str]:
         """The parts a part refers to as `kind`, by reference."""
@@ -85,7 +85,7 @@ class _Archive:
 
 
 class _Bounded(io.RawIOBase):
-    """A part as it unpacks. Raises Unreadable beyond MAX_PART."""
+    """A part as it unpacks. Raises UnreadableFile beyond MAX_PART."""
 
     def __init__(self, inner: Any) -> None:
         self._inner: Any = inner
@@ -98,7 +98,7 @@ class _Bounded(io.RawIOBase):
         data: bytes = self._inner.read(min(size, 65_536) if size >= 0 else 65_536)
         self._left -= len(data)
         if self._left < 0:
-            raise Unreadable(f"The document unpacks to more than {MAX_PART // 1_000_000} MB.")
+            raise UnreadableFile(f"The document unpacks to more than {MAX_PART // 1_000_000} MB.")
         return data
 
 
@@ -136,7 +136,7 @@ def _events(
             remove_pis=True,
         )
     except (etree.XMLSyntaxError, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError):
-        raise Unreadable(_NOT_READABLE.format("a part of it is not valid XML or is cut off")) from None
+        raise UnreadableFile(_NOT_READABLE.format("a part of it is not valid XML or is cut off")) from None
 
 
 def _local(element: Any) -> str:
@@ -144,9 +144,9 @@ def _local(element: Any) -> str:
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
-def _read_part(archive: _Archive, name: str, budget: Budget) -> None:
+def _read_part(archive: _Archive, name: str, out: TextBuffer) -> None:
     """The paragraphs of a part, one a line; those of a table's cell are joined, and cells are set apart by tabs."""
-    reader = _Paragraphs(budget)
+    reader = _Paragraphs(out)
     for event, element in _events(archive, name, ("start", "end"), _Paragraphs.TAGS):
         if event == "start":
             reader.open(_local(element))
@@ -169,8 +169,8 @@ class _Paragraphs:
     _SKIPPED = frozenset({"del", "moveFrom", "Fallback", "instrText", "delText", "fldData"})
     TAGS = tuple(map("{{*}}{}".format, (*_SKIPPED, *_BLANKS, "t", "p", "tc", "tr")))
 
-    def __init__(self, budget: Budget) -> None:
-        self._budget: Budget = budget
+    def __init__(self, out: TextBuffer) -> None:
+        self._out: TextBuffer = out
         self._skipped: int = 0
         self._cells: int = 0
         self._row: list[str] = []
@@ -205,11 +205,11 @@ class _Paragraphs:
         if self._cells:
             self._row.append(f"{text} ")
         elif text.strip():
-            self._budget.add(f"{text}\n")
+            self._out.add(f"{text}\n")
 
     def _end_row(self) -> None:
         if not self._cells:
             text = "".join(self._row).replace(" \t", "\t").strip()
             self._row.clear()
             if text:
-                self._budget.add(f"{text}\n")
+                self._out.add(f"{text}\n")

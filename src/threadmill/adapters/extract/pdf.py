@@ -6,7 +6,7 @@ from typing import Any
 import pypdfium2  # pyright: ignore[reportMissingTypeStubs] - annotated in part
 from pypdfium2 import raw  # pyright: ignore[reportMissingTypeStubs] - see above
 
-from threadmill.adapters.extract.errors import Budget, Unreadable
+from threadmill.adapters.extract.errors import TextBuffer, UnreadableFile
 
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 # How pdfium marks a hyphen that only divides a word at a line's end.
@@ -18,13 +18,13 @@ _REASONS = {
 }
 
 
-def read_pdf(data: memoryview, budget: Budget) -> None:
-    """The text of all pages, an empty line between two. A broken page is left out. Raises Unreadable."""
+def read_pdf(data: memoryview, out: TextBuffer) -> None:
+    """The text of all pages, an empty line between two. A broken page is left out. Raises UnreadableFile."""
     try:
         document = pypdfium2.PdfDocument(bytes(data))
     except pypdfium2.PdfiumError as error:
         code: int | None = getattr(error, "err_code", None)
-        raise Unreadable(_REASONS.get(code or 0, "The PDF is broken and cannot be opened.")) from None
+        raise UnreadableFile(_REASONS.get(code or 0, "The PDF is broken and cannot be opened.")) from None
     pages, lost = len(document), 0
     for number in range(pages):
         try:
@@ -33,9 +33,9 @@ def read_pdf(data: memoryview, budget: Budget) -> None:
             lost += 1
             continue
         if text.strip():
-            budget.add(f"{text.strip()}\n\n")
+            out.add(f"{text.strip()}\n\n")
     if not pages or lost == pages:
-        raise Unreadable("The PDF is broken: none of its pages can be read.")
+        raise UnreadableFile("The PDF is broken: none of its pages can be read.")
 
 
 def _page(page: Any) -> str:

@@ -3,7 +3,7 @@
 import codecs
 import re
 
-from threadmill.adapters.extract.errors import Budget, Unreadable
+from threadmill.adapters.extract.errors import TextBuffer, UnreadableFile
 
 PROBE = 65_536
 """Bytes looked at to tell UTF-16 without a byte order mark."""
@@ -18,26 +18,26 @@ _ESCAPE = re.compile(
 )
 
 
-def read_text(data: memoryview, budget: Budget) -> None:
-    """Text in UTF-8, UTF-16 with or without a mark, or ASCII. Raises Unreadable for anything else."""
-    budget.add(decode(data))
+def read_text(data: memoryview, out: TextBuffer) -> None:
+    """Text in UTF-8, UTF-16 with or without a mark, or ASCII. Raises UnreadableFile for anything else."""
+    out.add(decode(data))
 
 
-def read_json(data: memoryview, budget: Budget) -> None:
+def read_json(data: memoryview, out: TextBuffer) -> None:
     r"""JSON as it is written, but with `\u00e9` as é, which is how it is asked for."""
     text = decode(data)
-    budget.add(_ESCAPE.sub(_character, text) if "\\u" in text else text)
+    out.add(_ESCAPE.sub(_character, text) if "\\u" in text else text)
 
 
 def decode(data: memoryview) -> str:
-    """The characters. Raises Unreadable."""
+    """The characters. Raises UnreadableFile."""
     try:
         text = codecs.decode(data, encoding_of(bytes(data[:PROBE])))
     except UnicodeDecodeError:
-        raise Unreadable(_NOT_TEXT) from None
+        raise UnreadableFile(_NOT_TEXT) from None
     probe = text[:PROBE]
     if len(_BINARY.findall(probe)) > BINARY_SHARE * len(probe):
-        raise Unreadable(_NOT_TEXT)
+        raise UnreadableFile(_NOT_TEXT)
     return text.removeprefix("\ufeff")
 
 

@@ -1,6 +1,6 @@
 """What a process that reads hostile files gives up before it reads: rights, memory, time, and nearly all system calls.
 
-Linux on x86-64 and arm64 has the whole fence: after `enter` a process can read and write what is already open, get
+Linux on x86-64 and arm64 has the whole fence: after `restrict_process` a process can read and write what is already open, get
 memory, and end; it cannot open a file, a socket or a process. Elsewhere only the limits hold. Standard library only.
 """
 
@@ -39,12 +39,12 @@ rt_sigaction rt_sigprocmask rt_sigreturn pread64 sched_yield mremap madvise getp
 sigaltstack futex sched_getaffinity clock_gettime exit_group newfstatat getrandom rseq."""
 
 
-def has_whole_fence() -> bool:
+def supports_seccomp() -> bool:
     """This system has the whole fence."""
     return sys.platform == "linux" and platform.machine() in _CALLS
 
 
-def enter(memory_bytes: int, cpu_seconds: int) -> None:
+def restrict_process(memory_bytes: int, cpu_seconds: int) -> None:
     """Go behind the fence; there is no way back. Raises OSError where the fence cannot be had but should."""
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
@@ -73,7 +73,7 @@ def drop_rights() -> None:
 
 
 def _filter(library: ctypes.CDLL) -> None:
-    if not has_whole_fence():
+    if not supports_seccomp():
         return
     program = _program(*_CALLS[platform.machine()])
     held = ctypes.create_string_buffer(program, len(program))

@@ -34,7 +34,7 @@ class ReadingLimits:
     at_once: int = max(1, (os.cpu_count() or 1) // 2)
 
 
-class FencedExtractor:
+class SubprocessExtractor:
     """See the port. At most `limits.at_once` files are read at the same time; others wait, and their time does not run."""
 
     def __init__(self, limits: ReadingLimits | None = None) -> None:
@@ -51,7 +51,7 @@ class FencedExtractor:
             process = await self._start(extension)
             try:
                 async with asyncio.timeout(self.limits.seconds):
-                    answer = await _converse(process, content, self.limits.characters * 4 + 1)
+                    answer = await _exchange(process, content, self.limits.characters * 4 + 1)
                     code = await process.wait()
             except TimeoutError:
                 text = f"The file takes longer to read than {self.limits.seconds:g} seconds."
@@ -72,7 +72,7 @@ class FencedExtractor:
             raise _server_error() from error
 
 
-async def _converse(process: Process, content: AsyncIterator[bytes], most: int) -> bytes:
+async def _exchange(process: Process, content: AsyncIterator[bytes], most: int) -> bytes:
     """Give the file and take the answer. An error of `content` is raised as it is."""
     feeding = asyncio.create_task(_feed(process, content))
     taking = asyncio.create_task(_take(process, most))
@@ -125,12 +125,12 @@ def _text(answer: bytes, code: int) -> str:
     if code == 0 and kind == b"I":
         raise ExtractionFailed(FileErrorCode.INVALID_FILE, rest.decode("utf-8", "replace"))
     if code < 0:
-        raise ExtractionFailed(FileErrorCode.INVALID_FILE, _death(-code))
+        raise ExtractionFailed(FileErrorCode.INVALID_FILE, _crash_reason(-code))
     LOG.error("Reading a file failed with code %d: %s", code, rest.decode("utf-8", "replace")[:500])
     raise _server_error()
 
 
-def _death(number: int) -> str:
+def _crash_reason(number: int) -> str:
     if number in (signal.SIGXCPU, signal.SIGKILL):
         return "The file takes more time or memory to read than it may have."
     return "The file is broken: its reader crashed."

@@ -7,7 +7,7 @@ import re
 import struct
 from collections.abc import Iterator
 
-from threadmill.adapters.extract.errors import Budget, Unreadable
+from threadmill.adapters.extract.errors import TextBuffer, UnreadableFile
 from threadmill.adapters.extract.office import read_docx
 
 _BROKEN = "The document is broken: {}."
@@ -22,20 +22,20 @@ _FIELD = re.compile("\x13[^\x13\x14\x15]*(?:\x14([^\x13\x14\x15]*))?\x15")
 _SIGNS = str.maketrans({"\r": "\n", "\x07": "\t", "\x0b": "\n", "\x0c": "\n", "\x1e": "-", "\x1f": None, "\xa0": " "})
 
 
-def read_doc(data: memoryview, budget: Budget) -> None:
-    """All text, notes and headers at its end. A DOCX under the old name is read as what it is. Raises Unreadable."""
+def read_doc(data: memoryview, out: TextBuffer) -> None:
+    """All text, notes and headers at its end. A DOCX under the old name is read as what it is. Raises UnreadableFile."""
     if bytes(data[:4]) == b"PK\x03\x04":
-        read_docx(data, budget)
+        read_docx(data, out)
         return
     if bytes(data[:5]) == b"{\\rtf":
-        raise Unreadable("The file is an RTF document under the name of another; save it as .docx.")
+        raise UnreadableFile("The file is an RTF document under the name of another; save it as .docx.")
     try:
         text = "".join(_pieces(_Compound(data)))
     except (struct.error, IndexError, UnicodeDecodeError, KeyError):
-        raise Unreadable(_BROKEN.format("it is not a Word document, or cut off")) from None
+        raise UnreadableFile(_BROKEN.format("it is not a Word document, or cut off")) from None
     while "\x13" in text and (shorter := _FIELD.sub(r"\1", text)) != text:
         text = shorter
-    budget.add(text.translate(_SIGNS))
+    out.add(text.translate(_SIGNS))
 
 
 def _pieces(file: "_Compound") -> Iterator[str]:
@@ -43,16 +43,16 @@ def _pieces(file: "_Compound") -> Iterator[str]:
     main = file.stream("WordDocument")
     kind, version, flags = struct.unpack_from("<HH6xH", main)
     if kind != 0xA5EC or version < _WORD_97:
-        raise Unreadable("The document was written by Word 95 or older; save it as .docx.")
+        raise UnreadableFile("The document was written by Word 95 or older; save it as .docx.")
     if flags & _ENCRYPTED:
-        raise Unreadable("The document is encrypted with a password.")
+        raise UnreadableFile("The document is encrypted with a password.")
     table = file.stream("1Table" if flags & _TABLE_1 else "0Table")
     at, size = struct.unpack_from("<II", main, 0x1A2)
     places, starts = _piece_table(table[at : at + size])
     for first, last, start in zip(places, places[1:], starts, strict=False):
         count, offset = last - first, start & ~_COMPRESSED
         if count < 0:
-            raise Unreadable(_BROKEN.format("its pieces are out of order"))
+            raise UnreadableFile(_BROKEN.format("its pieces are out of order"))
         if start & _COMPRESSED:
             yield main[offset // 2 : offset // 2 + count].decode("cp1252", "replace")
         else:
@@ -78,7 +78,7 @@ class _Compound:
         self._data: memoryview = data
         (shift,) = struct.unpack_from("<H", data, 30)
         if shift not in (9, 12):
-            raise Unreadable(_BROKEN.format("its sectors have no known size"))
+            raise UnreadableFile(_BROKEN.format("its sectors have no known size"))
         self._size: int = 1 << shift
         directory, self._cutoff, small_table = struct.unpack_from("<I4xII", data, 48)
         self._next: tuple[int, ...] = self._numbers(b"".join(map(self._sector, self._table_sectors())))
@@ -126,10 +126,10 @@ class _Compound:
 
 
 def _follow(start: int, following: tuple[int, ...]) -> Iterator[int]:
-    """The sectors of a chain. Raises Unreadable where it bites its own tail."""
+    """The sectors of a chain. Raises UnreadableFile where it bites its own tail."""
     for _ in range(len(following) + 1):
         if start >= _END_OF_CHAIN:
             return
         yield start
         start = following[start]
-    raise Unreadable(_BROKEN.format("a chain of its sectors has no end"))
+    raise UnreadableFile(_BROKEN.format("a chain of its sectors has no end"))

@@ -1,4 +1,4 @@
-"""The SearchIndex port in this process: one shelf a store, opened when needed, in step with the stored chunks."""
+"""The SearchIndex port in this process: one folder a store, opened when needed, in step with the stored chunks."""
 
 import asyncio
 import contextlib
@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from threadmill.adapters.search.store_index import Shelf
+from threadmill.adapters.search.store_index import StoreIndex
 from threadmill.domain.error import Unavailable
 from threadmill.domain.ids import FileId, VectorStoreId
 from threadmill.engine.ports.search_index import ChunkSource, IndexedFile, IndexHits, IndexQuery
 
-LARGE = 200_000
+ANN_THRESHOLD = 200_000
 """Vectors in a store from which the search for near ones is approximate."""
 
 MAX_OPEN = 64
@@ -41,10 +41,10 @@ class _Change:
 
 @dataclass(slots=True)
 class _Store:
-    """A store in use. `opening` guards `shelf`; `writer` is the task that works off `waiting`."""
+    """A store in use. `opening` guards `index`; `writer` is the task that works off `waiting`."""
 
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
-    shelf: Shelf | None = None
+    index: StoreIndex | None = None
     waiting: list[_Change] = field(default_factory=list["_Change"])
     writer: asyncio.Task[None] | None = None
 
@@ -57,16 +57,18 @@ FAILURES = (OSError, ValueError, RuntimeError)
 """What tantivy, numpy, usearch and the disk raise."""
 
 
-class EmbeddedIndex:
+class LocalSearchIndex:
     """See the port. `directory` holds a folder for each store.
 
     Searches run in threads of their own and never wait for writes; writes of one store are gathered into one commit.
     """
 
-    def __init__(self, directory: Path, source: ChunkSource, *, large: int = LARGE, max_open: int = MAX_OPEN) -> None:
+    def __init__(
+        self, directory: Path, source: ChunkSource, *, ann_threshold: int = ANN_THRESHOLD, max_open: int = MAX_OPEN
+    ) -> None:
         self._directory: Path = directory
         self._source: ChunkSource = source
-        self._large: int = large
+        self._ann_threshold: int = ann_threshold
         self._max_open: int = max_open
         self._stores: OrderedDict[VectorStoreId, _Store] = OrderedDict()
         self._readers: ThreadPoolExecutor = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "search")
@@ -91,24 +93,24 @@ class EmbeddedIndex:
     async def search(self, store_id: VectorStoreId, query: IndexQuery) -> IndexHits:
         """See the port."""
         store = self._store(store_id)
-        shelf = await self._opened(store_id, store)
-        if shelf is None:
+        index = await self._opened(store_id, store)
+        if index is None:
             return IndexHits()
         try:
-            return await self._read(shelf.search, query)
+            return await self._read(index.search, query)
         except FAILURES:
             # What is on disk cannot be read after all: build it anew, once.
-            await self._discard(store_id, store, shelf)
-        shelf = await self._opened(store_id, store)
-        return IndexHits() if shelf is None else await _told(self._read(shelf.search, query))
+            await self._discard(store_id, store, index)
+        index = await self._opened(store_id, store)
+        return IndexHits() if index is None else await _or_unavailable(self._read(index.search, query))
 
     async def aclose(self) -> None:
         """See the port."""
         for store in list(self._stores.values()):
             if store.writer is not None:
                 await asyncio.wait([store.writer])
-            if store.shelf is not None:
-                await self._write(store.shelf.close)
+            if store.index is not None:
+                await self._write(store.index.close)
         self._stores.clear()
         self._readers.shutdown()
         self._writers.shutdown()
@@ -129,15 +131,15 @@ class EmbeddedIndex:
         change = _Change(file_id, file, asyncio.get_running_loop().create_future())
         store.waiting.append(change)
         if store.writer is None:
-            store.writer = asyncio.create_task(self._work(store_id, store))
+            store.writer = asyncio.create_task(self._write_loop(store_id, store))
         # Shielded: a caller that gives up must not undo what others wait for in the same commit.
         await asyncio.shield(change.done)
 
-    async def _work(self, store_id: VectorStoreId, store: _Store) -> None:
-        """Write what waits, commit by commit, and let the shelf rest when nothing does.
+    async def _write_loop(self, store_id: VectorStoreId, store: _Store) -> None:
+        """Write what waits, commit by commit, and let the index rest when nothing does.
 
         Nothing is awaited between finding nothing waiting and saying that nobody works: a change that comes while the
-        shelf is being laid to rest must not be left lying.
+        index is being laid to rest must not be left lying.
         """
         try:
             while True:
@@ -149,78 +151,78 @@ class EmbeddedIndex:
                     else:
                         _succeed(changes)
                 if not store.waiting:
-                    await self._settle(store)
+                    await self._run_idle_work(store)
                 if not store.waiting:
                     return
         finally:
             store.writer = None
 
     async def _commit(self, store_id: VectorStoreId, store: _Store, changes: Sequence[_Change]) -> None:
-        shelf = await self._opened(store_id, store, create=True)
-        assert shelf is not None
+        index = await self._opened(store_id, store, create=True)
+        assert index is not None
         last = {change.file_id: change.file for change in changes}
         put = [file for file in last.values() if file is not None]
         removed = [file_id for file_id, file in last.items() if file is None]
         try:
-            await _told(self._write(shelf.write, put, removed))
+            await _or_unavailable(self._write(index.write, put, removed))
         except BaseException:
             # Memory and disk may differ now: the next use opens it anew and mends it.
-            store.shelf = None
+            store.index = None
             raise
 
-    async def _settle(self, store: _Store) -> None:
+    async def _run_idle_work(self, store: _Store) -> None:
         """Merges, and the approximate index's work in slices, until something waits again."""
-        shelf = store.shelf
-        if shelf is None:
+        index = store.index
+        if index is None:
             return
         with contextlib.suppress(*FAILURES):
-            await self._write(shelf.rest)
-            while not store.waiting and await self._write(shelf.advance):
+            await self._write(index.finish_merges)
+            while not store.waiting and await self._write(index.build_ann_slice):
                 pass
 
-    async def _opened(self, store_id: VectorStoreId, store: _Store, *, create: bool = False) -> Shelf | None:
-        """The store's shelf, in step with the truth; None for a store that has no files and no folder."""
-        if store.shelf is not None:
-            return store.shelf
+    async def _opened(self, store_id: VectorStoreId, store: _Store, *, create: bool = False) -> StoreIndex | None:
+        """The store's index, in step with the truth; None for a store that has no files and no folder."""
+        if store.index is not None:
+            return store.index
         async with store.opening:
-            if store.shelf is None:
+            if store.index is None:
                 editions = await self._source.editions(store_id)
                 if editions or create or self._folder(store_id).exists():
-                    store.shelf = await self._open(store_id, editions)
+                    store.index = await self._open(store_id, editions)
                     if store.writer is None:
                         # The approximate index is loaded, or goes on growing, behind the first search.
-                        store.writer = asyncio.create_task(self._work(store_id, store))
-            return store.shelf
+                        store.writer = asyncio.create_task(self._write_loop(store_id, store))
+            return store.index
 
-    async def _open(self, store_id: VectorStoreId, editions: Mapping[FileId, str]) -> Shelf:
+    async def _open(self, store_id: VectorStoreId, editions: Mapping[FileId, str]) -> StoreIndex:
         folder = self._folder(store_id)
         try:
-            shelf = await self._write(_open_shelf, folder, self._large)
+            index = await self._write(_open_index, folder, self._ann_threshold)
         except FAILURES:
             await self._write(shutil.rmtree, folder, ignore_errors=True)
-            shelf = await _told(self._write(_open_shelf, folder, self._large))
-        await self._reconcile(store_id, shelf, editions)
-        return shelf
+            index = await _or_unavailable(self._write(_open_index, folder, self._ann_threshold))
+        await self._reconcile(store_id, index, editions)
+        return index
 
-    async def _reconcile(self, store_id: VectorStoreId, shelf: Shelf, editions: Mapping[FileId, str]) -> None:
+    async def _reconcile(self, store_id: VectorStoreId, index: StoreIndex, editions: Mapping[FileId, str]) -> None:
         """Put in what the index lacks, and take out what the truth no longer has."""
-        here = shelf.editions()
+        here = index.editions()
         batch: list[IndexedFile] = []
         for file_id in [name for name, edition in editions.items() if here.get(name) != edition]:
             file = await self._source.read(store_id, file_id)
             batch += [] if file is None else [file]
             if sum(len(one.chunks) for one in batch) >= BATCH_CHUNKS:
-                await _told(self._write(shelf.write, batch, ()))
+                await _or_unavailable(self._write(index.write, batch, ()))
                 batch = []
         gone = [name for name in here if name not in editions]
         if batch or gone:
-            await _told(self._write(shelf.write, batch, gone))
-        await self._write(shelf.rest)
+            await _or_unavailable(self._write(index.write, batch, gone))
+        await self._write(index.finish_merges)
 
-    async def _discard(self, store_id: VectorStoreId, store: _Store, broken: Shelf) -> None:
+    async def _discard(self, store_id: VectorStoreId, store: _Store, broken: StoreIndex) -> None:
         async with store.opening:
-            if store.shelf is broken:
-                store.shelf = None
+            if store.index is broken:
+                store.index = None
                 await self._write(shutil.rmtree, self._folder(store_id), ignore_errors=True)
 
     def _folder(self, store_id: VectorStoreId) -> Path:
@@ -235,10 +237,10 @@ class EmbeddedIndex:
         return asyncio.get_running_loop().run_in_executor(self._writers, partial(call, *args, **kwargs))
 
 
-def _open_shelf(folder: Path, large: int) -> Shelf:
-    shelf = Shelf(folder, large)
-    shelf.mend()
-    return shelf
+def _open_index(folder: Path, ann_threshold: int) -> StoreIndex:
+    index = StoreIndex(folder, ann_threshold)
+    index.repair()
+    return index
 
 
 def _batch(waiting: list[_Change]) -> list[_Change]:
@@ -264,7 +266,7 @@ def _fail(changes: Sequence[_Change], error: Exception) -> None:
             change.done.set_exception(error)
 
 
-async def _told(work: Awaitable[T]) -> T:
+async def _or_unavailable(work: Awaitable[T]) -> T:
     """The work's result. Raises Unavailable where it fails on the disk or in the index."""
     try:
         return await work

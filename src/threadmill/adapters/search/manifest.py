@@ -1,6 +1,6 @@
 """What a store's index holds: which rows belong to which chunk of which file.
 
-Written whole after each change, by renaming. It may be older than the parts it describes, never newer; `Shelf.mend` puts
+Written whole after each change, by renaming. It may be older than the parts it describes, never newer; `StoreIndex.repair` puts
 that right.
 """
 
@@ -8,21 +8,21 @@ from pathlib import Path
 
 import msgspec
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the files' layout changes: older ones are rebuilt."""
 
 
 class FileRows(msgspec.Struct, frozen=True):
     """One file's chunks: chunk n is the n-th row of `runs`, each a first row and a length.
 
-    `put` is new for each time a file is put. `sum` is a checksum of the vectors; None: the file has none.
+    `generation` is new for each time a file is put. `checksum` is a checksum of the vectors; None: the file has none.
     """
 
     file_id: str
     edition: str
-    put: int
+    generation: int
     runs: tuple[tuple[int, int], ...]
-    sum: int | None = None
+    checksum: int | None = None
 
     @property
     def count(self) -> int:
@@ -35,16 +35,16 @@ class FileRows(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct):
-    """A store's files by id. `height` is the number of rows ever in use, `dimensions` 0 before the first vector."""
+    """A store's files by id. `row_count` is the number of rows ever in use, `dimensions` 0 before the first vector."""
 
     format: int = FORMAT
     dimensions: int = 0
-    height: int = 0
-    next_put: int = 1
+    row_count: int = 0
+    next_generation: int = 1
     files: dict[str, FileRows] = msgspec.field(default_factory=dict[str, FileRows])
 
     def free_runs(self) -> list[tuple[int, int]]:
-        """Rows below `height` that no file has, as runs."""
+        """Rows below `row_count` that no file has, as runs."""
         taken = sorted(run for file in self.files.values() for run in file.runs)
         free: list[tuple[int, int]] = []
         at = 0
@@ -52,13 +52,13 @@ class Manifest(msgspec.Struct):
             if start > at:
                 free.append((at, start - at))
             at = start + length
-        if at < self.height:
-            free.append((at, self.height - at))
+        if at < self.row_count:
+            free.append((at, self.row_count - at))
         return free
 
 
-def take(free: list[tuple[int, int]], height: int, count: int) -> tuple[tuple[tuple[int, int], ...], int]:
-    """`count` rows as runs, out of `free` (which shrinks), then from `height` on; and the height after that."""
+def allocate_rows(free: list[tuple[int, int]], row_count: int, count: int) -> tuple[tuple[tuple[int, int], ...], int]:
+    """`count` rows as runs, out of `free` (which shrinks), then from `row_count` on; and the new row count."""
     runs: list[tuple[int, int]] = []
     while count and free:
         start, length = free.pop()
@@ -68,8 +68,8 @@ def take(free: list[tuple[int, int]], height: int, count: int) -> tuple[tuple[tu
         if used < length:
             free.append((start + used, length - used))
     if count:
-        runs.append((height, count))
-    return tuple(runs), height + count
+        runs.append((row_count, count))
+    return tuple(runs), row_count + count
 
 
 def load(path: Path) -> Manifest | None:

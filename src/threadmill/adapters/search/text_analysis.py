@@ -8,7 +8,7 @@ from tantivy import Filter, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 LONGEST_WORD = 60
 """Bytes of the longest word that is indexed; longer ones are base64 and the like."""
 
-MAX_QUESTION_WORDS = 64
+MAX_QUERY_WORDS = 64
 """Different words of a question that are looked for. A question may be a whole page; its rarest words are not worth
 seconds."""
 
@@ -35,12 +35,12 @@ def analyzer() -> TextAnalyzer:
     return builder.build()
 
 
-def spaced(text: str) -> str:
+def split_unspaced_scripts(text: str) -> str:
     """`text` with spaces around the characters that are words by themselves."""
     return text if text.isascii() else _UNSPACED.sub(r" \g<0> ", text)
 
 
-class Question:
+class QueryAnalyzer:
     """Reads questions as the index read its texts."""
 
     def __init__(self) -> None:
@@ -50,6 +50,6 @@ class Question:
 
     def words(self, text: str) -> Sequence[str]:
         """The words to look for, in order: those that carry the matter, or all if none does."""
-        plain = self._plain.analyze(spaced(text))
-        matter = [word for word in plain if word not in _FUNCTION_WORDS] or plain
-        return self._analyzer.analyze(" ".join(matter))
+        plain = self._plain.analyze(split_unspaced_scripts(text))
+        content_words = [word for word in plain if word not in _FUNCTION_WORDS] or plain
+        return self._analyzer.analyze(" ".join(content_words))

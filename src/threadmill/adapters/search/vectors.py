@@ -19,17 +19,17 @@ GATHER_BELOW = 0.25
 class Vectors:
     """Rows of `dimensions` numbers in the file at `path`; rows never written are zero, which is near to nothing."""
 
-    def __init__(self, path: Path, dimensions: int, height: int) -> None:
+    def __init__(self, path: Path, dimensions: int, row_count: int) -> None:
         """Map the file, made longer if need be. Raises OSError."""
         self._path: Path = path
         self.dimensions: int = dimensions
         with path.open("ab"):
             pass
-        if path.stat().st_size < height * dimensions * 4:
-            os.truncate(path, height * dimensions * 4)
+        if path.stat().st_size < row_count * dimensions * 4:
+            os.truncate(path, row_count * dimensions * 4)
         empty = np.zeros((0, dimensions), np.float32)
         self.matrix: Floats = (
-            np.memmap(path, np.float32, "r", shape=(height, dimensions)) if height and dimensions else empty
+            np.memmap(path, np.float32, "r", shape=(row_count, dimensions)) if row_count and dimensions else empty
         )
 
     def write(self, runs: Sequence[tuple[int, int]], vectors: Sequence[bytes]) -> int:
@@ -42,7 +42,7 @@ class Vectors:
                 at += length * width
         return zlib.crc32(data)
 
-    def sum(self, runs: Sequence[tuple[int, int]]) -> int:
+    def checksum(self, runs: Sequence[tuple[int, int]]) -> int:
         """The checksum of what is in those rows now."""
         found = 0
         for start, length in runs:

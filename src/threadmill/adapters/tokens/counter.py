@@ -7,14 +7,14 @@ from functools import cache
 _OLDER = ("gpt-3.5", "gpt-35", "text-embedding-")
 _NEWER_FOURS = ("gpt-4o", "gpt-4.1", "gpt-4.5")
 
-PIECE = 40_000
+COUNT_SLICE = 40_000
 """Characters counted at once. The library refuses a text of more than 200,000 tokens, and a character has up to 4."""
 
 
-class BpeTokens:
+class BpeTokenCounter:
     """Counts as OpenAI's models do; for other makers' models the newest vocabulary is near, not exact.
 
-    A text longer than PIECE is counted piece by piece, so that it counts at most one token per piece too many. Loading
+    A text longer than COUNT_SLICE is counted piece by piece, so that it counts at most one token per piece too many. Loading
     a vocabulary takes a third of a second and happens with the first count, unless `load` was called in a thread
     before; then about 40 MB of text a second.
     """
@@ -28,9 +28,9 @@ class BpeTokens:
         if not text:
             return 0
         tokens = _vocabulary(_vocabulary_name(model))
-        if len(text) <= PIECE:
+        if len(text) <= COUNT_SLICE:
             return len(tokens(text))
-        return sum(len(tokens(text[at : at + PIECE])) for at in range(0, len(text), PIECE))
+        return sum(len(tokens(text[at : at + COUNT_SLICE])) for at in range(0, len(text), COUNT_SLICE))
 
 
 def _vocabulary_name(model: str) -> str:

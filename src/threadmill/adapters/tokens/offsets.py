@@ -15,14 +15,14 @@ from threadmill.domain.chunking import INSIDE, TokenEnds
 VOCABULARY = "cl100k_base"
 """What chunk sizes are counted in: the vocabulary of the service's embedding models."""
 
-PIECE = 40_000
+ENCODE_SLICE = 40_000
 """Characters encoded at once: the library refuses a text of more than 200,000 tokens, and a character has up to 4."""
 
 # A token never reaches over a space between letters, nor over a line end before a letter.
 _SEAM = re.compile(r"(?<=[^\W\d_])(?= [^\W\d_])|(?<=\n)(?=[^\W\d_])")
 
 
-class BpeRuler:
+class BpeTokenOffsets:
     """Measures about 20 MB of text a second. The vocabulary is loaded with the first text."""
 
     def ends(self, text: str) -> TokenEnds:
@@ -60,8 +60,8 @@ class BpeRuler:
 def _pieces(text: str) -> Iterator[str]:
     """The text in parts that have the tokens they have within it. Only a text without words is cut anyhow."""
     at = 0
-    while len(text) - at > PIECE:
-        cut = at + PIECE
+    while len(text) - at > ENCODE_SLICE:
+        cut = at + ENCODE_SLICE
         seams = [seam.start() for seam in _SEAM.finditer(text, cut - 1_000, cut)]
         if not seams:
             seams = [seam.start() for seam in _SEAM.finditer(text, at + 1, cut)]
