@@ -23,8 +23,8 @@ from threadmill.adapters.system.metrics import PrometheusMetrics
 from threadmill.adapters.tokens.counter import BpeTokenCounter
 from threadmill.adapters.tokens.offsets import BpeTokenOffsets
 from threadmill.api.app import build_app
-from threadmill.api.auth import Keys
-from threadmill.api.http import Edge
+from threadmill.api.auth import ApiKeys
+from threadmill.api.http import ApiContext
 from threadmill.domain.error import Unavailable
 from threadmill.engine.documents.ingester import Ingester
 from threadmill.engine.engine import Engine
@@ -97,8 +97,8 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
         tell_search(ports.search.embedder)  # not before: a start that fails says only why
         tending = asyncio.create_task(engine.tend())
         try:
-            edge = Edge(engine, settings.config.limits.max_body_bytes)
-            yield Assembly(build_app(edge, Keys(settings.api_keys), metrics.text), engine)
+            context = ApiContext(engine, settings.config.limits.max_body_bytes)
+            yield Assembly(build_app(context, ApiKeys(settings.api_keys), metrics.text), engine)
         finally:
             tending.cancel()
             await asyncio.gather(tending, return_exceptions=True)

@@ -243,11 +243,11 @@ def _deviations() -> Lines:
     yield "The service left its own schema too; this server sends what clients of the service saw. Sections are those of the"
     yield "collected behaviour of the service.\n\n| field | how | what | section |\n|---|---|---|---|"
     for row in DEVIATIONS:
-        yield f"| `{row.object}.{row.field}` | {row.kind} | {row.what} | {row.reason} |"
+        yield f"| `{row.object}.{row.field}` | {row.kind} | {row.description} | {row.reason} |"
     for other in OTHER_CONTENT:
-        yield f"| `{other.operation}` | `{other.content_type}` | {other.what} | {other.reason} |"
+        yield f"| `{other.operation}` | `{other.content_type}` | {other.description} | {other.reason} |"
     for added in ADDED_OPERATIONS:
-        yield f"| `{added.method} {added.path}` | ours | {added.what} | |"
+        yield f"| `{added.method} {added.path}` | ours | {added.description} | |"
 
 
 def _gaps(hidden: set[Fact]) -> Lines:

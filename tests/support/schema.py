@@ -47,7 +47,7 @@ class SchemaChecker:
         self._schemas: Node = _closed_schemas()
         self._used: set[int] = set()
         for number, row in enumerate(DEVIATIONS):
-            if row.kind is not Kind.LEFT_OUT:
+            if row.kind is not Kind.OMITTED_BY_SERVICE:
                 _apply(self._schemas, number, row)
             elif recorded:
                 self._schemas[row.object]["required"].remove(row.field)
@@ -87,7 +87,7 @@ class SchemaChecker:
     def _answer_of(self, method: str, path: str, status: int) -> Node:
         operation = find_operation(method, path).node
         if isinstance(operation, AddedOperation):
-            return cast("Node", json.loads(operation.answer))
+            return cast("Node", json.loads(operation.response_schema))
         answer = operation["responses"][str(status)]
         return in_plain_words(answer["content"]["application/json"]["schema"])
 
@@ -95,7 +95,7 @@ class SchemaChecker:
         del validator, schema
         for number in cast("list[int]", numbers):
             row = DEVIATIONS[number]
-            if row.kind is not Kind.LEFT_OUT or row.field not in instance:
+            if row.kind is not Kind.OMITTED_BY_SERVICE or row.field not in instance:
                 self._used.add(number)
         yield from ()
 
@@ -189,7 +189,7 @@ def _closed(node: Any) -> Any:
 
 def _apply(schemas: Node, number: int, row: Deviation) -> None:
     properties, name = _place(schemas[row.object], row.field)
-    allowed = {**json.loads(row.allows), _ROW: [number]}
+    allowed = {**json.loads(row.schema), _ROW: [number]}
     if row.kind is Kind.ADDED:
         assert name not in properties, f"the schema knows {row.object}.{row.field}"
         properties[name] = allowed

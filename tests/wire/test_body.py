@@ -24,8 +24,7 @@ from threadmill.domain.tool import (
     ToolOutput,
     ToolResources,
 )
-from threadmill.wire import response as o
-from threadmill.wire import tool_response
+from threadmill.wire import response, tool_response
 from threadmill.wire.request.body import MAX_DEPTH, NOT_JSON, Body, parse
 from threadmill.wire.request.run_thread_bodies import (
     CreateAssistant,
@@ -33,8 +32,8 @@ from threadmill.wire.request.run_thread_bodies import (
     CreateRun,
     CreateThread,
     CreateThreadAndRun,
-    Modify,
     ModifyAssistant,
+    ModifyMetadata,
     ModifyThread,
     SubmitToolOutputs,
 )
@@ -48,7 +47,7 @@ BODIES: list[type[Body]] = [
     CreateRun,
     CreateThreadAndRun,
     SubmitToolOutputs,
-    Modify,
+    ModifyMetadata,
 ]
 
 
@@ -86,7 +85,7 @@ def test_a_body_must_be_an_object(body: bytes, name: str) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"  ", b"\r\n"])
 def test_no_body_is_an_empty_object_where_the_route_says_so(body: bytes) -> None:
-    assert parse(CreateThread, body, may_be_empty=True).to_domain() == NewThread()
+    assert parse(CreateThread, body, allow_empty=True).to_domain() == NewThread()
 
 
 def _nested(depth: int) -> bytes:
@@ -170,7 +169,7 @@ def test_tools_are_filled_in_as_the_service_echoes_them() -> None:
         FunctionTool("b", None, '{"z":1.0,"a":null}', strict=True),
         FileSearchTool(RankingOptions("default_2024_08_21", 1.0), 3),
     )
-    assert o.compact(tool_response.tool(tools[2])).endswith(b'"score_threshold":1.0,"hybrid_search":null}}}')
+    assert response.to_sse_json(tool_response.tool(tools[2])).endswith(b'"score_threshold":1.0,"hybrid_search":null}}}')
 
 
 @pytest.mark.parametrize(
@@ -185,7 +184,7 @@ def test_tools_are_filled_in_as_the_service_echoes_them() -> None:
 def test_a_response_format_is_echoed_as_given(said: object) -> None:
     form = parse(CreateRun, raw(assistant_id="asst_1", response_format=said)).to_domain().response_format
     assert form is not None
-    assert json.loads(o.compact({"x": tool_response.response_format(form)}))["x"] == said
+    assert json.loads(response.to_sse_json({"x": tool_response.response_format(form)}))["x"] == said
 
 
 def test_a_response_format_that_says_auto_is_not_the_same_as_none() -> None:

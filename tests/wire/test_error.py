@@ -7,7 +7,7 @@ import pytest
 from threadmill.domain import error as e
 from threadmill.domain.ids import RunId, ThreadId
 from threadmill.wire.error import (
-    STATUS_OF,
+    STATUS_AND_TYPE,
     crash_response,
     error_response,
     unknown_url,
@@ -42,7 +42,7 @@ def test_each_kind_of_error_has_its_status(error: e.ThreadmillError, status: int
 
 @pytest.mark.parametrize("kind", DOMAIN_ERRORS, ids=lambda one: one.__name__)
 def test_no_domain_error_is_without_a_row(kind: type[e.ThreadmillError]) -> None:
-    assert next(one for one in kind.__mro__ if one in STATUS_OF)
+    assert next(one for one in kind.__mro__ if one in STATUS_AND_TYPE)
     assert error_response(kind("x"))[0] >= 400
 
 

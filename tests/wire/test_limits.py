@@ -13,7 +13,7 @@ from threadmill.wire.request.run_thread_bodies import (
     CreateRun,
     CreateThread,
     CreateThreadAndRun,
-    Modify,
+    ModifyMetadata,
     SubmitToolOutputs,
 )
 
@@ -213,7 +213,7 @@ TEXTS: list[tuple[type[Body], dict[str, Any], Told]] = [
         ),
     ),
     (
-        Modify,
+        ModifyMetadata,
         {"metadata": {"modified": True}},
         Told(
             "Invalid type for 'metadata.modified': expected a string, but got a boolean instead.",
@@ -222,7 +222,7 @@ TEXTS: list[tuple[type[Body], dict[str, Any], Told]] = [
         ),
     ),
     (
-        Modify,
+        ModifyMetadata,
         {"metadata": {str(n): "" for n in range(17)}},
         Told(
             "Invalid 'metadata': too many properties. Expected an object with at most 16 properties, "
@@ -232,7 +232,7 @@ TEXTS: list[tuple[type[Body], dict[str, Any], Told]] = [
         ),
     ),
     (
-        Modify,
+        ModifyMetadata,
         {"metadata": {"k": "v" * 513}},
         Told(
             "Invalid 'metadata.k': string too long. Expected a string with maximum length 512, "
@@ -242,7 +242,7 @@ TEXTS: list[tuple[type[Body], dict[str, Any], Told]] = [
         ),
     ),
     (
-        Modify,
+        ModifyMetadata,
         {"metadata": {"k" * 65: "v"}},
         Told(
             f"Invalid property name in 'metadata': '{'k' * 65}' is too long. Expected a string with maximum length 64, "
@@ -251,7 +251,7 @@ TEXTS: list[tuple[type[Body], dict[str, Any], Told]] = [
             "property_name_above_max_length",
         ),
     ),
-    (Modify, {"foo": None}, Told("Unknown parameter: 'foo'.", "foo", "unknown_parameter")),
+    (ModifyMetadata, {"foo": None}, Told("Unknown parameter: 'foo'.", "foo", "unknown_parameter")),
     (
         CreateThreadAndRun,
         {"additional_instructions": "x"},

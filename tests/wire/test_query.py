@@ -4,7 +4,7 @@ import pytest
 
 from threadmill.domain.error import Invalid
 from threadmill.domain.page import Order, PageQuery
-from threadmill.wire.request.query import INCLUDABLE, check_id, includes_content, page_query, run_filter
+from threadmill.wire.request.query import INCLUDE_VALUE, check_id, includes_content, page_query, run_filter
 
 
 def test_list_parameters_have_the_services_defaults() -> None:
@@ -54,7 +54,7 @@ def test_a_bad_list_parameter_is_refused(query: dict[str, str], told: tuple[str,
 
 
 def test_include_takes_the_one_value_there_is() -> None:
-    assert includes_content([INCLUDABLE])
+    assert includes_content([INCLUDE_VALUE])
     assert not includes_content([])
     with pytest.raises(Invalid, match="Supported values are: 'step_details"):
         includes_content(["everything"])

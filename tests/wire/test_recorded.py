@@ -8,8 +8,7 @@ from tests.wire import recorded as r
 from tests.wire import recorded_stores as rs
 from threadmill.domain.event import Event
 from threadmill.domain.run_step import RunStep
-from threadmill.wire import response as o
-from threadmill.wire import vector_store_response as w
+from threadmill.wire import response, vector_store_response
 from threadmill.wire.deviations import DEVIATIONS, Kind
 from threadmill.wire.request.body import Body, parse
 from threadmill.wire.request.run_thread_bodies import (
@@ -18,8 +17,8 @@ from threadmill.wire.request.run_thread_bodies import (
     CreateRun,
     CreateThread,
     CreateThreadAndRun,
-    Modify,
     ModifyAssistant,
+    ModifyMetadata,
     ModifyThread,
     SubmitToolOutputs,
 )
@@ -31,13 +30,15 @@ from threadmill.wire.sse_event import DONE_FRAME, event_frame
 def left_out(name: str, said: r.Json) -> list[str]:
     """What the service left out of an object, in the order we send it behind the rest."""
     return [
-        row.field for row in DEVIATIONS if row.object == name and row.kind is Kind.LEFT_OUT and row.field not in said
+        row.field
+        for row in DEVIATIONS
+        if row.object == name and row.kind is Kind.OMITTED_BY_SERVICE and row.field not in said
     ]
 
 
 def assert_as_recorded(ours: r.Json, said: r.Json, name: str) -> None:
     """Recorded keys first, in their order and with their values; then exactly what the service left out."""
-    shown: r.Json = msgspec.json.decode(o.rest(ours))
+    shown: r.Json = msgspec.json.decode(response.to_rest_json(ours))
     head = {key: shown[key] for key in list(shown)[: len(said)]}
     assert r.compact(head) == r.compact(said)
     assert sorted(list(shown)[len(said) :]) == sorted(left_out(name, said))
@@ -45,36 +46,36 @@ def assert_as_recorded(ours: r.Json, said: r.Json, name: str) -> None:
 
 @pytest.mark.parametrize("said", r.objects("assistant"), ids=lambda one: one["id"])
 def test_an_assistant_is_shown_as_the_service_did(said: r.Json) -> None:
-    assert_as_recorded(o.assistant(r.assistant(said)), said, "AssistantObject")
+    assert_as_recorded(response.assistant(r.assistant(said)), said, "AssistantObject")
 
 
 @pytest.mark.parametrize("said", r.objects("thread"), ids=lambda one: one["id"])
 def test_a_thread_is_shown_as_the_service_did(said: r.Json) -> None:
     fetched = said["tool_resources"] == {"code_interpreter": {"file_ids": []}}
-    assert_as_recorded(o.thread(r.thread(said), fetched=fetched), said, "ThreadObject")
+    assert_as_recorded(response.thread(r.thread(said), fetched=fetched), said, "ThreadObject")
 
 
 @pytest.mark.parametrize("said", [one for one in r.objects("thread.message") if "attachments" in one])
 def test_a_message_is_shown_as_the_service_did_and_its_status_comes_last(said: r.Json) -> None:
-    assert_as_recorded(o.message(r.message(said)), said, "MessageObject")
+    assert_as_recorded(response.message(r.message(said)), said, "MessageObject")
 
 
 @pytest.mark.parametrize("said", [one for one in r.objects("thread.message") if "file_ids" in one])
 def test_a_modified_message_has_file_ids_where_attachments_stood(said: r.Json) -> None:
-    shown = o.modified_message(r.message(said))
+    shown = response.modified_message(r.message(said))
     assert_as_recorded(shown, said, "MessageObject")
     assert list(shown)[-1] == "attachments"
 
 
 @pytest.mark.parametrize("said", r.objects("thread.run"), ids=lambda one: one["status"])
 def test_a_run_is_shown_as_the_service_did(said: r.Json) -> None:
-    assert_as_recorded(o.run(r.run(said)), said, "RunObject")
+    assert_as_recorded(response.run(r.run(said)), said, "RunObject")
 
 
 @pytest.mark.parametrize("said", r.objects("thread.run.step"), ids=lambda one: one["id"])
 def test_a_step_of_an_ended_run_is_shown_as_the_service_did(said: r.Json) -> None:
     # Its expires_at is the run's while it is stored.
-    shown = o.run_step(r.step({**said, "expires_at": 1_761_862_160}), run_ended=True, include_content=True)
+    shown = response.run_step(r.step({**said, "expires_at": 1_761_862_160}), run_ended=True, include_content=True)
     assert_as_recorded(shown, said, "RunStepObject")
     assert list(shown)[-2:] == ["expired_at", "metadata"]
 
@@ -83,12 +84,12 @@ def test_a_list_has_the_keys_of_the_services_lists() -> None:
     for exchange in r.exchanges():
         said = exchange.body
         if said is not None and said["object"] == "list":
-            assert r.compact(o.listing(said["data"], has_more=said["has_more"])) == r.compact(said)
+            assert r.compact(response.list_response(said["data"], has_more=said["has_more"])) == r.compact(said)
 
 
 @pytest.mark.parametrize("said", r.objects("vector_store"), ids=lambda one: one["status"])
 def test_a_vector_store_is_shown_as_the_service_did(said: r.Json) -> None:
-    shown = w.vector_store(rs.vector_store(said), said["created_at"])
+    shown = vector_store_response.vector_store(rs.vector_store(said), said["created_at"])
     assert_as_recorded(shown, said, "VectorStoreObject")
 
 
@@ -99,23 +100,23 @@ WHOLE, LISTED = (
 
 @pytest.mark.parametrize("said", WHOLE, ids=lambda one: one["status"])
 def test_a_file_of_a_store_is_shown_as_the_service_did(said: r.Json) -> None:
-    assert r.compact(w.store_file(rs.store_file(said))) == r.compact(said)
+    assert r.compact(vector_store_response.store_file(rs.store_file(said))) == r.compact(said)
 
 
 @pytest.mark.parametrize("said", LISTED, ids=lambda one: one["status"])
 def test_a_file_listed_through_its_batch_is_shown_as_the_service_did(said: r.Json) -> None:
-    assert_as_recorded(w.batch_file(rs.store_file(said)), said, "VectorStoreFileObject")
+    assert_as_recorded(vector_store_response.batch_file(rs.store_file(said)), said, "VectorStoreFileObject")
 
 
 @pytest.mark.parametrize("said", r.objects("vector_store.file_batch"), ids=lambda one: one["status"])
 def test_a_file_batch_is_shown_as_the_service_did(said: r.Json) -> None:
-    assert r.compact(w.file_batch(rs.file_batch(said))) == r.compact(said)
+    assert r.compact(vector_store_response.file_batch(rs.file_batch(said))) == r.compact(said)
 
 
 @pytest.mark.parametrize("kind", ["assistant", "thread", "thread.message", "vector_store", "vector_store.file"])
 def test_a_delete_is_answered_as_the_service_does(kind: str) -> None:
     for said in r.objects(f"{kind}.deleted"):
-        assert r.compact(o.deleted(said["id"], kind)) == r.compact(said)
+        assert r.compact(response.deletion_response(said["id"], kind)) == r.compact(said)
 
 
 def _expected(number: int, name: str, data: r.Json | str, ours: Event | None) -> bytes:
@@ -146,7 +147,7 @@ def test_everything_recorded_keeps_the_schema_and_the_deviations() -> None:
             checker.check_response(exchange.method, exchange.path, exchange.status, exchange.body)
         for name, data in exchange.events:
             checker.check_event(name, data)
-    seen = [row for row in DEVIATIONS if row.kind is Kind.LEFT_OUT]
+    seen = [row for row in DEVIATIONS if row.kind is Kind.OMITTED_BY_SERVICE]
     assert not [row for row in checker.unused_rows() if row in seen]
 
 
@@ -171,7 +172,7 @@ def _body_of(exchange: r.Exchange) -> type[Body]:
         case [*_, "submit_tool_outputs"]:
             return SubmitToolOutputs
         case _:
-            return Modify
+            return ModifyMetadata
 
 
 def _asks_for_a_store(exchange: r.Exchange) -> bool:

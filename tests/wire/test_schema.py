@@ -7,8 +7,7 @@ from tests.support.schema import SchemaChecker, SchemaError, spec
 from tests.wire import frames, samples
 from threadmill.domain.error import Invalid, NotFound
 from threadmill.domain.event import EventName
-from threadmill.wire import response as o
-from threadmill.wire import vector_store_response as w
+from threadmill.wire import response, vector_store_response
 from threadmill.wire.deviations import DEVIATIONS, Kind
 from threadmill.wire.error import (
     crash_response,
@@ -36,44 +35,46 @@ def say_everything(checker: SchemaChecker) -> None:
 
 def _say_objects(checker: SchemaChecker) -> None:
     for assistant in samples.assistants():
-        checker.check_response("POST", "/v1/assistants", 200, o.rest(o.assistant(assistant)))
+        checker.check_response("POST", "/v1/assistants", 200, response.to_rest_json(response.assistant(assistant)))
     for thread in samples.threads():
         for fetched in (False, True):
-            checker.check_response("GET", "/v1/threads/thread_1", 200, o.rest(o.thread(thread, fetched=fetched)))
+            checker.check_response(
+                "GET", "/v1/threads/thread_1", 200, response.to_rest_json(response.thread(thread, fetched=fetched))
+            )
     for message in samples.messages():
-        for shown in (o.message(message), o.modified_message(message)):
-            checker.check_response("POST", "/v1/threads/thread_1/messages/msg_1", 200, o.rest(shown))
+        for shown in (response.message(message), response.modified_message(message)):
+            checker.check_response("POST", "/v1/threads/thread_1/messages/msg_1", 200, response.to_rest_json(shown))
     for run in samples.runs():
-        checker.check_response("GET", ONE_RUN, 200, o.rest(o.run(run)))
+        checker.check_response("GET", ONE_RUN, 200, response.to_rest_json(response.run(run)))
     for step in samples.steps():
         for asked in (False, True):
-            shown = o.run_step(step, run_ended=asked, include_content=asked)
-            checker.check_response("GET", f"{ONE_RUN}/steps/step_1", 200, o.rest(shown))
+            shown = response.run_step(step, run_ended=asked, include_content=asked)
+            checker.check_response("GET", f"{ONE_RUN}/steps/step_1", 200, response.to_rest_json(shown))
 
 
 def _say_lists(checker: SchemaChecker) -> None:
     lists = {
-        "/v1/assistants": [o.assistant(one) for one in samples.assistants()],
-        "/v1/threads": [o.thread(one, fetched=True) for one in samples.threads()],
-        "/v1/threads/thread_1/messages": [o.message(one) for one in samples.messages()],
-        "/v1/threads/thread_1/runs": [o.run(one) for one in samples.runs()],
-        f"{ONE_RUN}/steps?limit=2": [o.run_step(one) for one in samples.steps()],
+        "/v1/assistants": [response.assistant(one) for one in samples.assistants()],
+        "/v1/threads": [response.thread(one, fetched=True) for one in samples.threads()],
+        "/v1/threads/thread_1/messages": [response.message(one) for one in samples.messages()],
+        "/v1/threads/thread_1/runs": [response.run(one) for one in samples.runs()],
+        f"{ONE_RUN}/steps?limit=2": [response.run_step(one) for one in samples.steps()],
     }
     for path, items in lists.items():
-        checker.check_response("GET", path, 200, o.rest(o.listing(items, has_more=True)))
-        checker.check_response("GET", path, 200, o.rest(o.listing([], has_more=False)))
+        checker.check_response("GET", path, 200, response.to_rest_json(response.list_response(items, has_more=True)))
+        checker.check_response("GET", path, 200, response.to_rest_json(response.list_response([], has_more=False)))
     for file in samples.files():
-        checker.check_response("GET", "/v1/files/file-1", 200, o.rest(o.file(file)))
-    checker.check_response("GET", "/v1/files", 200, o.rest(o.listing([], has_more=False)))
-    model = o.model("gpt-4o", 1, "somebody")
-    checker.check_response("GET", "/v1/models/gpt-4o", 200, o.rest(model))
-    checker.check_response("GET", "/v1/models", 200, o.rest(o.models([model])))
+        checker.check_response("GET", "/v1/files/file-1", 200, response.to_rest_json(response.file(file)))
+    checker.check_response("GET", "/v1/files", 200, response.to_rest_json(response.list_response([], has_more=False)))
+    model = response.model_object("gpt-4o", 1, "somebody")
+    checker.check_response("GET", "/v1/models/gpt-4o", 200, response.to_rest_json(model))
+    checker.check_response("GET", "/v1/models", 200, response.to_rest_json(response.model_list([model])))
     for kind, path in (
         ("assistant", "/v1/assistants/asst_1"),
         ("thread", "/v1/threads/thread_1"),
         ("thread.message", "/v1/threads/thread_1/messages/msg_1"),
     ):
-        checker.check_response("DELETE", path, 200, o.rest(o.deleted("x_1", kind)))
+        checker.check_response("DELETE", path, 200, response.to_rest_json(response.deletion_response("x_1", kind)))
 
 
 def _say_streams(checker: SchemaChecker) -> None:
@@ -87,30 +88,55 @@ ONE_STORE = "/v1/vector_stores/vs_1"
 
 
 def _say_stores(checker: SchemaChecker) -> None:
-    stores = [w.vector_store(store, now) for store in samples.vector_stores() for now in (86_400, 86_401)]
+    stores = [
+        vector_store_response.vector_store(store, now) for store in samples.vector_stores() for now in (86_400, 86_401)
+    ]
     assert {store["status"] for store in stores} == {"completed", "in_progress", "expired"}
-    files = [w.store_file(file) for file in samples.store_files()]
-    batches = [w.file_batch(batch) for batch in samples.file_batches()]
+    files = [vector_store_response.store_file(file) for file in samples.store_files()]
+    batches = [vector_store_response.file_batch(batch) for batch in samples.file_batches()]
     objects = {ONE_STORE: stores, f"{ONE_STORE}/files/file-1": files, f"{ONE_STORE}/file_batches/vsfb_1": batches}
     for path, items in objects.items():
         for item in items:
-            checker.check_response("GET", path, 200, o.rest(item))
+            checker.check_response("GET", path, 200, response.to_rest_json(item))
     lists = {
         "/v1/vector_stores": stores,
         f"{ONE_STORE}/files": files,
-        f"{ONE_STORE}/file_batches/vsfb_1/files": [w.batch_file(file) for file in samples.store_files()],
+        f"{ONE_STORE}/file_batches/vsfb_1/files": [
+            vector_store_response.batch_file(file) for file in samples.store_files()
+        ],
     }
     for path, items in lists.items():
         for shown in (items, []):
-            checker.check_response("GET", path, 200, o.rest(o.listing(shown, has_more=False)))
-    checker.check_response("DELETE", ONE_STORE, 200, o.rest(o.deleted("vs_1", "vector_store")))
-    checker.check_response("DELETE", f"{ONE_STORE}/files/x", 200, o.rest(o.deleted("file-1", "vector_store.file")))
+            checker.check_response(
+                "GET", path, 200, response.to_rest_json(response.list_response(shown, has_more=False))
+            )
+    checker.check_response(
+        "DELETE", ONE_STORE, 200, response.to_rest_json(response.deletion_response("vs_1", "vector_store"))
+    )
+    checker.check_response(
+        "DELETE",
+        f"{ONE_STORE}/files/x",
+        200,
+        response.to_rest_json(response.deletion_response("file-1", "vector_store.file")),
+    )
     results = [
-        w.search_result("file-1", "a.txt", score, file["attributes"], "x") for score in (0.0, 1.0) for file in files
+        vector_store_response.search_result("file-1", "a.txt", score, file["attributes"], "x")
+        for score in (0.0, 1.0)
+        for file in files
     ]
     for found in (results, []):
-        checker.check_response("POST", f"{ONE_STORE}/search", 200, o.rest(w.search_page(("a", "b"), found)))
-    checker.check_response("GET", f"{ONE_STORE}/files/x/content", 200, o.rest(w.content_page(["a", "b"])))
+        checker.check_response(
+            "POST",
+            f"{ONE_STORE}/search",
+            200,
+            response.to_rest_json(vector_store_response.search_page(("a", "b"), found)),
+        )
+    checker.check_response(
+        "GET",
+        f"{ONE_STORE}/files/x/content",
+        200,
+        response.to_rest_json(vector_store_response.content_page(["a", "b"])),
+    )
 
 
 def test_everything_said_keeps_the_schema() -> None:
@@ -121,7 +147,7 @@ def test_no_deviation_is_listed_that_nothing_needs() -> None:
     checker = SchemaChecker()
     say_everything(checker)
     # What the service leaves out is needed by recordings only; test_recorded sees to those rows.
-    assert [row for row in checker.unused_rows() if row.kind is not Kind.LEFT_OUT] == []
+    assert [row for row in checker.unused_rows() if row.kind is not Kind.OMITTED_BY_SERVICE] == []
 
 
 def test_no_place_is_listed_twice() -> None:
@@ -146,16 +172,16 @@ def test_every_event_of_the_schema_is_known_here() -> None:
     ],
 )
 def test_the_checker_tells_what_is_wrong_with_a_run(change: dict[str, object], told: str) -> None:
-    shown = msgspec.json.decode(o.rest({**o.run(next(samples.runs())), **change}))
+    shown = msgspec.json.decode(response.to_rest_json({**response.run(next(samples.runs())), **change}))
     with pytest.raises(SchemaError, match=told):
         SchemaChecker().check_response("GET", ONE_RUN, 200, shown)
 
 
 def test_the_checker_tells_a_missing_field() -> None:
-    shown = o.message(next(samples.messages()))
+    shown = response.message(next(samples.messages()))
     del shown["status"]
     with pytest.raises(SchemaError, match="status"):
-        SchemaChecker().check_response("GET", "/threads/thread_1/messages/msg_1", 200, o.rest(shown))
+        SchemaChecker().check_response("GET", "/threads/thread_1/messages/msg_1", 200, response.to_rest_json(shown))
 
 
 def test_the_checker_tells_an_event_and_an_operation_nobody_knows() -> None:

@@ -279,7 +279,7 @@ FILE = FileId("file-1")
 
 
 def test_a_store_is_made_with_the_services_defaults() -> None:
-    assert parse(CreateStore, b"", may_be_empty=True).to_domain() == NewVectorStore()
+    assert parse(CreateStore, b"", allow_empty=True).to_domain() == NewVectorStore()
     assert parse(CreateStore, raw(CreateStore, name=None, file_ids=None)).to_domain() == NewVectorStore()
 
 
@@ -305,7 +305,7 @@ def test_a_null_takes_a_name_or_an_expiry_away_but_never_metadata() -> None:
         {"expires_after", "metadata"},
         NewVectorStore(expires_after=ExpiresAfter(2)),
     )
-    assert parse(ModifyStore, b"", may_be_empty=True).to_domain().fields == frozenset()
+    assert parse(ModifyStore, b"", allow_empty=True).to_domain().fields == frozenset()
 
 
 def test_a_file_is_cut_as_auto_says_unless_told_otherwise_and_keeps_its_attributes_as_given() -> None:

@@ -1,4 +1,4 @@
-"""build_app(): engine -> ASGI. Routes, gate and error handlers in one screen."""
+"""build_app(): engine -> ASGI. Routes, middleware and error handlers in one screen."""
 
 import logging
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from threadmill.api.auth import Keys
-from threadmill.api.http import BodyTooLarge, Edge
-from threadmill.api.middleware import Gate
+from threadmill.api.auth import ApiKeys
+from threadmill.api.http import ApiContext, BodyTooLarge
+from threadmill.api.middleware import ApiMiddleware
 from threadmill.api.routes.assistants import AssistantRoutes
 from threadmill.api.routes.file_batches import FileBatchRoutes
 from threadmill.api.routes.files import FileRoutes
@@ -28,56 +28,56 @@ LOG = logging.getLogger("threadmill.api")
 
 NOT_FOUND, WRONG_METHOD, TOO_LARGE, CLIENT_GONE, UNAVAILABLE = 404, 405, 413, 499, 503
 
-TRY_AGAIN = {"retry-after": "1", "retry-after-ms": "250"}
+RETRY_HEADERS = {"retry-after": "1", "retry-after-ms": "250"}
 """Sent with 503: nothing was done, so clients may repeat the request. SDKs prefer the milliseconds."""
 
 
-def build_app(edge: Edge, keys: Keys, metrics: Callable[[], bytes]) -> ASGIApp:
+def build_app(context: ApiContext, keys: ApiKeys, metrics: Callable[[], bytes]) -> ASGIApp:
     """The whole API. `metrics` gives Prometheus' text."""
     app = Starlette()
     for routes in (
-        RunRoutes(edge),
-        MessageRoutes(edge),
-        ThreadRoutes(edge),
-        AssistantRoutes(edge),
-        FileRoutes(edge),
-        VectorStoreRoutes(edge),
-        StoreFileRoutes(edge),
-        FileBatchRoutes(edge),
-        SystemRoutes(edge, metrics),
+        RunRoutes(context),
+        MessageRoutes(context),
+        ThreadRoutes(context),
+        AssistantRoutes(context),
+        FileRoutes(context),
+        VectorStoreRoutes(context),
+        StoreFileRoutes(context),
+        FileBatchRoutes(context),
+        SystemRoutes(context, metrics),
     ):
         routes.add_to(app.router)
-    app.add_exception_handler(ThreadmillError, _known)
-    app.add_exception_handler(HTTPException, _unroutable)
-    app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(Exception, _unforeseen)
+    app.add_exception_handler(ThreadmillError, _on_domain_error)
+    app.add_exception_handler(HTTPException, _on_no_route)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    app.add_exception_handler(Exception, _on_crash)
     # Outermost, so that even an unforeseen error's answer carries its request id, and a stream's deltas pass no layer.
-    return Gate(app, keys)
+    return ApiMiddleware(app, keys)
 
 
 def _json(status: int, body: bytes) -> Response:
-    return Response(body, status, TRY_AGAIN if status == UNAVAILABLE else None, "application/json")
+    return Response(body, status, RETRY_HEADERS if status == UNAVAILABLE else None, "application/json")
 
 
-async def _known(request: Request, error: Exception) -> Response:
+async def _on_domain_error(request: Request, error: Exception) -> Response:
     known = error if isinstance(error, ThreadmillError) else ThreadmillError(str(error))
     status, body = error_response(known, request.url.path)
     return _json(TOO_LARGE if isinstance(known, BodyTooLarge) else status, body)
 
 
-async def _unroutable(request: Request, error: Exception) -> Response:
+async def _on_no_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else NOT_FOUND
-    tell = wrong_method if status == WRONG_METHOD else unknown_url
-    return _json(*tell(request.method, request.url.path))
+    build = wrong_method if status == WRONG_METHOD else unknown_url
+    return _json(*build(request.method, request.url.path))
 
 
-async def _gone(_: Request, error: Exception) -> Response:
+async def _on_disconnect(_: Request, error: Exception) -> Response:
     """The client left in the middle of its own request: nobody reads this."""
     del error
     return Response(status_code=CLIENT_GONE)
 
 
-async def _unforeseen(request: Request, error: Exception) -> Response:
+async def _on_crash(request: Request, error: Exception) -> Response:
     request_id: str = request.scope.get("state", {}).get("request_id", "unknown")
     LOG.error("request %s failed", request_id, exc_info=error)
     return _json(*crash_response(request_id))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from threadmill.domain.error import Unauthenticated
 from threadmill.domain.ids import ProjectId
 
-LONG_ENOUGH = 20
+MIN_MASKABLE_LENGTH = 20
 """Characters of a key that may be shown in part."""
 
 DEFAULT_PROJECT = ProjectId("default")
@@ -21,7 +21,7 @@ NO_KEY = (
 )
 
 
-class Keys:
+class ApiKeys:
     """The keys this server knows. With none, every caller is the default project (loopback only, see bootstrap)."""
 
     def __init__(self, keys: Mapping[str, str]) -> None:
@@ -33,7 +33,7 @@ class Keys:
     def _hash(self, key: str) -> bytes:
         return hashlib.blake2b(key.encode(errors="surrogateescape"), key=self._salt, digest_size=32).digest()
 
-    def project_of(self, authorization: str, api_key: str) -> ProjectId:
+    def authenticate(self, authorization: str, api_key: str) -> ProjectId:
         """The project behind `Authorization: Bearer …` or Azure's `api-key`. Raises Unauthenticated (behaviour.md 8.3)."""
         if not self._projects:
             return DEFAULT_PROJECT
@@ -47,13 +47,15 @@ class Keys:
             if hmac.compare_digest(known, digest):
                 found = project
         if found is None:
-            text = f"Incorrect API key provided: {_starred(key)}. You can find your API key with the operator of this server."
+            text = (
+                f"Incorrect API key provided: {_mask(key)}. You can find your API key with the operator of this server."
+            )
             raise Unauthenticated(text, code="invalid_api_key")
         return found
 
 
-def _starred(key: str) -> str:
+def _mask(key: str) -> str:
     """Enough to recognise one's own key by, as the service showed it: first eight, last four; never most of it."""
-    if len(key) < LONG_ENOUGH:
+    if len(key) < MIN_MASKABLE_LENGTH:
         return "*" * len(key)
     return f"{key[:8]}{'*' * (len(key) - 12)}{key[-4:]}"

@@ -19,32 +19,32 @@ class BodyTooLarge(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class ApiContext:
     """What routes are built from."""
 
     engine: Engine
     max_body_bytes: int
 
 
-def project_of(request: Request) -> ProjectId:
-    """The project the gate found."""
+def caller_project(request: Request) -> ProjectId:
+    """The project the middleware found behind the key."""
     return request.scope["state"]["project"]
 
 
-async def body_of(edge: Edge, request: Request) -> bytes:
+async def read_body(context: ApiContext, request: Request) -> bytes:
     """The whole body. Raises BodyTooLarge before more than the limit is held in memory."""
     pieces: list[bytes] = []
-    left = edge.max_body_bytes
+    left = context.max_body_bytes
     async for piece in request.stream():
         left -= len(piece)
         if left < 0:
-            text = f"Your request body is too large. The maximum is {edge.max_body_bytes} bytes."
+            text = f"Your request body is too large. The maximum is {context.max_body_bytes} bytes."
             raise BodyTooLarge(text, code="request_too_large")
         pieces.append(piece)
     return b"".join(pieces)
 
 
-def answer(body: bytes, headers: dict[str, str] | None = None) -> Response:
+def json_response(body: bytes, headers: dict[str, str] | None = None) -> Response:
     """200 with ready JSON."""
     return Response(body, media_type="application/json", headers=headers)
 

@@ -8,24 +8,24 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from threadmill.api.auth import Keys
+from threadmill.api.auth import ApiKeys
 from threadmill.domain.error import Invalid, ThreadmillError
 from threadmill.wire.error import error_response
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
-OLD_BETA = (
+BETA_V1_REFUSED = (
     "The v1 Assistants API has been deprecated. Please use the v2 API by setting the header "
     "'OpenAI-Beta: assistants=v2', or leave the header out."
 )
 
 
-class Gate:
+class ApiMiddleware:
     """Wraps the app. Puts `project` and `request_id` into the scope's state."""
 
-    def __init__(self, app: ASGIApp, keys: Keys) -> None:
+    def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
         self._app: ASGIApp = app
-        self._keys: Keys = keys
+        self._keys: ApiKeys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -47,7 +47,7 @@ class Gate:
             await send(message)
 
         try:
-            self._admit(scope, request_id)
+            self._authenticate(scope, request_id)
             # A stream's deltas go straight to the server: the wrappers in between have done their work with its start.
             scope["state"]["send"] = send
         except ThreadmillError as error:
@@ -58,7 +58,7 @@ class Gate:
             return
         await self._app(scope, receive, send_with_headers)
 
-    def _admit(self, scope: Scope, request_id: str) -> None:
+    def _authenticate(self, scope: Scope, request_id: str) -> None:
         _serve_azure_path(scope)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
@@ -66,9 +66,9 @@ class Gate:
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         authorization = headers.get(b"authorization", b"").decode("latin-1")
-        state["project"] = self._keys.project_of(authorization, headers.get(b"api-key", b"").decode("latin-1"))
+        state["project"] = self._keys.authenticate(authorization, headers.get(b"api-key", b"").decode("latin-1"))
         if b"assistants=v1" in headers.get(b"openai-beta", b""):
-            raise Invalid(OLD_BETA, code="invalid_beta")
+            raise Invalid(BETA_V1_REFUSED, code="invalid_beta")
 
 
 def _serve_azure_path(scope: Scope) -> None:

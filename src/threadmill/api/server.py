@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import uvicorn
 from starlette.types import ASGIApp
 
-BACKSTOP = 5
+GRACEFUL_SHUTDOWN_SECONDS = 5
 """Seconds open connections get after the drain."""
 
 
@@ -39,6 +39,6 @@ def config(app: ASGIApp) -> uvicorn.Config:
         log_config=None,
         server_header=False,
         proxy_headers=False,  # nothing here looks at the client's address
-        timeout_graceful_shutdown=BACKSTOP,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
         timeout_keep_alive=75,
     )

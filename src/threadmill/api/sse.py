@@ -21,13 +21,13 @@ from threadmill.engine.running.commit import STREAM_ENDS
 from threadmill.wire.sse_delta import delta_frame
 from threadmill.wire.sse_event import DONE_FRAME, error_frame, event_frame
 
-IDLE_SECONDS = 15.0
+KEEP_ALIVE_SECONDS = 15.0
 """After so long without a byte a comment is sent, so that proxies keep the connection."""
 
-STUCK_SECONDS = 30.0
+WRITE_TIMEOUT = 30.0
 """A client that takes no byte for so long is given up."""
 
-CLOSED = "The server stops, and the run goes on when it is back; or the thread was deleted."
+STREAM_INTERRUPTED = "The server stops, and the run goes on when it is back; or the thread was deleted."
 """Told where a stream ends before its run does."""
 
 PING = b": keep-alive\n\n"
@@ -64,27 +64,27 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one client; returns when the stream ends or the client is gone."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        straight: Send = scope["state"]["send"]
-        telling = asyncio.create_task(self._tell(straight))
-        watching = asyncio.create_task(self._watch(receive, straight))
+        raw_send: Send = scope["state"]["send"]
+        sender = asyncio.create_task(self._stream(raw_send))
+        watchdog = asyncio.create_task(self._watch(receive, raw_send))
         try:
-            await asyncio.wait({telling, watching}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({sender, watchdog}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            telling.cancel()
-            watching.cancel()
+            sender.cancel()
+            watchdog.cancel()
             with suppress(asyncio.CancelledError):
-                await asyncio.gather(telling, watching, return_exceptions=True)
+                await asyncio.gather(sender, watchdog, return_exceptions=True)
 
-    async def _tell(self, send: Send) -> None:
+    async def _stream(self, send: Send) -> None:
         try:
-            ended = await self._tell_log(send)
-            last = b"" if ended else error_frame(Unavailable(CLOSED))
+            ended = await self._stream_log(send)
+            last = b"" if ended else error_frame(Unavailable(STREAM_INTERRUPTED))
         except ThreadmillError as error:
             last = error_frame(error)
         await self._send(send, last + DONE_FRAME)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _tell_log(self, send: Send) -> bool:
+    async def _stream_log(self, send: Send) -> bool:
         """Whether the log ended by an event that ends streams."""
         last: Entry | None = None
         async for entries in self._log.tail(self._run_id, self._after):
@@ -102,12 +102,12 @@ class EventStream(Response):
         """Returns when the client is gone or stuck; meanwhile keeps an idle connection alive."""
         listening = asyncio.ensure_future(_disconnected(receive))
         try:
-            while not (await asyncio.wait({listening}, timeout=IDLE_SECONDS))[0]:
+            while not (await asyncio.wait({listening}, timeout=KEEP_ALIVE_SECONDS))[0]:
                 now = time.monotonic()
                 if self._sending_since is not None:
-                    if now - self._sending_since > STUCK_SECONDS:
+                    if now - self._sending_since > WRITE_TIMEOUT:
                         return
-                elif now - self._sent_at >= IDLE_SECONDS:
+                elif now - self._sent_at >= KEEP_ALIVE_SECONDS:
                     await send({"type": "http.response.body", "body": PING, "more_body": True})
         finally:
             listening.cancel()

@@ -19,29 +19,29 @@ from threadmill.engine.ports.blobs import BlobWriter
 
 MAX_FIELD_BYTES = 64 * 1024
 MAX_FIELDS = 32
-FRAME_BYTES = 1024 * 1024
+MULTIPART_OVERHEAD = 1024 * 1024
 """What an upload may be larger than its file: fields, headers, boundaries."""
 
 
 @dataclass(slots=True)
-class Upload:
+class UploadForm:
     """The form so far. `filename` is None until a part named `file` with a file name came."""
 
     filename: str | None = None
     fields: dict[str, str] = field(default_factory=dict[str, str])
 
 
-async def read_upload(request: Request, writer: BlobWriter) -> Upload:
+async def read_upload(request: Request, writer: BlobWriter) -> UploadForm:
     """Read the form of the request; the bytes of its `file` go to `writer`. Raises Invalid, BodyTooLarge, Unavailable."""
-    reader = _Reader(writer)
+    reader = _FormReader(writer)
     try:
         with _parser(request) as parser:
             async for chunk in _bounded(request):
                 for event in parser.parse(chunk):
-                    await reader.take(event)
+                    await reader.handle(event)
     except MultipartError as error:
         raise Invalid(f"We could not parse the multipart body of your request: {error}.") from None
-    return reader.upload
+    return reader.form
 
 
 def _parser(request: Request) -> PushMultipartParser:
@@ -54,7 +54,7 @@ def _parser(request: Request) -> PushMultipartParser:
 
 
 async def _bounded(request: Request) -> AsyncIterator[bytes]:
-    left = MAX_FILE_BYTES + FRAME_BYTES
+    left = MAX_FILE_BYTES + MULTIPART_OVERHEAD
     said = request.headers.get("content-length", "")
     if said.isdecimal() and int(said) > left:
         raise _too_large()
@@ -70,17 +70,17 @@ def _too_large() -> BodyTooLarge:
     return BodyTooLarge(f"The file is too large. The maximum is {MAX_FILE_BYTES // 2**20} MB.", code="file_too_large")
 
 
-class _Reader:
+class _FormReader:
     """Takes the parser's events: a part's head, its bytes, its end (None)."""
 
     def __init__(self, writer: BlobWriter) -> None:
-        self.upload: Upload = Upload()
+        self.form: UploadForm = UploadForm()
         self._writer: BlobWriter = writer
         self._field: str | None = None
         self._text: bytearray = bytearray()
         self._size: int = 0
 
-    async def take(self, event: "MultipartSegment | bytes | bytearray | None") -> None:
+    async def handle(self, event: "MultipartSegment | bytes | bytearray | None") -> None:
         """One event."""
         if isinstance(event, MultipartSegment):
             self._begin(event)
@@ -100,14 +100,14 @@ class _Reader:
         if part.name != "file" or part.filename is None:
             self._field, self._text = part.name, bytearray()
             return
-        if self.upload.filename is not None:
+        if self.form.filename is not None:
             raise Invalid("Send one file in a request.", param="file")
-        self._field, self.upload.filename = None, part.filename
+        self._field, self.form.filename = None, part.filename
 
     def _end(self) -> None:
         if self._field is None:
             return
         try:
-            self.upload.fields[self._field] = self._text.decode()
+            self.form.fields[self._field] = self._text.decode()
         except UnicodeDecodeError:
             raise Invalid(f"The form field '{self._field}' is not UTF-8.", param=self._field) from None

@@ -12,9 +12,9 @@ class Kind(StrEnum):
 
     ADDED = "added"
     """A field the schema does not know, sent where the service sent it."""
-    WIDER = "wider"
+    WIDENED = "wider"
     """A value the schema does not allow for a field it knows."""
-    LEFT_OUT = "left out"
+    OMITTED_BY_SERVICE = "left out"
     """A field the schema requires and the service left out; this server sends it, behind the recorded ones."""
 
 
@@ -22,25 +22,25 @@ class Kind(StrEnum):
 class Deviation:
     """One place. `object` is a schema of the spec, `field` a property of it, dots leading deeper.
 
-    `allows` is the JSON Schema of what is sent there, empty for what is left out; `reason` a section of behaviour.md.
+    `schema` is the JSON Schema of what is sent there, empty for what is left out; `reason` a section of behaviour.md.
     """
 
     object: str
     field: str
     kind: Kind
-    what: str
+    description: str
     reason: str
-    allows: str = ""
+    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AddedOperation:
-    """An operation of this server that the spec does not have; `answer` is the JSON Schema of its 200."""
+    """An operation of this server that the spec does not have; `response_schema` is that of its 200."""
 
     method: str
     path: str
-    what: str
-    answer: str
+    description: str
+    response_schema: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class OtherContent:
 
     operation: str
     content_type: str
-    what: str
+    description: str
     reason: str
 
 
@@ -104,10 +104,10 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "0.4",
         '{"type":["integer","null"]}',
     ),
-    Deviation("RunStepObject", "expired_at", Kind.LEFT_OUT, "comes last", "0.4"),
-    Deviation("RunStepObject", "metadata", Kind.LEFT_OUT, "comes last, always {}", "0.4"),
+    Deviation("RunStepObject", "expired_at", Kind.OMITTED_BY_SERVICE, "comes last", "0.4"),
+    Deviation("RunStepObject", "metadata", Kind.OMITTED_BY_SERVICE, "comes last, always {}", "0.4"),
     *(
-        Deviation("MessageObject", field, Kind.LEFT_OUT, "comes last over REST; events have it", "0.1")
+        Deviation("MessageObject", field, Kind.OMITTED_BY_SERVICE, "comes last over REST; events have it", "0.1")
         for field in _MESSAGE_STATUS
     ),
     Deviation(
@@ -118,8 +118,8 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "0.5",
         '{"type":"array","maxItems":0}',
     ),
-    Deviation("MessageObject", "attachments", Kind.LEFT_OUT, "comes last in the answer to modify", "0.5"),
-    Deviation("RunObject", "instructions", Kind.WIDER, "null when the assistant has none", "0.6", '{"type":"null"}'),
+    Deviation("MessageObject", "attachments", Kind.OMITTED_BY_SERVICE, "comes last in the answer to modify", "0.5"),
+    Deviation("RunObject", "instructions", Kind.WIDENED, "null when the assistant has none", "0.6", '{"type":"null"}'),
     Deviation(
         "RunStepDetailsToolCallsFileSearchResultObject",
         "attributes",
@@ -137,38 +137,38 @@ DEVIATIONS: tuple[Deviation, ...] = (
         '{"type":["object","null"]}',
     ),
     *(
-        Deviation("RunObject", field, Kind.WIDER, "less than 256 is taken and echoed", "0.13", '{"type":"integer"}')
+        Deviation("RunObject", field, Kind.WIDENED, "less than 256 is taken and echoed", "0.13", '{"type":"integer"}')
         for field in ("max_prompt_tokens", "max_completion_tokens")
     ),
     Deviation(
         "RunObject",
         "tools",
-        Kind.WIDER,
+        Kind.WIDENED,
         "an assistant's tools are inherited whole, up to 128; a run's own are at most 20",
         "1.8",
         '{"type":"array","maxItems":128,"items":{"$ref":"#/components/schemas/AssistantObject/properties/tools/items"}}',
     ),
     *(
-        Deviation("OpenAIFile", field, Kind.WIDER, "null when there is nothing to tell", "7.1", '{"type":"null"}')
+        Deviation("OpenAIFile", field, Kind.WIDENED, "null when there is nothing to tell", "7.1", '{"type":"null"}')
         for field in ("expires_at", "status_details")
     ),
-    Deviation("OpenAIFile", "purpose", Kind.WIDER, "what may be uploaded", "7.1", '{"const":"evals"}'),
+    Deviation("OpenAIFile", "purpose", Kind.WIDENED, "what may be uploaded", "7.1", '{"const":"evals"}'),
     Deviation("VectorStoreObject", "description", Kind.ADDED, "what it is for, or null", "0.11", _NULL_OR_TEXT),
     *(
-        Deviation("VectorStoreObject", field, Kind.WIDER, "null when nothing was said", "7.2", '{"type":"null"}')
+        Deviation("VectorStoreObject", field, Kind.WIDENED, "null when nothing was said", "7.2", '{"type":"null"}')
         for field in ("name", "expires_after")
     ),
     Deviation(
         "VectorStoreFileObject",
         "usage_bytes",
-        Kind.LEFT_OUT,
+        Kind.OMITTED_BY_SERVICE,
         "comes last where files are listed through their batch",
         "7.4",
     ),
     Deviation(
         "VectorStoreFileBatchObject",
         "object",
-        Kind.WIDER,
+        Kind.WIDENED,
         "its name in the service's answers",
         "0.10",
         '{"const":"vector_store.file_batch"}',
@@ -176,13 +176,13 @@ DEVIATIONS: tuple[Deviation, ...] = (
     Deviation(
         "ErrorEvent",
         "data",
-        Kind.WIDER,
+        Kind.WIDENED,
         "wrapped in {error}, the shape that makes both official clients raise",
         "3.5",
         '{"$ref":"#/components/schemas/ErrorResponse"}',
     ),
     *(
-        Deviation(name, end, Kind.WIDER, "null in an empty list", "8.4", '{"type":"null"}')
+        Deviation(name, end, Kind.WIDENED, "null in an empty list", "8.4", '{"type":"null"}')
         for name in _LISTS
         for end in ("first_id", "last_id")
     ),

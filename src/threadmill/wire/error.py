@@ -5,7 +5,7 @@ import msgspec
 from threadmill.domain import error as e
 from threadmill.wire.tool_response import Json
 
-STATUS_OF: dict[type[e.ThreadmillError], tuple[int, str]] = {
+STATUS_AND_TYPE: dict[type[e.ThreadmillError], tuple[int, str]] = {
     e.Invalid: (400, "invalid_request_error"),
     e.Unauthenticated: (401, "invalid_request_error"),
     e.NotFound: (404, "invalid_request_error"),
@@ -17,18 +17,18 @@ STATUS_OF: dict[type[e.ThreadmillError], tuple[int, str]] = {
 }
 
 
-LOST_RACE = "Somebody else changed this object at the same time, again and again. Please try again."
+CONCURRENT_UPDATE = "Somebody else changed this object at the same time, again and again. Please try again."
 """A lost race is told without its cause, which names rows and versions."""
 
 
-def _row(error: e.ThreadmillError) -> tuple[int, str]:
-    return next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
+def _status_and_type(error: e.ThreadmillError) -> tuple[int, str]:
+    return next(STATUS_AND_TYPE[kind] for kind in type(error).__mro__ if kind in STATUS_AND_TYPE)
 
 
 def error_object(error: e.ThreadmillError) -> Json:
     """`{"error": {message, type, param, code}}`, keys in that order."""
-    message = LOST_RACE if isinstance(error, e.LostRace) else error.message
-    return {"error": {"message": message, "type": _row(error)[1], "param": error.param, "code": error.code}}
+    message = CONCURRENT_UPDATE if isinstance(error, e.LostRace) else error.message
+    return {"error": {"message": message, "type": _status_and_type(error)[1], "param": error.param, "code": error.code}}
 
 
 def error_response(error: e.ThreadmillError, path: str = "") -> tuple[int, bytes]:
@@ -36,7 +36,7 @@ def error_response(error: e.ThreadmillError, path: str = "") -> tuple[int, bytes
     shown = error_object(error)
     if path.startswith("/v1/files"):
         shown["detail"] = {"message": shown["error"]["message"], "code": None}
-    return _row(error)[0], _pretty(shown)
+    return _status_and_type(error)[0], _to_json(shown)
 
 
 def crash_response(request_id: str) -> tuple[int, bytes]:
@@ -48,22 +48,22 @@ def crash_response(request_id: str) -> tuple[int, bytes]:
         "The server had an error processing your request. Sorry about that! You can retry your request, or contact "
         f"the operator of this server if you keep seeing this error. (Please include the request ID {request_id}.)"
     )
-    return 500, _refusal(text, "server_error")
+    return 500, _error_body(text, "server_error")
 
 
 def unknown_url(method: str, path: str) -> tuple[int, bytes]:
     """No such route."""
-    return 404, _refusal(f"Invalid URL ({method} {path})", "invalid_request_error")
+    return 404, _error_body(f"Invalid URL ({method} {path})", "invalid_request_error")
 
 
 def wrong_method(method: str, path: str) -> tuple[int, bytes]:
     """The route does not know this method."""
-    return 405, _refusal(f"Not allowed to {method} on {path}.", "invalid_request_error", "method_not_supported")
+    return 405, _error_body(f"Not allowed to {method} on {path}.", "invalid_request_error", "method_not_supported")
 
 
-def _refusal(message: str, kind: str, code: str | None = None) -> bytes:
-    return _pretty({"error": {"message": message, "type": kind, "param": None, "code": code}})
+def _error_body(message: str, kind: str, code: str | None = None) -> bytes:
+    return _to_json({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
-def _pretty(value: Json) -> bytes:
+def _to_json(value: Json) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2)

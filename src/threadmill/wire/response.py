@@ -29,7 +29,7 @@ from threadmill.domain.run_step import RunStep, RunStepStatus, RunStepType
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import CodeInterpreterTool, FunctionCall
 from threadmill.wire.tool_response import (
-    NO_FILES,
+    NO_CODE_FILES,
     Json,
     response_format,
     tool,
@@ -41,12 +41,12 @@ from threadmill.wire.tool_response import (
 _ENCODE = msgspec.json.Encoder().encode
 
 
-def compact(value: Json) -> bytes:
+def to_sse_json(value: Json) -> bytes:
     """As in SSE: no spaces, non-ASCII as is."""
     return _ENCODE(value)
 
 
-def rest(value: Json) -> bytes:
+def to_rest_json(value: Json) -> bytes:
     """As over REST: two spaces of indent (behaviour.md 3.1)."""
     return msgspec.json.format(_ENCODE(value), indent=2)
 
@@ -55,7 +55,7 @@ def assistant(value: Assistant) -> Json:
     """An assistant."""
     resources = tool_resources(value.tool_resources)
     if any(isinstance(tool, CodeInterpreterTool) for tool in value.tools) and "code_interpreter" not in resources:
-        resources = {**resources, **NO_FILES}
+        resources = {**resources, **NO_CODE_FILES}
     return {
         "id": value.id,
         "object": "assistant",
@@ -82,7 +82,7 @@ def thread(value: Thread, *, fetched: bool = False) -> Json:
         "object": "thread",
         "created_at": value.created_at,
         "metadata": value.metadata,
-        "tool_resources": NO_FILES if fetched and not resources else resources,
+        "tool_resources": NO_CODE_FILES if fetched and not resources else resources,
     }
 
 
@@ -179,7 +179,7 @@ def run(value: Run, *, event: bool = False) -> Json:
         "model": value.model,
         "instructions": value.instructions,
         "tools": [tool(one) for one in value.tools],
-        "tool_resources": NO_FILES if event else {},
+        "tool_resources": NO_CODE_FILES if event else {},
         "metadata": value.metadata,
         "temperature": value.temperature,
         "top_p": value.top_p,
@@ -271,29 +271,29 @@ def file(value: File) -> Json:
     }
 
 
-def deleted(object_id: str, kind: str) -> Json:
+def deletion_response(object_id: str, kind: str) -> Json:
     """What a delete answers; `kind` is the object's wire name."""
     return {"id": object_id, "object": f"{kind}.deleted", "deleted": True}
 
 
-def listing(items: Iterable[Json], *, has_more: bool) -> Json:
+def list_response(items: Iterable[Json], *, has_more: bool) -> Json:
     """A page (behaviour.md 8.4); an empty one has null for its ends."""
     data = list(items)
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
     return {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": has_more}
 
 
-def file_listing(items: Iterable[Json], *, has_more: bool) -> Json:
+def file_list_response(items: Iterable[Json], *, has_more: bool) -> Json:
     """A page of files, in their own key order (behaviour.md 7.1)."""
-    page = listing(items, has_more=has_more)
+    page = list_response(items, has_more=has_more)
     return {key: page[key] for key in ("object", "data", "has_more", "first_id", "last_id")}
 
 
-def model(model_id: str, created: Instant, owned_by: str) -> Json:
+def model_object(model_id: str, created: Instant, owned_by: str) -> Json:
     """A model on offer."""
     return {"id": model_id, "object": "model", "created": created, "owned_by": owned_by}
 
 
-def models(items: Iterable[Json]) -> Json:
+def model_list(items: Iterable[Json]) -> Json:
     """The models: a list without cursors."""
     return {"object": "list", "data": list(items)}

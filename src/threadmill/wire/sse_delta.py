@@ -22,10 +22,9 @@ from threadmill.domain.delta import (
 )
 from threadmill.domain.message import Annotation, Message
 from threadmill.domain.run_step import RunStep
-from threadmill.wire import response as o
-from threadmill.wire import tool_response
+from threadmill.wire import response, tool_response
 
-_STRING = msgspec.json.Encoder().encode
+_encode_string = msgspec.json.Encoder().encode
 
 
 def delta_frame(delta: Delta) -> bytes:
@@ -40,14 +39,14 @@ def delta_frame(delta: Delta) -> bytes:
             head = _step_head(step) + b'{"index":%d,"type":"code_interpreter","code_interpreter":{"input":' % index
             return _frames(head, pieces, b"}}]}}}\n\n")
         case RefusalDelta(message, index, pieces):
-            return _frames(_REFUSAL % (message.id.encode(), index), pieces, b"}]}}\n\n")
+            return _frames(_REFUSAL_HEAD % (message.id.encode(), index), pieces, b"}]}}\n\n")
         case CallOpened(step, index, call):
             return _step_frame(step, index, tool_response.tool_call(call))
         case OutputDelta(step, index, number, output):
             shown = {"outputs": [{"index": number, **tool_response.code_output(output)}]}
             return _step_frame(step, index, {"type": "code_interpreter", "code_interpreter": shown})
         case ImageDelta(message, index, part):
-            return _part_frame(message, index, o.content_part(part))
+            return _part_frame(message, index, response.content_part(part))
         case AnnotationDelta(message, index, number, annotation):
             text = {"value": annotation.text, "annotations": [_annotation(annotation, number)]}
             return _part_frame(message, index, {"type": "text", "text": text})
@@ -55,18 +54,18 @@ def delta_frame(delta: Delta) -> bytes:
             assert_never(delta)
 
 
-_TEXT = (
+_TEXT_HEAD = (
     b'event: thread.message.delta\ndata: {"id":"%s","object":"thread.message.delta","delta":{"content":['
     b'{"index":%d,"type":"text","text":{"value":'
 )
-_REFUSAL = (
+_REFUSAL_HEAD = (
     b'event: thread.message.delta\ndata: {"id":"%s","object":"thread.message.delta","delta":{"content":['
     b'{"index":%d,"type":"refusal","refusal":'
 )
 
 
 def _text_frames(delta: TextDelta) -> bytes:
-    head = _TEXT % (delta.message.id.encode(), delta.index)
+    head = _TEXT_HEAD % (delta.message.id.encode(), delta.index)
     if not delta.first:
         return _frames(head, delta.pieces, b"}}]}}\n\n")
     # Only the first delta of a part carries annotations (behaviour.md 3.4).
@@ -76,11 +75,11 @@ def _text_frames(delta: TextDelta) -> bytes:
 
 def _frames(head: bytes, pieces: Sequence[str], tail: bytes) -> bytes:
     if len(pieces) == 1:
-        return head + _STRING(pieces[0]) + tail
+        return head + _encode_string(pieces[0]) + tail
     if not pieces:
         return b""
     # What stands between two pieces is one constant, so the loop runs in C.
-    return head + (tail + head).join(map(_STRING, pieces)) + tail
+    return head + (tail + head).join(map(_encode_string, pieces)) + tail
 
 
 def _step_head(step: RunStep) -> bytes:
@@ -91,18 +90,18 @@ def _step_head(step: RunStep) -> bytes:
 
 
 def _step_frame(step: RunStep, index: int, call: tool_response.Json) -> bytes:
-    return _step_head(step) + o.compact({"index": index, **call}) + b"]}}}\n\n"
+    return _step_head(step) + response.to_sse_json({"index": index, **call}) + b"]}}}\n\n"
 
 
 def _part_frame(message: Message, index: int, part: tool_response.Json) -> bytes:
     delta = {"content": [{"index": index, **part}]}
     shown = {"id": message.id, "object": "thread.message.delta", "delta": delta}
-    return b"event: thread.message.delta\ndata: %s\n\n" % o.compact(shown)
+    return b"event: thread.message.delta\ndata: %s\n\n" % response.to_sse_json(shown)
 
 
 def _annotation(value: Annotation, number: int) -> tool_response.Json:
     """An annotation in a delta. Citations have an empty `quote` here, and only here (behaviour.md 3.4)."""
-    shown = {"index": number, **o.annotation(value)}
+    shown = {"index": number, **response.annotation(value)}
     if value.type == "file_citation":
         shown["file_citation"] = {"file_id": value.file_id, "quote": ""}
     return shown

@@ -26,7 +26,7 @@ from threadmill.domain.tool import (
 Json: TypeAlias = dict[str, Any]
 """One response object; it does not leave this room but as bytes."""
 
-NO_FILES: Json = {"code_interpreter": {"file_ids": []}}
+NO_CODE_FILES: Json = {"code_interpreter": {"file_ids": []}}
 
 
 def _raw(text: str) -> msgspec.Raw:

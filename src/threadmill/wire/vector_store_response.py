@@ -1,6 +1,6 @@
 """Vector stores, their files, file batches and search results -> response objects (behaviour.md 7.2 to 7.5).
 
-Key order and the wire rule are those of `object.py`.
+Key order and the wire rule are those of `response.py`.
 """
 
 from collections.abc import Iterable, Sequence

@@ -4,12 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.http import POLL_AFTER, Edge, answer, body_of, project_of, store_id_of
+from threadmill.api.http import POLL_AFTER, ApiContext, caller_project, json_response, read_body, store_id_of
 from threadmill.domain.ids import FileBatchId
 from threadmill.domain.vector_store import FileBatch, FileBatchStatus
 from threadmill.engine.objects import file_batches, store_files
-from threadmill.wire import response as o
-from threadmill.wire import vector_store_response as w
+from threadmill.wire import response, vector_store_response
 from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import check_id
 from threadmill.wire.request.vector_stores import CreateBatch, store_files_query
@@ -18,8 +17,8 @@ from threadmill.wire.request.vector_stores import CreateBatch, store_files_query
 class FileBatchRoutes:
     """File batches: create, retrieve, cancel, list files."""
 
-    def __init__(self, edge: Edge) -> None:
-        self._edge: Edge = edge
+    def __init__(self, context: ApiContext) -> None:
+        self._context: ApiContext = context
 
     def add_to(self, router: Router) -> None:
         """Register all of them."""
@@ -33,33 +32,43 @@ class FileBatchRoutes:
     async def create(self, request: Request) -> Response:
         """POST …/file_batches."""
         store_id = store_id_of(request)
-        files = parse(CreateBatch, await body_of(self._edge, request)).to_domain()
-        return _batch(await file_batches.create(self._edge.engine, project_of(request), store_id, files))
+        files = parse(CreateBatch, await read_body(self._context, request)).to_domain()
+        return _batch_response(
+            await file_batches.create(self._context.engine, caller_project(request), store_id, files)
+        )
 
     async def retrieve(self, request: Request) -> Response:
         """GET …/file_batches/{id}."""
         store_id, batch_id = store_id_of(request), _batch_id(request)
-        return _batch(await file_batches.retrieve(self._edge.engine, project_of(request), store_id, batch_id))
+        return _batch_response(
+            await file_batches.retrieve(self._context.engine, caller_project(request), store_id, batch_id)
+        )
 
     async def cancel(self, request: Request) -> Response:
         """POST …/cancel."""
         store_id, batch_id = store_id_of(request), _batch_id(request)
-        return _batch(await file_batches.cancel(self._edge.engine, project_of(request), store_id, batch_id))
+        return _batch_response(
+            await file_batches.cancel(self._context.engine, caller_project(request), store_id, batch_id)
+        )
 
     async def file_page(self, request: Request) -> Response:
         """GET …/file_batches/{id}/files."""
         store_id, batch_id = store_id_of(request), _batch_id(request)
         query, status = store_files_query(request.query_params)
-        await file_batches.retrieve(self._edge.engine, project_of(request), store_id, batch_id)
+        await file_batches.retrieve(self._context.engine, caller_project(request), store_id, batch_id)
         page = await store_files.page(
-            self._edge.engine, project_of(request), store_id, query, status=status, batch_id=batch_id
+            self._context.engine, caller_project(request), store_id, query, status=status, batch_id=batch_id
         )
-        return answer(o.rest(o.listing(map(w.batch_file, page.items), has_more=page.has_more)))
+        return json_response(
+            response.to_rest_json(
+                response.list_response(map(vector_store_response.batch_file, page.items), has_more=page.has_more)
+            )
+        )
 
 
-def _batch(batch: FileBatch) -> Response:
+def _batch_response(batch: FileBatch) -> Response:
     busy = batch.status is FileBatchStatus.IN_PROGRESS
-    return answer(o.rest(w.file_batch(batch)), POLL_AFTER if busy else None)
+    return json_response(response.to_rest_json(vector_store_response.file_batch(batch)), POLL_AFTER if busy else None)
 
 
 def _batch_id(request: Request) -> FileBatchId:

@@ -4,16 +4,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.http import POLL_AFTER, Edge, answer, body_of, project_of, thread_id_of
+from threadmill.api.http import POLL_AFTER, ApiContext, caller_project, json_response, read_body, thread_id_of
 from threadmill.api.sse import EventStream
 from threadmill.domain.ids import RunId, RunStepId
 from threadmill.domain.run import Run
 from threadmill.engine.objects import runs
 from threadmill.engine.objects.runs import Accepted
-from threadmill.wire import response as o
+from threadmill.wire import response
 from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import check_id, includes_content, page_query
-from threadmill.wire.request.run_thread_bodies import CreateRun, CreateThreadAndRun, Modify, SubmitToolOutputs
+from threadmill.wire.request.run_thread_bodies import CreateRun, CreateThreadAndRun, ModifyMetadata, SubmitToolOutputs
 
 _EVERY = "/v1/threads/{thread_id}/runs"
 _ONE = f"{_EVERY}/{{run_id}}"
@@ -22,8 +22,8 @@ _ONE = f"{_EVERY}/{{run_id}}"
 class RunRoutes:
     """Runs: create, list, retrieve, modify, cancel, submit tool outputs; steps: list, retrieve."""
 
-    def __init__(self, edge: Edge) -> None:
-        self._edge: Edge = edge
+    def __init__(self, context: ApiContext) -> None:
+        self._context: ApiContext = context
 
     def add_to(self, router: Router) -> None:
         """Register all of them; `/threads/runs` before `/threads/{id}`."""
@@ -41,76 +41,84 @@ class RunRoutes:
         """POST …/runs."""
         thread_id = thread_id_of(request)
         content = _includes_content(request)
-        body = parse(CreateRun, await body_of(self._edge, request))
-        accepted = await runs.create(self._edge.engine, project_of(request), thread_id, body.to_domain())
-        return self._accepted(accepted, stream=body.stream is True, content=content)
+        body = parse(CreateRun, await read_body(self._context, request))
+        accepted = await runs.create(self._context.engine, caller_project(request), thread_id, body.to_domain())
+        return self._accepted_response(accepted, stream=body.stream is True, content=content)
 
     async def create_with_thread(self, request: Request) -> Response:
         """POST /threads/runs."""
         content = _includes_content(request)
-        body = parse(CreateThreadAndRun, await body_of(self._edge, request))
+        body = parse(CreateThreadAndRun, await read_body(self._context, request))
         thread, new = body.to_domain()
-        accepted = await runs.create_with_thread(self._edge.engine, project_of(request), thread, new)
-        return self._accepted(accepted, stream=body.stream is True, content=content)
+        accepted = await runs.create_with_thread(self._context.engine, caller_project(request), thread, new)
+        return self._accepted_response(accepted, stream=body.stream is True, content=content)
 
     async def submit_tool_outputs(self, request: Request) -> Response:
         """POST …/submit_tool_outputs."""
         thread_id, run_id, content = thread_id_of(request), _run_id(request), _includes_content(request)
-        body = parse(SubmitToolOutputs, await body_of(self._edge, request))
+        body = parse(SubmitToolOutputs, await read_body(self._context, request))
         accepted = await runs.submit_tool_outputs(
-            self._edge.engine, project_of(request), thread_id, run_id, body.to_domain()
+            self._context.engine, caller_project(request), thread_id, run_id, body.to_domain()
         )
-        return self._accepted(accepted, stream=body.stream is True, content=content)
+        return self._accepted_response(accepted, stream=body.stream is True, content=content)
 
-    def _accepted(self, accepted: Accepted, *, stream: bool, content: bool) -> Response:
+    def _accepted_response(self, accepted: Accepted, *, stream: bool, content: bool) -> Response:
         if stream:
-            log = self._edge.engine.ports.log
+            log = self._context.engine.ports.log
             return EventStream(log, accepted.run.id, accepted.after, include_content=content)
-        return _run(accepted.run)
+        return _run_response(accepted.run)
 
     async def page(self, request: Request) -> Response:
         """GET …/runs."""
         query = page_query(request.query_params)
-        page = await runs.page(self._edge.engine, project_of(request), thread_id_of(request), query)
-        return answer(o.rest(o.listing(map(o.run, page.items), has_more=page.has_more)))
+        page = await runs.page(self._context.engine, caller_project(request), thread_id_of(request), query)
+        return json_response(
+            response.to_rest_json(response.list_response(map(response.run, page.items), has_more=page.has_more))
+        )
 
     async def retrieve(self, request: Request) -> Response:
         """GET …/runs/{id}."""
-        return _run(await self._found(request))
+        return _run_response(await self._retrieve_run(request))
 
-    async def _found(self, request: Request) -> Run:
-        return await runs.retrieve(self._edge.engine, project_of(request), thread_id_of(request), _run_id(request))
+    async def _retrieve_run(self, request: Request) -> Run:
+        return await runs.retrieve(
+            self._context.engine, caller_project(request), thread_id_of(request), _run_id(request)
+        )
 
     async def modify(self, request: Request) -> Response:
         """POST …/runs/{id}."""
         thread_id, run_id = thread_id_of(request), _run_id(request)
-        metadata = parse(Modify, await body_of(self._edge, request), may_be_empty=True).metadata
-        return _run(await runs.modify(self._edge.engine, project_of(request), thread_id, run_id, metadata))
+        metadata = parse(ModifyMetadata, await read_body(self._context, request), allow_empty=True).metadata
+        return _run_response(
+            await runs.modify(self._context.engine, caller_project(request), thread_id, run_id, metadata)
+        )
 
     async def cancel(self, request: Request) -> Response:
         """POST …/cancel."""
         thread_id, run_id = thread_id_of(request), _run_id(request)
-        return _run(await runs.cancel(self._edge.engine, project_of(request), thread_id, run_id))
+        return _run_response(await runs.cancel(self._context.engine, caller_project(request), thread_id, run_id))
 
     async def step_page(self, request: Request) -> Response:
         """GET …/steps."""
         content = _includes_content(request)
-        run, query = await self._found(request), page_query(request.query_params)
-        page = await runs.step_page(self._edge.engine, project_of(request), run, query)
-        shown = (o.run_step(step, run_ended=run.is_terminal, include_content=content) for step in page.items)
-        return answer(o.rest(o.listing(shown, has_more=page.has_more)))
+        run, query = await self._retrieve_run(request), page_query(request.query_params)
+        page = await runs.step_page(self._context.engine, caller_project(request), run, query)
+        shown = (response.run_step(step, run_ended=run.is_terminal, include_content=content) for step in page.items)
+        return json_response(response.to_rest_json(response.list_response(shown, has_more=page.has_more)))
 
     async def retrieve_step(self, request: Request) -> Response:
         """GET …/steps/{id}."""
         content = _includes_content(request)
         step_id = RunStepId(check_id(request.path_params["step_id"], "step_id"))
-        run = await self._found(request)
-        step = await runs.retrieve_step(self._edge.engine, project_of(request), run, step_id)
-        return answer(o.rest(o.run_step(step, run_ended=run.is_terminal, include_content=content)))
+        run = await self._retrieve_run(request)
+        step = await runs.retrieve_step(self._context.engine, caller_project(request), run, step_id)
+        return json_response(
+            response.to_rest_json(response.run_step(step, run_ended=run.is_terminal, include_content=content))
+        )
 
 
-def _run(run: Run) -> Response:
-    return answer(o.rest(o.run(run)), None if run.is_terminal else POLL_AFTER)
+def _run_response(run: Run) -> Response:
+    return json_response(response.to_rest_json(response.run(run)), None if run.is_terminal else POLL_AFTER)
 
 
 def _run_id(request: Request) -> RunId:

@@ -4,12 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.http import POLL_AFTER, Edge, answer, body_of, project_of, store_id_of
+from threadmill.api.http import POLL_AFTER, ApiContext, caller_project, json_response, read_body, store_id_of
 from threadmill.domain.ids import FileId
 from threadmill.domain.vector_store import VectorStoreFile, VectorStoreFileStatus
 from threadmill.engine.objects import store_files
-from threadmill.wire import response as o
-from threadmill.wire import vector_store_response as w
+from threadmill.wire import response, vector_store_response
 from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import check_id
 from threadmill.wire.request.vector_stores import CreateStoreFile, ModifyStoreFile, store_files_query
@@ -18,8 +17,8 @@ from threadmill.wire.request.vector_stores import CreateStoreFile, ModifyStoreFi
 class StoreFileRoutes:
     """Files of a store: create, list, retrieve, modify, delete, content."""
 
-    def __init__(self, edge: Edge) -> None:
-        self._edge: Edge = edge
+    def __init__(self, context: ApiContext) -> None:
+        self._context: ApiContext = context
 
     def add_to(self, router: Router) -> None:
         """Register all of them."""
@@ -35,42 +34,50 @@ class StoreFileRoutes:
     async def create(self, request: Request) -> Response:
         """POST …/files."""
         store_id = store_id_of(request)
-        new = parse(CreateStoreFile, await body_of(self._edge, request)).to_domain()
-        return _file(await store_files.add(self._edge.engine, project_of(request), store_id, new))
+        new = parse(CreateStoreFile, await read_body(self._context, request)).to_domain()
+        return _file_response(await store_files.add(self._context.engine, caller_project(request), store_id, new))
 
     async def page(self, request: Request) -> Response:
         """GET …/files."""
         store_id, (query, status) = store_id_of(request), store_files_query(request.query_params)
-        page = await store_files.page(self._edge.engine, project_of(request), store_id, query, status=status)
-        return answer(o.rest(o.listing(map(w.store_file, page.items), has_more=page.has_more)))
+        page = await store_files.page(self._context.engine, caller_project(request), store_id, query, status=status)
+        return json_response(
+            response.to_rest_json(
+                response.list_response(map(vector_store_response.store_file, page.items), has_more=page.has_more)
+            )
+        )
 
     async def retrieve(self, request: Request) -> Response:
         """GET …/files/{id}."""
         store_id, file_id = store_id_of(request), _file_id(request)
-        return _file(await store_files.retrieve(self._edge.engine, project_of(request), store_id, file_id))
+        return _file_response(
+            await store_files.retrieve(self._context.engine, caller_project(request), store_id, file_id)
+        )
 
     async def modify(self, request: Request) -> Response:
         """POST …/files/{id}."""
         store_id, file_id = store_id_of(request), _file_id(request)
-        attributes = parse(ModifyStoreFile, await body_of(self._edge, request)).to_domain()
-        return _file(await store_files.modify(self._edge.engine, project_of(request), store_id, file_id, attributes))
+        attributes = parse(ModifyStoreFile, await read_body(self._context, request)).to_domain()
+        return _file_response(
+            await store_files.modify(self._context.engine, caller_project(request), store_id, file_id, attributes)
+        )
 
     async def delete(self, request: Request) -> Response:
         """DELETE …/files/{id}."""
         store_id, file_id = store_id_of(request), _file_id(request)
-        await store_files.remove(self._edge.engine, project_of(request), store_id, file_id)
-        return answer(o.rest(o.deleted(file_id, "vector_store.file")))
+        await store_files.remove(self._context.engine, caller_project(request), store_id, file_id)
+        return json_response(response.to_rest_json(response.deletion_response(file_id, "vector_store.file")))
 
     async def content(self, request: Request) -> Response:
         """GET …/files/{id}/content."""
         store_id, file_id = store_id_of(request), _file_id(request)
-        _, _, texts = await store_files.content(self._edge.engine, project_of(request), store_id, file_id)
-        return answer(o.rest(w.content_page(texts)))
+        _, _, texts = await store_files.content(self._context.engine, caller_project(request), store_id, file_id)
+        return json_response(response.to_rest_json(vector_store_response.content_page(texts)))
 
 
-def _file(file: VectorStoreFile) -> Response:
+def _file_response(file: VectorStoreFile) -> Response:
     busy = file.status is VectorStoreFileStatus.IN_PROGRESS
-    return answer(o.rest(w.store_file(file)), POLL_AFTER if busy else None)
+    return json_response(response.to_rest_json(vector_store_response.store_file(file)), POLL_AFTER if busy else None)
 
 
 def _file_id(request: Request) -> FileId:

@@ -7,19 +7,19 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Router
 
-from threadmill.api.http import Edge, answer
+from threadmill.api.http import ApiContext, json_response
 from threadmill.domain.error import NotFound, ThreadmillError
 from threadmill.engine.ports.model import ModelError
-from threadmill.wire import response as o
+from threadmill.wire import response
 
-READY_SECONDS = 5.0
+READY_TIMEOUT = 5.0
 
 
 class SystemRoutes:
     """Models and the server's own state. `metrics` gives Prometheus' text."""
 
-    def __init__(self, edge: Edge, metrics: Callable[[], bytes]) -> None:
-        self._edge: Edge = edge
+    def __init__(self, context: ApiContext, metrics: Callable[[], bytes]) -> None:
+        self._context: ApiContext = context
         self._metrics: Callable[[], bytes] = metrics
 
     def add_to(self, router: Router) -> None:
@@ -32,15 +32,19 @@ class SystemRoutes:
 
     async def models(self, _: Request) -> Response:
         """GET /models."""
-        found = await self._edge.engine.ports.model.list()
-        return answer(o.rest(o.models(o.model(one.id, one.created, one.owned_by) for one in found)))
+        found = await self._context.engine.ports.model.list()
+        return json_response(
+            response.to_rest_json(
+                response.model_list(response.model_object(one.id, one.created, one.owned_by) for one in found)
+            )
+        )
 
     async def model(self, request: Request) -> Response:
         """GET /models/{id}."""
         name = request.path_params["model"]
-        for one in await self._edge.engine.ports.model.list():
+        for one in await self._context.engine.ports.model.list():
             if one.id == name:
-                return answer(o.rest(o.model(one.id, one.created, one.owned_by)))
+                return json_response(response.to_rest_json(response.model_object(one.id, one.created, one.owned_by)))
         raise NotFound(f"The model '{name}' does not exist", param="model", code="model_not_found")
 
     async def healthz(self, _: Request) -> Response:
@@ -50,9 +54,9 @@ class SystemRoutes:
     async def readyz(self, _: Request) -> Response:
         """Database and upstream can be used; else 503 with a line that says which cannot."""
         try:
-            async with asyncio.timeout(READY_SECONDS):
-                await self._edge.engine.ports.queue.waiting(1)
-                await self._edge.engine.ports.model.ready()
+            async with asyncio.timeout(READY_TIMEOUT):
+                await self._context.engine.ports.queue.waiting(1)
+                await self._context.engine.ports.model.ready()
         except (ThreadmillError, ModelError) as error:
             return PlainTextResponse(f"{error.message}\n", 503)
         except TimeoutError:

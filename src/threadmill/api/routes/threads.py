@@ -4,9 +4,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.http import Edge, answer, body_of, project_of, thread_id_of
+from threadmill.api.http import ApiContext, caller_project, json_response, read_body, thread_id_of
 from threadmill.engine.objects import threads
-from threadmill.wire import response as o
+from threadmill.wire import response
 from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import page_query
 from threadmill.wire.request.run_thread_bodies import CreateThread, ModifyThread
@@ -15,8 +15,8 @@ from threadmill.wire.request.run_thread_bodies import CreateThread, ModifyThread
 class ThreadRoutes:
     """Threads: create, list (ours), retrieve, modify, delete."""
 
-    def __init__(self, edge: Edge) -> None:
-        self._edge: Edge = edge
+    def __init__(self, context: ApiContext) -> None:
+        self._context: ApiContext = context
 
     def add_to(self, router: Router) -> None:
         """Register all of them."""
@@ -29,30 +29,30 @@ class ThreadRoutes:
 
     async def create(self, request: Request) -> Response:
         """POST /threads."""
-        body = parse(CreateThread, await body_of(self._edge, request), may_be_empty=True)
-        made = await threads.create(self._edge.engine, project_of(request), body.to_domain())
-        return answer(o.rest(o.thread(made)))
+        body = parse(CreateThread, await read_body(self._context, request), allow_empty=True)
+        made = await threads.create(self._context.engine, caller_project(request), body.to_domain())
+        return json_response(response.to_rest_json(response.thread(made)))
 
     async def page(self, request: Request) -> Response:
         """GET /threads."""
-        page = await threads.page(self._edge.engine, project_of(request), page_query(request.query_params))
-        shown = (o.thread(thread, fetched=True) for thread in page.items)
-        return answer(o.rest(o.listing(shown, has_more=page.has_more)))
+        page = await threads.page(self._context.engine, caller_project(request), page_query(request.query_params))
+        shown = (response.thread(thread, fetched=True) for thread in page.items)
+        return json_response(response.to_rest_json(response.list_response(shown, has_more=page.has_more)))
 
     async def retrieve(self, request: Request) -> Response:
         """GET /threads/{id}."""
-        found = await threads.retrieve(self._edge.engine, project_of(request), thread_id_of(request))
-        return answer(o.rest(o.thread(found, fetched=True)))
+        found = await threads.retrieve(self._context.engine, caller_project(request), thread_id_of(request))
+        return json_response(response.to_rest_json(response.thread(found, fetched=True)))
 
     async def modify(self, request: Request) -> Response:
         """POST /threads/{id}."""
         thread_id = thread_id_of(request)
-        patch = parse(ModifyThread, await body_of(self._edge, request), may_be_empty=True).to_domain()
-        changed = await threads.modify(self._edge.engine, project_of(request), thread_id, patch)
-        return answer(o.rest(o.thread(changed)))
+        patch = parse(ModifyThread, await read_body(self._context, request), allow_empty=True).to_domain()
+        changed = await threads.modify(self._context.engine, caller_project(request), thread_id, patch)
+        return json_response(response.to_rest_json(response.thread(changed)))
 
     async def delete(self, request: Request) -> Response:
         """DELETE /threads/{id}."""
         thread_id = thread_id_of(request)
-        await threads.delete(self._edge.engine, project_of(request), thread_id)
-        return answer(o.rest(o.deleted(thread_id, "thread")))
+        await threads.delete(self._context.engine, caller_project(request), thread_id)
+        return json_response(response.to_rest_json(response.deletion_response(thread_id, "thread")))

@@ -4,11 +4,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.http import POLL_AFTER, Edge, answer, body_of, project_of, store_id_of
+from threadmill.api.http import POLL_AFTER, ApiContext, caller_project, json_response, read_body, store_id_of
 from threadmill.domain.vector_store import VectorStore, VectorStoreStatus
 from threadmill.engine.objects import vector_stores
-from threadmill.wire import response as o
-from threadmill.wire import vector_store_response as w
+from threadmill.wire import response, vector_store_response
 from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import page_query
 from threadmill.wire.request.search import SearchStore
@@ -18,8 +17,8 @@ from threadmill.wire.request.vector_stores import CreateStore, ModifyStore
 class VectorStoreRoutes:
     """Vector stores: create, list, retrieve, modify, delete, search."""
 
-    def __init__(self, edge: Edge) -> None:
-        self._edge: Edge = edge
+    def __init__(self, context: ApiContext) -> None:
+        self._context: ApiContext = context
 
     def add_to(self, router: Router) -> None:
         """Register all of them."""
@@ -33,42 +32,51 @@ class VectorStoreRoutes:
 
     async def create(self, request: Request) -> Response:
         """POST /vector_stores."""
-        body = parse(CreateStore, await body_of(self._edge, request), may_be_empty=True)
-        return self._shown(await vector_stores.create(self._edge.engine, project_of(request), body.to_domain()))
+        body = parse(CreateStore, await read_body(self._context, request), allow_empty=True)
+        return self._store_response(
+            await vector_stores.create(self._context.engine, caller_project(request), body.to_domain())
+        )
 
     async def page(self, request: Request) -> Response:
         """GET /vector_stores."""
-        page = await vector_stores.page(self._edge.engine, project_of(request), page_query(request.query_params))
-        now = self._edge.engine.ports.clock.now()
-        shown = (w.vector_store(store, now) for store in page.items)
-        return answer(o.rest(o.listing(shown, has_more=page.has_more)))
+        page = await vector_stores.page(self._context.engine, caller_project(request), page_query(request.query_params))
+        now = self._context.engine.ports.clock.now()
+        shown = (vector_store_response.vector_store(store, now) for store in page.items)
+        return json_response(response.to_rest_json(response.list_response(shown, has_more=page.has_more)))
 
     async def retrieve(self, request: Request) -> Response:
         """GET /vector_stores/{id}."""
-        found = await vector_stores.retrieve(self._edge.engine, project_of(request), store_id_of(request))
-        return self._shown(found)
+        found = await vector_stores.retrieve(self._context.engine, caller_project(request), store_id_of(request))
+        return self._store_response(found)
 
     async def modify(self, request: Request) -> Response:
         """POST /vector_stores/{id}."""
         store_id = store_id_of(request)
-        patch = parse(ModifyStore, await body_of(self._edge, request), may_be_empty=True).to_domain()
-        return self._shown(await vector_stores.modify(self._edge.engine, project_of(request), store_id, patch))
+        patch = parse(ModifyStore, await read_body(self._context, request), allow_empty=True).to_domain()
+        return self._store_response(
+            await vector_stores.modify(self._context.engine, caller_project(request), store_id, patch)
+        )
 
     async def delete(self, request: Request) -> Response:
         """DELETE /vector_stores/{id}."""
         store_id = store_id_of(request)
-        await vector_stores.delete(self._edge.engine, project_of(request), store_id)
-        return answer(o.rest(o.deleted(store_id, "vector_store")))
+        await vector_stores.delete(self._context.engine, caller_project(request), store_id)
+        return json_response(response.to_rest_json(response.deletion_response(store_id, "vector_store")))
 
     async def search(self, request: Request) -> Response:
         """POST /vector_stores/{id}/search."""
         store_id = store_id_of(request)
-        wanted = parse(SearchStore, await body_of(self._edge, request)).to_domain()
-        found = await vector_stores.search(self._edge.engine, project_of(request), store_id, wanted)
-        shown = (w.search_result(one.file_id, one.filename, one.score, one.attributes, one.text) for one in found)
-        return answer(o.rest(w.search_page(wanted.queries, shown)))
+        wanted = parse(SearchStore, await read_body(self._context, request)).to_domain()
+        found = await vector_stores.search(self._context.engine, caller_project(request), store_id, wanted)
+        shown = (
+            vector_store_response.search_result(one.file_id, one.filename, one.score, one.attributes, one.text)
+            for one in found
+        )
+        return json_response(response.to_rest_json(vector_store_response.search_page(wanted.queries, shown)))
 
-    def _shown(self, store: VectorStore) -> Response:
-        now = self._edge.engine.ports.clock.now()
+    def _store_response(self, store: VectorStore) -> Response:
+        now = self._context.engine.ports.clock.now()
         busy = store.status(now) is VectorStoreStatus.IN_PROGRESS
-        return answer(o.rest(w.vector_store(store, now)), POLL_AFTER if busy else None)
+        return json_response(
+            response.to_rest_json(vector_store_response.vector_store(store, now)), POLL_AFTER if busy else None
+        )

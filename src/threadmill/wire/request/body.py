@@ -7,7 +7,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from threadmill.domain.error import Invalid
-from threadmill.wire.request.validation_error import invalid, name_of
+from threadmill.wire.request.validation_error import describe_type, from_pydantic
 
 MAX_DEPTH = 64
 """Nesting of objects and arrays in a body."""
@@ -23,7 +23,7 @@ class Body(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    NULLS: ClassVar[frozenset[str]] = frozenset()
+    NULLABLE: ClassVar[frozenset[str]] = frozenset()
     """Parameters whose null says something."""
 
     @model_validator(mode="before")
@@ -33,25 +33,25 @@ class Body(BaseModel):
             return value  # pyright: ignore[reportUnknownVariableType] - JSON of the caller, checked next
         # An unknown parameter is told as such, also with a null.
         pairs = cast("dict[str, Any]", value)
-        absent = cls.model_fields.keys() - cls.NULLS
+        absent = cls.model_fields.keys() - cls.NULLABLE
         return {key: item for key, item in pairs.items() if item is not None or key not in absent}
 
 
 B = TypeVar("B", bound=Body)
 
 
-def parse(kind: type[B], raw: bytes, *, may_be_empty: bool = False) -> B:
-    """The body as `kind`; no bytes count as `{}` if `may_be_empty`. Raises Invalid with the service's text."""
-    if may_be_empty and not raw.strip():
+def parse(kind: type[B], raw: bytes, *, allow_empty: bool = False) -> B:
+    """The body as `kind`; no bytes count as `{}` if `allow_empty`. Raises Invalid with the service's text."""
+    if allow_empty and not raw.strip():
         return kind()
     value = _decoded(raw)
     if not isinstance(value, dict):
-        text = f"Invalid type for request body: expected an object, but got {name_of(value)} instead."
+        text = f"Invalid type for request body: expected an object, but got {describe_type(value)} instead."
         raise Invalid(text, code="invalid_type")
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        raise invalid(error.errors(include_url=False)) from None
+        raise from_pydantic(error.errors(include_url=False)) from None
 
 
 def to_json(value: object) -> str:
@@ -76,10 +76,10 @@ def _too_deep() -> Invalid:
     return Invalid(f"Your request body is nested more than {MAX_DEPTH} levels deep.", code="invalid_json")
 
 
-_MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 """Strings and brackets of valid JSON."""
 
-_STEPS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
+_DEPTH_CHANGE = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
 
 def _is_too_deep(raw: bytes) -> bool:
@@ -87,8 +87,8 @@ def _is_too_deep(raw: bytes) -> bool:
     if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return False
     depth = 0
-    for mark in _MARKS.finditer(raw):
-        depth += _STEPS.get(mark[0], 0)
+    for mark in _TOKENS.finditer(raw):
+        depth += _DEPTH_CHANGE.get(mark[0], 0)
         if depth > MAX_DEPTH:
             return True
     return False

@@ -8,7 +8,7 @@ from threadmill.domain.ids import FileId
 from threadmill.domain.message import Attachment, ImageFilePart, ImageUrlPart, TextPart
 from threadmill.wire.request import validation_error
 from threadmill.wire.request.body import Body
-from threadmill.wire.request.union import ARRAY, BY_SHAPE, BY_TYPE, STRING, tag
+from threadmill.wire.request.union import ARRAY, BY_JSON_TYPE, BY_TYPE, STRING, tag
 
 MAX_CONTENT = 256_000
 """Characters of a message's text, and of instructions."""
@@ -37,7 +37,7 @@ class ImageUrl(Body):
     @classmethod
     def _is_a_url(cls, value: str) -> str:
         if not value.startswith(("http://", "https://", "data:image/")):
-            raise validation_error.refused(validation_error.bad_url)
+            raise validation_error.deferred_error(validation_error.bad_url)
         return value
 
 
@@ -96,4 +96,4 @@ class AttachmentBody(Body):
         return Attachment(None if self.file_id is None else FileId(self.file_id), tools)
 
 
-Content = Annotated[Annotated[str, STRING] | Annotated[list[PartBody], ARRAY], BY_SHAPE]
+Content = Annotated[Annotated[str, STRING] | Annotated[list[PartBody], ARRAY], BY_JSON_TYPE]

@@ -13,7 +13,7 @@ MIN_EXPIRY, MAX_EXPIRY = 3_600, 2_592_000
 """Seconds of `expires_after`: an hour to 30 days."""
 
 MAX_FILES_PAGE = 10_000
-MAX_NAME = 512
+MAX_FILENAME = 512
 
 _FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
 
@@ -36,8 +36,8 @@ def safe_name(filename: str) -> str:
     parts = re.split(r"[/\\]", name)
     if "\\" in name or any(not part.strip(". ") for part in parts):
         name = parts[-1].strip()
-    if len(name) > MAX_NAME:
-        raise validation_error.too_long("file.filename", MAX_NAME, len(name))
+    if len(name) > MAX_FILENAME:
+        raise validation_error.too_long("file.filename", MAX_FILENAME, len(name))
     return name if name.strip(".") else "upload"
 
 
@@ -58,10 +58,10 @@ def _expiry(fields: Mapping[str, str]) -> int | None:
         raise validation_error.bad_value(anchor, ["created_at"], "expires_after[anchor]")
     if seconds is None:
         raise validation_error.missing("expires_after[seconds]")
-    return _within(seconds)
+    return _expiry_seconds(seconds)
 
 
-def _within(text: str) -> int:
+def _expiry_seconds(text: str) -> int:
     param = "expires_after[seconds]"
     if not re.fullmatch(r"-?[0-9]{1,18}", text):
         raise validation_error.wrong_type(param, "an integer", text)
@@ -78,4 +78,6 @@ def files_query(query: Mapping[str, str]) -> tuple[PageQuery, FilePurpose | None
     purpose = query.get("purpose")
     if purpose and purpose not in tuple(FilePurpose):
         raise validation_error.bad_value(purpose, tuple(FilePurpose), "purpose")
-    return page_query(query, most=MAX_FILES_PAGE, usual=MAX_FILES_PAGE), FilePurpose(purpose) if purpose else None
+    return page_query(query, max_limit=MAX_FILES_PAGE, default_limit=MAX_FILES_PAGE), FilePurpose(
+        purpose
+    ) if purpose else None

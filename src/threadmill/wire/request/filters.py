@@ -9,7 +9,7 @@ from threadmill.wire.request import validation_error
 from threadmill.wire.request.body import Body
 from threadmill.wire.request.union import BY_TYPE, tag
 
-MANY = (Comparator.IN, Comparator.NIN)
+LIST_COMPARATORS = (Comparator.IN, Comparator.NIN)
 """Comparisons with several values at once."""
 
 
@@ -22,12 +22,12 @@ class ComparisonBody(Body):
 
     @model_validator(mode="after")
     def _the_value_suits_the_type(self) -> "ComparisonBody":
-        validation_error.by_rule(_check_items if self.type in MANY else _check_value, self.value)
+        validation_error.apply_domain_check(_check_items if self.type in LIST_COMPARATORS else _check_value, self.value)
         return self
 
     def to_domain(self) -> Comparison:
         """As given."""
-        value = tuple(self.value) if self.type in MANY else self.value
+        value = tuple(self.value) if self.type in LIST_COMPARATORS else self.value
         return Comparison(Comparator(self.type), self.key, cast("AttributeValue | tuple[AttributeValue, ...]", value))
 
 

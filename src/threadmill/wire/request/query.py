@@ -7,40 +7,40 @@ from threadmill.domain.ids import RunId
 from threadmill.domain.page import Order, PageQuery
 from threadmill.wire.request import validation_error
 
-INCLUDABLE = "step_details.tool_calls[*].file_search.results[*].content"
+INCLUDE_VALUE = "step_details.tool_calls[*].file_search.results[*].content"
 
 
 def includes_content(query: list[str]) -> bool:
     """Whether `include[]` asks for search results' content. Raises Invalid for anything else (behaviour.md 1.8)."""
     for value in query:
-        if value != INCLUDABLE:
-            raise validation_error.bad_value(value, [INCLUDABLE], "include")
+        if value != INCLUDE_VALUE:
+            raise validation_error.bad_value(value, [INCLUDE_VALUE], "include")
     return bool(query)
 
 
-MAX_PAGE, USUAL_PAGE = 100, 20
+MAX_PAGE, DEFAULT_PAGE = 100, 20
 
 
-def page_query(query: Mapping[str, str], *, most: int = MAX_PAGE, usual: int = USUAL_PAGE) -> PageQuery:
+def page_query(query: Mapping[str, str], *, max_limit: int = MAX_PAGE, default_limit: int = DEFAULT_PAGE) -> PageQuery:
     """Limit 1..`most` (`usual`), order asc or desc (desc), after, before (behaviour.md 8.4). Raises Invalid."""
     order = query.get("order") or Order.DESC
     if order not in tuple(Order):
         raise validation_error.bad_value(order, tuple(Order), "order")
-    limit = _limit(query.get("limit") or str(usual), most)
+    limit = _limit(query.get("limit") or str(default_limit), max_limit)
     return PageQuery(limit, Order(order), query.get("after") or None, query.get("before") or None)
 
 
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
-def _limit(text: str, most: int) -> int:
-    if not _WHOLE.fullmatch(text):
+def _limit(text: str, max_limit: int) -> int:
+    if not _INTEGER.fullmatch(text):
         raise validation_error.wrong_type("limit", "an integer", text)
     limit = int(text)
     if limit < 1:
         raise validation_error.out_of_range("limit", limit, 1, above=False)
-    if limit > most:
-        raise validation_error.out_of_range("limit", limit, most, above=True)
+    if limit > max_limit:
+        raise validation_error.out_of_range("limit", limit, max_limit, above=True)
     return limit
 
 

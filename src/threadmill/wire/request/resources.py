@@ -36,7 +36,7 @@ class NewFileSearchResources(Body):
     @model_validator(mode="after")
     def _names_a_store_or_makes_one(self) -> "NewFileSearchResources":
         if self.vector_store_ids is not None and self.vector_stores:
-            raise validation_error.refused(
+            raise validation_error.deferred_error(
                 lambda at: validation_error.exclusive(f"{at}.vector_store_ids", f"{at}.vector_stores")
             )
         return self

@@ -11,8 +11,7 @@ from threadmill.domain.message import ContentPart, MessageRole, NewMessage, Text
 from threadmill.domain.patch import AssistantPatch, NewAssistant, NewThread, ThreadPatch
 from threadmill.domain.run import NewRun, Truncation
 from threadmill.domain.tool import ResponseFormat, ToolOutput, ToolResources
-from threadmill.wire.request import shared_fields as p
-from threadmill.wire.request import validation_error
+from threadmill.wire.request import shared_fields, validation_error
 from threadmill.wire.request.body import Body
 from threadmill.wire.request.content import MAX_CONTENT, AttachmentBody, Content, PartBody, TextBody
 from threadmill.wire.request.resources import (
@@ -26,13 +25,13 @@ EMPTY_CONTENT = "Message content must be non-empty."
 
 ModelName = Annotated[str, Field(min_length=1)]
 Instructions = Annotated[str, Field(max_length=MAX_CONTENT)]
-TokenBudget = p.Count
+TokenBudget = shared_fields.Count
 """The schema says 256 and more, the service took 16 (behaviour.md 0.13)."""
 
 
-def _is_an_assistants(value: str) -> str:
+def _check_assistant_id(value: str) -> str:
     if not value.startswith("asst"):
-        raise validation_error.refused(lambda at: validation_error.bad_id(value, "asst", at))
+        raise validation_error.deferred_error(lambda at: validation_error.bad_id(value, "asst", at))
     return value
 
 
@@ -40,26 +39,26 @@ class _AssistantFields(Body):
     name: Annotated[str, Field(max_length=256)] | None = None
     description: Annotated[str, Field(max_length=512)] | None = None
     instructions: Instructions | None = None
-    tools: Annotated[list[p.ToolBody], Field(max_length=128)] | None = None
-    metadata: p.Metadata | None = None
-    temperature: p.Temperature | None = None
-    top_p: p.TopP | None = None
-    reasoning_effort: p.ReasoningEffort | None = None
-    response_format: p.ResponseFormatField | None = None
+    tools: Annotated[list[shared_fields.ToolBody], Field(max_length=128)] | None = None
+    metadata: shared_fields.Metadata | None = None
+    temperature: shared_fields.Temperature | None = None
+    top_p: shared_fields.TopP | None = None
+    reasoning_effort: shared_fields.ReasoningEffort | None = None
+    response_format: shared_fields.ResponseFormatField | None = None
 
-    def _values(self, model: str, resources: ToolResources) -> NewAssistant:
+    def _to_new_assistant(self, model: str, resources: ToolResources) -> NewAssistant:
         return NewAssistant(
             model=model,
             name=self.name,
             description=self.description,
             instructions=self.instructions,
-            tools=p.tools_of(self.tools),
+            tools=shared_fields.tools_of(self.tools),
             top_p=1.0 if self.top_p is None else self.top_p,
             temperature=1.0 if self.temperature is None else self.temperature,
             reasoning_effort=self.reasoning_effort,
             tool_resources=resources,
             metadata=self.metadata or {},
-            response_format=p.format_of(self.response_format) or ResponseFormat(),
+            response_format=shared_fields.format_of(self.response_format) or ResponseFormat(),
         )
 
 
@@ -71,7 +70,7 @@ class CreateAssistant(_AssistantFields):
 
     def to_domain(self) -> NewAssistant:
         """Defaults filled in."""
-        values = self._values(self.model, resources_of(self.tool_resources))
+        values = self._to_new_assistant(self.model, resources_of(self.tool_resources))
         return replace(values, new_store=new_store_of(self.tool_resources))
 
 
@@ -83,7 +82,7 @@ class ModifyAssistant(_AssistantFields):
 
     def to_domain(self) -> AssistantPatch:
         """What was spoken of."""
-        values = self._values(self.model or "", resources_of(self.tool_resources))
+        values = self._to_new_assistant(self.model or "", resources_of(self.tool_resources))
         return AssistantPatch(frozenset(self.model_fields_set), values)
 
 
@@ -93,17 +92,17 @@ class CreateMessage(Body):
     role: Literal["user", "assistant"]
     content: Content
     attachments: list[AttachmentBody] | None = None
-    metadata: p.Metadata | None = None
+    metadata: shared_fields.Metadata | None = None
 
     @field_validator("content")
     @classmethod
     def _is_not_empty_or_huge(cls, value: str | list[PartBody]) -> str | list[PartBody]:
         texts = [value] if isinstance(value, str) else [part.text for part in value if isinstance(part, TextBody)]
         if not value or not all(texts):
-            raise validation_error.refused(lambda at: Invalid(EMPTY_CONTENT, param=at, code="invalid_value"))
+            raise validation_error.deferred_error(lambda at: Invalid(EMPTY_CONTENT, param=at, code="invalid_value"))
         length = sum(map(len, texts))
         if length > MAX_CONTENT:
-            raise validation_error.refused(lambda at: validation_error.too_long(at, MAX_CONTENT, length))
+            raise validation_error.deferred_error(lambda at: validation_error.too_long(at, MAX_CONTENT, length))
         return value
 
     def to_domain(self) -> NewMessage:
@@ -117,17 +116,17 @@ class CreateMessage(Body):
         return NewMessage(MessageRole(self.role), content, attachments, self.metadata or {})
 
 
-class Modify(Body):
+class ModifyMetadata(Body):
     """POST to a message or run: metadata only."""
 
-    metadata: p.Metadata | None = None
+    metadata: shared_fields.Metadata | None = None
 
 
 class CreateThread(Body):
     """POST /threads."""
 
     messages: list[CreateMessage] | None = None
-    metadata: p.Metadata | None = None
+    metadata: shared_fields.Metadata | None = None
     tool_resources: NewToolResourcesBody | None = None
 
     def to_domain(self) -> NewThread:
@@ -140,7 +139,7 @@ class CreateThread(Body):
 class ModifyThread(Body):
     """POST /threads/{id}."""
 
-    metadata: p.Metadata | None = None
+    metadata: shared_fields.Metadata | None = None
     tool_resources: ToolResourcesBody | None = None
 
     def to_domain(self) -> ThreadPatch:
@@ -153,12 +152,12 @@ class TruncationBody(Body):
     """`truncation_strategy`."""
 
     type: Literal["auto", "last_messages"]
-    last_messages: p.Count | None = None
+    last_messages: shared_fields.Count | None = None
 
     @model_validator(mode="after")
     def _last_messages_are_counted(self) -> "TruncationBody":
         if self.type == "last_messages" and self.last_messages is None:
-            raise validation_error.refused(lambda at: validation_error.missing(f"{at}.last_messages"))
+            raise validation_error.deferred_error(lambda at: validation_error.missing(f"{at}.last_messages"))
         return self
 
     def to_domain(self) -> Truncation:
@@ -167,36 +166,36 @@ class TruncationBody(Body):
 
 
 class _RunFields(Body):
-    assistant_id: Annotated[str, AfterValidator(_is_an_assistants)]
+    assistant_id: Annotated[str, AfterValidator(_check_assistant_id)]
     model: ModelName | None = None
     instructions: Instructions | None = None
-    tools: Annotated[list[p.ToolBody], Field(max_length=20)] | None = None
-    metadata: p.Metadata | None = None
-    temperature: p.Temperature | None = None
-    top_p: p.TopP | None = None
+    tools: Annotated[list[shared_fields.ToolBody], Field(max_length=20)] | None = None
+    metadata: shared_fields.Metadata | None = None
+    temperature: shared_fields.Temperature | None = None
+    top_p: shared_fields.TopP | None = None
     stream: bool | None = None
     max_prompt_tokens: TokenBudget | None = None
     max_completion_tokens: TokenBudget | None = None
     truncation_strategy: TruncationBody | None = None
-    tool_choice: p.ToolChoiceField | None = None
+    tool_choice: shared_fields.ToolChoiceField | None = None
     parallel_tool_calls: bool | None = None
-    response_format: p.ResponseFormatField | None = None
+    response_format: shared_fields.ResponseFormatField | None = None
 
-    def _shared(self) -> NewRun:
+    def _to_new_run(self) -> NewRun:
         return NewRun(
             assistant_id=AssistantId(self.assistant_id),
             model=self.model,
             instructions=self.instructions,
-            tools=None if self.tools is None else p.tools_of(self.tools),
+            tools=None if self.tools is None else shared_fields.tools_of(self.tools),
             metadata=self.metadata or {},
             temperature=self.temperature,
             top_p=self.top_p,
             max_prompt_tokens=self.max_prompt_tokens,
             max_completion_tokens=self.max_completion_tokens,
             truncation=Truncation() if self.truncation_strategy is None else self.truncation_strategy.to_domain(),
-            tool_choice=p.choice_of(self.tool_choice),
+            tool_choice=shared_fields.choice_of(self.tool_choice),
             parallel_tool_calls=self.parallel_tool_calls is not False,
-            response_format=p.format_of(self.response_format),
+            response_format=shared_fields.format_of(self.response_format),
         )
 
 
@@ -205,14 +204,14 @@ class CreateRun(_RunFields):
 
     additional_instructions: Instructions | None = None
     additional_messages: list[CreateMessage] | None = None
-    reasoning_effort: p.ReasoningEffort | None = None
+    reasoning_effort: shared_fields.ReasoningEffort | None = None
     include: list[Literal["step_details.tool_calls[*].file_search.results[*].content"]] | None = None
     """The query's `include[]` counts; Python SDK 1.55 sends it here as well."""
 
     def to_domain(self) -> NewRun:
         """None: as the assistant has it."""
         return replace(
-            self._shared(),
+            self._to_new_run(),
             additional_instructions=self.additional_instructions,
             additional_messages=tuple(message.to_domain() for message in self.additional_messages or ()),
             reasoning_effort=self.reasoning_effort,
@@ -229,7 +228,7 @@ class CreateThreadAndRun(_RunFields):
         """The thread and its run."""
         thread = NewThread() if self.thread is None else self.thread.to_domain()
         resources = None if self.tool_resources is None else resources_of(self.tool_resources)
-        return thread, replace(self._shared(), tool_resources=resources)
+        return thread, replace(self._to_new_run(), tool_resources=resources)
 
 
 class ToolOutputBody(Body):

@@ -6,15 +6,15 @@ from pydantic import Field
 
 from threadmill.domain.new_store import StoreSearch
 from threadmill.domain.ranking import HybridWeights
-from threadmill.wire.request import shared_fields as p
+from threadmill.wire.request import shared_fields
 from threadmill.wire.request.body import Body
 from threadmill.wire.request.filters import FilterBody, filter_of
-from threadmill.wire.request.union import ARRAY, BY_SHAPE, STRING
+from threadmill.wire.request.union import ARRAY, BY_JSON_TYPE, STRING
 
 Query = Annotated[str, Field(min_length=1)]
 Queries = Annotated[
     Annotated[Query, STRING] | Annotated[Annotated[list[Query], Field(min_length=1)], ARRAY],
-    BY_SHAPE,
+    BY_JSON_TYPE,
 ]
 
 
@@ -22,8 +22,8 @@ class SearchRankingBody(Body):
     """`ranking_options`; these rankers have other names than the tool's."""
 
     ranker: Literal["none", "auto", "default-2024-11-15"] = "auto"
-    score_threshold: p.Score = 0.0
-    hybrid_search: p.HybridBody | None = None
+    score_threshold: shared_fields.Score = 0.0
+    hybrid_search: shared_fields.HybridBody | None = None
 
 
 class SearchStore(Body):

@@ -21,41 +21,43 @@ from threadmill.domain.tool import (
 )
 from threadmill.wire.request import validation_error
 from threadmill.wire.request.body import Body, to_json
-from threadmill.wire.request.union import BY_SHAPE, BY_TYPE, OBJECT, STRING, tag
+from threadmill.wire.request.union import BY_JSON_TYPE, BY_TYPE, OBJECT, STRING, tag
 
-MAX_PAIRS, MAX_KEY, MAX_VALUE = 16, 64, 512
+MAX_METADATA_PAIRS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 16, 64, 512
 
-MAX_WHOLE = 2**53 - 1
+MAX_INTEGER = 2**53 - 1
 """No count is larger: what every JSON reader and both databases can hold."""
 
 
-def _metadata(value: Any) -> Any:
+def _check_metadata(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     pairs = cast("dict[str, Any]", value)
-    if len(pairs) > MAX_PAIRS:
-        raise validation_error.refused(lambda at: validation_error.too_many_properties(at, MAX_PAIRS, len(pairs)))
+    if len(pairs) > MAX_METADATA_PAIRS:
+        raise validation_error.deferred_error(
+            lambda at: validation_error.too_many_properties(at, MAX_METADATA_PAIRS, len(pairs))
+        )
     for key, item in pairs.items():
-        if not (len(key) <= MAX_KEY and isinstance(item, str) and len(item) <= MAX_VALUE):
-            raise validation_error.refused(lambda at, key=key, item=item: _bad_pair(at, key, item))
+        if not (len(key) <= MAX_METADATA_KEY and isinstance(item, str) and len(item) <= MAX_METADATA_VALUE):
+            raise validation_error.deferred_error(lambda at, key=key, item=item: _bad_pair(at, key, item))
     return pairs
 
 
 def _bad_pair(at: str, key: str, item: object) -> Invalid:
-    if len(key) > MAX_KEY:
-        return validation_error.long_property_name(at, key, MAX_KEY)
+    if len(key) > MAX_METADATA_KEY:
+        return validation_error.long_property_name(at, key, MAX_METADATA_KEY)
     if not isinstance(item, str):
         return validation_error.wrong_type(f"{at}.{key}", "a string", item)
-    return validation_error.too_long(f"{at}.{key}", MAX_VALUE, len(item))
+    return validation_error.too_long(f"{at}.{key}", MAX_METADATA_VALUE, len(item))
 
 
-Metadata = Annotated[dict[str, str], BeforeValidator(_metadata)]
+Metadata = Annotated[dict[str, str], BeforeValidator(_check_metadata)]
 Name = Annotated[StrictStr, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(ge=0, le=1)]
 Score = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1, le=MAX_WHOLE)]
+Count = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 
 
 class Function(Body):
@@ -98,7 +100,7 @@ class HybridBody(Body):
 
     @model_validator(mode="after")
     def _something_counts(self) -> "HybridBody":
-        validation_error.by_rule(check_weights, self.to_domain())
+        validation_error.apply_domain_check(check_weights, self.to_domain())
         return self
 
     def to_domain(self) -> HybridWeights:
@@ -170,8 +172,8 @@ class ResponseFormatBody(Body):
     def _schema_goes_with_its_type(self) -> "ResponseFormatBody":
         wanted = self.type == "json_schema"
         if wanted is not (self.json_schema is not None):
-            tell = validation_error.missing if wanted else validation_error.unknown
-            raise validation_error.refused(lambda at: tell(f"{at}.json_schema"))
+            build = validation_error.missing if wanted else validation_error.unknown
+            raise validation_error.deferred_error(lambda at: build(f"{at}.json_schema"))
         return self
 
     def to_domain(self) -> ResponseFormat:
@@ -184,7 +186,7 @@ class ResponseFormatBody(Body):
 
 ResponseFormatField = Annotated[
     Annotated[Literal["auto"], STRING] | Annotated[ResponseFormatBody, OBJECT],
-    BY_SHAPE,
+    BY_JSON_TYPE,
 ]
 
 
@@ -210,7 +212,7 @@ class ToolChoiceBody(Body):
     @model_validator(mode="after")
     def _a_function_is_named(self) -> "ToolChoiceBody":
         if self.type == "function" and self.function is None:
-            raise validation_error.refused(lambda at: validation_error.missing(f"{at}.function"))
+            raise validation_error.deferred_error(lambda at: validation_error.missing(f"{at}.function"))
         return self
 
     def to_domain(self) -> ToolChoice:
@@ -221,7 +223,7 @@ class ToolChoiceBody(Body):
 
 ToolChoiceField = Annotated[
     Annotated[Literal["none", "auto", "required"], STRING] | Annotated[ToolChoiceBody, OBJECT],
-    BY_SHAPE,
+    BY_JSON_TYPE,
 ]
 
 

@@ -9,11 +9,11 @@ from threadmill.domain.error import Invalid
 
 T = TypeVar("T")
 
-TAG = "¦"
+UNION_TAG = "¦"
 """Opens the names of union members, so that `path` can leave them out: printable, and in no parameter of the API."""
 
 
-def name_of(value: object) -> str:
+def describe_type(value: object) -> str:
     """A JSON value's type with its article, as the service says it."""
     match value:
         case None:
@@ -44,13 +44,13 @@ def unknown(param: str) -> Invalid:
 
 def wrong_type(param: str, expected: str, value: object) -> Invalid:
     """`expected` has its article: "a string"."""
-    text = f"Invalid type for '{param}': expected {expected}, but got {name_of(value)} instead."
+    text = f"Invalid type for '{param}': expected {expected}, but got {describe_type(value)} instead."
     return Invalid(text, param=param, code="invalid_type")
 
 
 def bad_value(value: str, supported: Sequence[str], param: str) -> Invalid:
     """A text outside its closed set."""
-    text = f"Invalid value: '{value}'. Supported values are: {_listed(supported, 'and')}."
+    text = f"Invalid value: '{value}'. Supported values are: {_join_quoted(supported, 'and')}."
     return Invalid(text, param=param, code="invalid_value")
 
 
@@ -138,51 +138,51 @@ def bad_pattern(param: str, pattern: str) -> Invalid:
     return Invalid(text, param=param, code="invalid_value")
 
 
-def refused(tell: Callable[[str], Invalid]) -> PydanticCustomError:
-    """For validators to raise: `tell` is given the field's path in the body, which only Pydantic knows."""
-    return PydanticCustomError("refused", "refused", {"tell": tell})
+def deferred_error(make_error: Callable[[str], Invalid]) -> PydanticCustomError:
+    """For validators to raise: `make_error` is given the field's path in the body, which only Pydantic knows."""
+    return PydanticCustomError("refused", "refused", {"make_error": make_error})
 
 
-def by_rule(check: Callable[[T, str], T], value: T) -> T:
+def apply_domain_check(check: Callable[[T, str], T], value: T) -> T:
     """`value`, if the domain's `check` takes it. For validators: what it says names the field's path in the body."""
 
-    def tell(at: str) -> Invalid:
+    def make_error(at: str) -> Invalid:
         try:
             check(value, at)
-        except Invalid as told:
-            return told
+        except Invalid as error:
+            return error
         raise AssertionError("a rule that refused a value takes it now")
 
     try:
         return check(value, "")
     except Invalid:
-        raise refused(tell) from None
+        raise deferred_error(make_error) from None
 
 
-def invalid(errors: Sequence[ErrorDetails]) -> Invalid:
+def from_pydantic(errors: Sequence[ErrorDetails]) -> Invalid:
     """The first of Pydantic's errors as ours; unknown parameters are told last, they often explain nothing."""
-    told = min(errors, key=lambda error: error["type"] == "extra_forbidden")
-    kind, param, value = told["type"], path(told["loc"]), told["input"]
-    if kind in _TYPES:
-        return wrong_type(param, _TYPES[kind], value)
-    return _TELLERS.get(kind, _tell_other)(param, value, told.get("ctx") or {})
+    first = min(errors, key=lambda error: error["type"] == "extra_forbidden")
+    kind, param, value = first["type"], param_path(first["loc"]), first["input"]
+    if kind in _EXPECTED_TYPES:
+        return wrong_type(param, _EXPECTED_TYPES[kind], value)
+    return _ERROR_BUILDERS.get(kind, _other_error)(param, value, first.get("ctx") or {})
 
 
-def path(loc: Sequence[int | str]) -> str:
+def param_path(loc: Sequence[int | str]) -> str:
     """`messages[0].content` from Pydantic's location; names of union members are left out."""
     text = ""
     for part in loc:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif not part.startswith(TAG):
+        elif not part.startswith(UNION_TAG):
             text += f".{part}" if text else part
     return text
 
 
 _Context: TypeAlias = Mapping[str, Any]
-_Teller: TypeAlias = Callable[[str, Any, _Context], Invalid]
+_ErrorBuilder: TypeAlias = Callable[[str, Any, _Context], Invalid]
 
-_TYPES = {
+_EXPECTED_TYPES = {
     "string_type": "a string",
     "int_type": "an integer",
     "int_from_float": "an integer",
@@ -193,10 +193,10 @@ _TYPES = {
     "model_attributes_type": "an object",
     "list_type": "an array",
 }
-_SHAPES = {"string": "string", "array": "array of objects", "object": "object"}
+_JSON_TYPES = {"string": "string", "array": "array of objects", "object": "object"}
 
 
-def _listed(names: Sequence[str], word: str) -> str:
+def _join_quoted(names: Sequence[str], word: str) -> str:
     """'a', 'b', and 'c'."""
     quoted = [f"'{name}'" for name in names]
     if len(quoted) > 2:
@@ -204,42 +204,42 @@ def _listed(names: Sequence[str], word: str) -> str:
     return f" {word} ".join(quoted)
 
 
-def _choices(text: str) -> list[str]:
+def _parse_choices(text: str) -> list[str]:
     """The names in Pydantic's list of what it expected: 'a', 'b' or 'c'."""
-    return [name.strip("'").removeprefix(TAG) for name in text.replace(" or ", ", ").split(", ")]
+    return [name.strip("'").removeprefix(UNION_TAG) for name in text.replace(" or ", ", ").split(", ")]
 
 
-def _tell_tag(param: str, value: Any, context: _Context) -> Invalid:
-    expected = _choices(context["expected_tags"])
-    if context["discriminator"].startswith("shape_of"):
-        return wrong_type(param, f"one of a {' or '.join(_SHAPES[one] for one in expected)}", value)
+def _union_error(param: str, value: Any, context: _Context) -> Invalid:
+    expected = _parse_choices(context["expected_tags"])
+    if context["discriminator"].startswith("json_type_of"):
+        return wrong_type(param, f"one of a {' or '.join(_JSON_TYPES[one] for one in expected)}", value)
     if not isinstance(value, dict):
         return wrong_type(param, "an object", value)
     kind = cast("dict[str, object]", value).get("type")
-    return missing(f"{param}.type") if kind is None else _outside(f"{param}.type", kind, expected)
+    return missing(f"{param}.type") if kind is None else _bad_value_or_type(f"{param}.type", kind, expected)
 
 
-def _tell_literal(param: str, value: Any, context: _Context) -> Invalid:
-    return _outside(param, value, _choices(context["expected"]))
+def _literal_error(param: str, value: Any, context: _Context) -> Invalid:
+    return _bad_value_or_type(param, value, _parse_choices(context["expected"]))
 
 
-def _outside(param: str, value: object, expected: Sequence[str]) -> Invalid:
+def _bad_value_or_type(param: str, value: object, expected: Sequence[str]) -> Invalid:
     if isinstance(value, str):
         return bad_value(value, expected, param)
-    return wrong_type(param, f"one of {_listed(expected, 'or')}", value)
+    return wrong_type(param, f"one of {_join_quoted(expected, 'or')}", value)
 
 
-def _tell_other(param: str, value: Any, context: _Context) -> Invalid:
+def _other_error(param: str, value: Any, context: _Context) -> Invalid:
     # A kind of mistake no field of ours can make today: still a 400 that names the place.
     del value, context
     return Invalid(f"Invalid '{param}'.", param=param, code="invalid_value")
 
 
-_TELLERS: dict[str, _Teller] = {
+_ERROR_BUILDERS: dict[str, _ErrorBuilder] = {
     "missing": lambda param, _, __: missing(param),
     "extra_forbidden": lambda param, _, __: unknown(param),
-    "union_tag_invalid": _tell_tag,
-    "literal_error": _tell_literal,
+    "union_tag_invalid": _union_error,
+    "literal_error": _literal_error,
     "string_too_long": lambda param, value, context: too_long(param, context["max_length"], len(value)),
     "string_too_short": lambda param, _, __: empty_string(param),
     "too_short": lambda param, _, __: empty_array(param),
@@ -247,5 +247,5 @@ _TELLERS: dict[str, _Teller] = {
     "less_than_equal": lambda param, value, context: out_of_range(param, value, context["le"], above=True),
     "greater_than_equal": lambda param, value, context: out_of_range(param, value, context["ge"], above=False),
     "string_pattern_mismatch": lambda param, _, context: bad_pattern(param, context["pattern"]),
-    "refused": lambda param, _, context: context["tell"](param),
+    "refused": lambda param, _, context: context["make_error"](param),
 }

@@ -17,8 +17,7 @@ from threadmill.domain.vector_store import (
     VectorStoreFileStatus,
     check_expiry,
 )
-from threadmill.wire.request import shared_fields as p
-from threadmill.wire.request import validation_error
+from threadmill.wire.request import shared_fields, validation_error
 from threadmill.wire.request.body import Body
 from threadmill.wire.request.query import page_query
 from threadmill.wire.request.union import BY_TYPE, tag
@@ -30,15 +29,19 @@ Pairs: TypeAlias = dict[str, Any]
 
 
 def _attributes(value: object) -> object:
-    return validation_error.by_rule(_checked, cast("Pairs", value)) if isinstance(value, dict) else value
+    return (
+        validation_error.apply_domain_check(_check_attributes, cast("Pairs", value))
+        if isinstance(value, dict)
+        else value
+    )
 
 
-def _checked(pairs: Pairs, at: str) -> Pairs:
+def _check_attributes(pairs: Pairs, at: str) -> Pairs:
     for key, item in pairs.items():
         if not isinstance(item, str | float | int):
             raise validation_error.wrong_type(f"{at}.{key}", "one of a string, number, or boolean", item)
-        if isinstance(item, int) and abs(item) > p.MAX_WHOLE:
-            limit = p.MAX_WHOLE if item > 0 else -p.MAX_WHOLE
+        if isinstance(item, int) and abs(item) > shared_fields.MAX_INTEGER:
+            limit = shared_fields.MAX_INTEGER if item > 0 else -shared_fields.MAX_INTEGER
             raise validation_error.out_of_range(f"{at}.{key}", item, limit, above=item > 0)
     check_attributes(pairs, at)
     return pairs
@@ -56,7 +59,7 @@ class ExpiryBody(Body):
 
     @model_validator(mode="after")
     def _is_bounded(self) -> "ExpiryBody":
-        validation_error.by_rule(check_expiry, self.to_domain())
+        validation_error.apply_domain_check(check_expiry, self.to_domain())
         return self
 
     def to_domain(self) -> ExpiresAfter:
@@ -89,7 +92,7 @@ class StaticChunkingBody(Body):
 
     @model_validator(mode="after")
     def _is_bounded(self) -> "StaticChunkingBody":
-        validation_error.by_rule(check_chunking, self.to_domain())
+        validation_error.apply_domain_check(check_chunking, self.to_domain())
         return self
 
     def to_domain(self) -> StaticChunking:
@@ -118,7 +121,7 @@ class NewStoreBody(Body):
 
     file_ids: Annotated[list[str], Field(max_length=MAX_STORE_FILES)] | None = None
     chunking_strategy: ChunkingField | None = None
-    metadata: p.Metadata | None = None
+    metadata: shared_fields.Metadata | None = None
     expires_after: ExpiryBody | None = None
 
     def to_domain(self) -> NewVectorStore:
@@ -138,7 +141,7 @@ class CreateStore(Body):
     description: str | None = None
     expires_after: ExpiryBody | None = None
     chunking_strategy: ChunkingField | None = None
-    metadata: p.Metadata | None = None
+    metadata: shared_fields.Metadata | None = None
 
     def to_domain(self) -> NewVectorStore:
         """Defaults filled in."""
@@ -154,11 +157,11 @@ class CreateStore(Body):
 class ModifyStore(Body):
     """POST /vector_stores/{id}."""
 
-    NULLS: ClassVar[frozenset[str]] = frozenset({"name", "expires_after"})
+    NULLABLE: ClassVar[frozenset[str]] = frozenset({"name", "expires_after"})
 
     name: str | None = None
     expires_after: ExpiryBody | None = None
-    metadata: p.Metadata | None = None
+    metadata: shared_fields.Metadata | None = None
 
     def to_domain(self) -> VectorStorePatch:
         """What was spoken of; a null takes a name or an expiry away."""
@@ -182,7 +185,7 @@ class CreateStoreFile(Body):
 class ModifyStoreFile(Body):
     """POST /vector_stores/{id}/files/{file_id}."""
 
-    NULLS: ClassVar[frozenset[str]] = frozenset({"attributes"})
+    NULLABLE: ClassVar[frozenset[str]] = frozenset({"attributes"})
 
     attributes: AttributesField | None
 
@@ -205,9 +208,9 @@ class CreateBatch(Body):
     @model_validator(mode="after")
     def _says_its_files_one_way(self) -> "CreateBatch":
         if self.file_ids is not None and self.files is not None:
-            raise validation_error.refused(lambda _: validation_error.exclusive("file_ids", "files"))
+            raise validation_error.deferred_error(lambda _: validation_error.exclusive("file_ids", "files"))
         if self.file_ids is None and self.files is None:
-            raise validation_error.refused(lambda _: validation_error.missing("file_ids"))
+            raise validation_error.deferred_error(lambda _: validation_error.missing("file_ids"))
         return self
 
     def to_domain(self) -> tuple[NewStoreFile, ...]:
