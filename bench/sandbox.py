@@ -10,7 +10,7 @@ from pathlib import Path
 
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.factory import SandboxSettings, bwrap_backend
-from threadmill.adapters.sandbox.session_pool import Lifetimes, SessionPool
+from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
 from threadmill.adapters.system.clock import SystemClock
 from threadmill.domain.ids import ThreadId
 from threadmill.engine.ports.sandbox import Ended, Ending, SandboxRefused
@@ -42,7 +42,7 @@ async def opened(**bounds: int) -> AsyncGenerator[tuple[SessionPool, BwrapBacken
     """A sandbox with nothing in it."""
     settings = SandboxSettings.of(load())
     backend = bwrap_backend(replace(settings, limits=replace(settings.limits, **bounds)))
-    sessions = SessionPool(backend, Lifetimes(), SystemClock())
+    sessions = SessionPool(backend, PoolLimits(), SystemClock())
     try:
         yield sessions, backend
     finally:

@@ -87,6 +87,8 @@ class Sandbox(BaseModel):
     max_sessions: Annotated[int, Field(ge=1)] = 64
     memory_mb: Annotated[int, Field(ge=256)] = 2048
     disk_mb: Annotated[int, Field(ge=16)] = 1024
+    output_mb: Annotated[int, Field(ge=1)] = 256
+    session_output_mb: Annotated[int, Field(ge=1)] = 1024
     processes: Annotated[int, Field(ge=8, le=1024)] = 64
 
 

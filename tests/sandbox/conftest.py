@@ -22,7 +22,7 @@ from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.bwrap.command import find_bwrap
 from threadmill.adapters.sandbox.factory import bwrap_backend
 from threadmill.adapters.sandbox.remote.backend import RemoteBackend
-from threadmill.adapters.sandbox.session_pool import Lifetimes, SessionPool
+from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
 
 if sys.platform != "linux":
     collect_ignore_glob = ["test_*.py"]
@@ -156,7 +156,7 @@ async def bwrap(backend: BwrapBackend, clock: FakeClock) -> AsyncGenerator[Sessi
 
 @asynccontextmanager
 async def _sessions(backend: Backend, clock: FakeClock) -> AsyncGenerator[SessionPool, None]:
-    sessions = SessionPool(backend, Lifetimes(), clock)
+    sessions = SessionPool(backend, PoolLimits(), clock)
     try:
         yield sessions
     finally:

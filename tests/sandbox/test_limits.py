@@ -16,7 +16,7 @@ from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.backend import SessionLimits
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.factory import bwrap_backend
-from threadmill.adapters.sandbox.session_pool import Lifetimes, SessionPool
+from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
 from threadmill.engine.ports.sandbox import Ended, Ending, FileRefused, Loss, Started
 
 DEAF = """
@@ -29,7 +29,7 @@ while True: pass
 
 async def bounded(bounds: SessionLimits, code: str) -> Told:
     """What comes of the code under these bounds, having seen that the session and its neighbour are well after it."""
-    narrow = SessionPool(bwrap_backend(bwrap_settings(bounds)), Lifetimes(), FakeClock())
+    narrow = SessionPool(bwrap_backend(bwrap_settings(bounds)), PoolLimits(), FakeClock())
     try:
         await told(narrow, "x = 1")
         await told(narrow, "x = 2", TWO)
@@ -211,7 +211,7 @@ async def test_nothing_runs_between_calls(bwrap: SessionPool, backend: BwrapBack
 
 async def test_closing_leaves_no_process() -> None:
     backend = bwrap_backend(bwrap_settings())
-    sessions = SessionPool(backend, Lifetimes(), FakeClock())
+    sessions = SessionPool(backend, PoolLimits(), FakeClock())
     await told(sessions, "import subprocess\nsubprocess.Popen(['sleep', '60'], start_new_session=True)")
     zygote = (await backend.zygote()).process.pid
     with_session = len(processes_below(zygote))
@@ -223,7 +223,7 @@ async def test_closing_leaves_no_process() -> None:
 
 async def test_the_longest_idle_session_makes_room(backend: BwrapBackend) -> None:
     clock = FakeClock()
-    sessions = SessionPool(backend, Lifetimes(max_sessions=1), clock)
+    sessions = SessionPool(backend, PoolLimits(max_sessions=1), clock)
     await sessions.start(ONE)
     clock.ticks += 60
     assert await sessions.start(TWO) == Started(fresh=True)

@@ -121,7 +121,7 @@ def test_settings_reach_the_sandbox(tmp_path: Path) -> None:
     found = SandboxSettings.of(given)
     assert (found.backend, found.environment, found.hidden) == ("off", Path("d/sandbox/python"), (Path("d"),))
     assert (found.limits.wall, found.limits.memory, found.limits.disk) == (5, 300 << 20, 20 << 20)
-    assert (found.lifetimes.idle, found.lifetimes.age, found.lifetimes.max_sessions) == (60, 3600, 3)
+    assert (found.pool.idle, found.pool.age, found.pool.max_sessions) == (60, 3600, 3)
     assert SandboxSettings.of(load({})).backend == "bwrap"
 
 

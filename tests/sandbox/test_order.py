@@ -3,7 +3,7 @@
 from tests.sandbox.support import ONE, bwrap_settings, told
 from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.factory import bwrap_backend
-from threadmill.adapters.sandbox.session_pool import Lifetimes, SessionPool
+from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
 from threadmill.engine.ports.sandbox import Ended, Ending, Logs
 
 CODE = """
@@ -16,7 +16,7 @@ for number in range(6):
 
 
 async def test_a_picture_is_whole_though_the_code_prints_meanwhile() -> None:
-    sessions = SessionPool(bwrap_backend(bwrap_settings()), Lifetimes(), FakeClock())
+    sessions = SessionPool(bwrap_backend(bwrap_settings()), PoolLimits(), FakeClock())
     try:
         found = await told(sessions, CODE)
     finally:
@@ -27,7 +27,7 @@ async def test_a_picture_is_whole_though_the_code_prints_meanwhile() -> None:
 
 
 async def test_pictures_and_prints_come_in_the_order_the_code_made_them() -> None:
-    sessions = SessionPool(bwrap_backend(bwrap_settings()), Lifetimes(), FakeClock())
+    sessions = SessionPool(bwrap_backend(bwrap_settings()), PoolLimits(), FakeClock())
     code = "import matplotlib.pyplot as plt\nfor number in range(20):\n    plt.plot([1])\n    plt.show()\n    print(number)"
     try:
         came = [output async for output in sessions.execute(ONE, code) if not isinstance(output, Ended)]

@@ -11,13 +11,13 @@ import pytest
 from tests.sandbox.support import ONE, TWO, limits, pieces, told
 from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.remote.backend import RemoteBackend
-from threadmill.adapters.sandbox.session_pool import Lifetimes, SessionPool
+from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
 from threadmill.engine.ports.sandbox import Ended, Ending, FileRefused, Loss, Started
 
 
 @asynccontextmanager
 async def kernels(gateway: str, wall: float) -> AsyncGenerator[SessionPool, None]:
-    sessions = SessionPool(await RemoteBackend.connect(gateway, "t0ken", limits(wall=wall)), Lifetimes(), FakeClock())
+    sessions = SessionPool(await RemoteBackend.connect(gateway, "t0ken", limits(wall=wall)), PoolLimits(), FakeClock())
     try:
         yield sessions
     finally:

@@ -1,5 +1,6 @@
-"""What a back end gives: sessions without names or clocks. `sessions.py` keeps them by thread."""
+"""What a back end gives: sessions without names or clocks. `session_pool.py` keeps them by thread."""
 
+import unicodedata
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -7,13 +8,16 @@ from typing import Protocol
 
 from threadmill.engine.ports.sandbox import FileRefused, Output
 
+MAX_PATH_BYTES = 1_024
+
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
     """Bounds of one session. Bytes, counts (threads are processes too), seconds of wall clock per execution.
 
-    `memory` bounds each process's address space and what all of them use together; `disk` everything the session can
-    write, which is memory of the machine too; `grace` is what interrupted code has to end by itself.
+    `memory` bounds each process's address space and what all of them use together, unread sockets included; `disk`
+    everything the session can write, which is memory of the machine too; `grace` is what interrupted code has to end by
+    itself.
     """
 
     wall: float = 120.0
@@ -71,9 +75,18 @@ class Backend(Protocol):
         ...
 
 
+def has_controls(text: str) -> bool:
+    """Whether a text has control characters or halves of surrogate pairs, which no header, log or database takes."""
+    return any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
+
+
 def checked_path(path: str) -> str:
-    """A relative path that stays inside the data directory. Raises FileRefused."""
+    """A relative path that stays inside the data directory and can be told: no control characters, no half characters,
+    at most 1,024 bytes. Raises FileRefused.
+    """
+    if has_controls(path) or len(path.encode(errors="replace")) > MAX_PATH_BYTES:
+        raise FileRefused("The name has characters that cannot be told, or is too long.")
     pure = PurePosixPath(path)
-    if not path or "\0" in path or pure.is_absolute() or ".." in pure.parts or not pure.name:
+    if not path or pure.is_absolute() or ".." in pure.parts or not pure.name:
         raise FileRefused(f"'{path}' is not a name inside /mnt/data.")
     return str(pure)

@@ -13,7 +13,7 @@ from threadmill.adapters.sandbox.bwrap.self_test import self_test
 from threadmill.adapters.sandbox.disabled import DisabledSandbox
 from threadmill.adapters.sandbox.environment import default_environment, is_built
 from threadmill.adapters.sandbox.remote.backend import RemoteBackend
-from threadmill.adapters.sandbox.session_pool import Lifetimes, SessionPool
+from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
 from threadmill.engine.ports.clock import Clock
 from threadmill.engine.ports.sandbox import Sandbox, SandboxRefused
 from threadmill.settings import Settings
@@ -35,7 +35,7 @@ class SandboxSettings:
     environment: Path
     token: str | None = field(default=None, repr=False)
     limits: SessionLimits = field(default_factory=SessionLimits)
-    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    pool: PoolLimits = field(default_factory=PoolLimits)
     hidden: Sequence[Path] = ()
 
     @classmethod
@@ -48,9 +48,15 @@ class SandboxSettings:
             processes=given.processes,
             disk=given.disk_mb << 20,
         )
-        lifetimes = Lifetimes(given.idle_seconds, given.session_seconds, given.max_sessions)
+        pool = PoolLimits(
+            given.idle_seconds,
+            given.session_seconds,
+            given.max_sessions,
+            given.output_mb << 20,
+            given.session_output_mb << 20,
+        )
         environment = given.python or default_environment(data_dir)
-        return cls(given.backend, environment, given.token, limits, lifetimes, hidden=(data_dir,))
+        return cls(given.backend, environment, given.token, limits, pool, hidden=(data_dir,))
 
 
 class StartingBackend:
@@ -107,7 +113,7 @@ async def open_sandbox(settings: SandboxSettings, clock: Clock) -> Sandbox:
         message = _REFUSED.format(refused.message)
         LOG.warning("%s", message)
         return DisabledSandbox(message)
-    sessions = SessionPool(backend, settings.lifetimes, clock)
+    sessions = SessionPool(backend, settings.pool, clock)
     sessions.start_reaper()
     return sessions
 

@@ -6,6 +6,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
 from threadmill.adapters.sandbox.backend import Backend, LiveSession
+from threadmill.adapters.sandbox.output_gate import OutputBudget, fetched, gated
 from threadmill.domain.ids import ThreadId
 from threadmill.engine.ports.clock import Clock
 from threadmill.engine.ports.sandbox import Ended, Loss, Output, SandboxRefused, Started
@@ -14,12 +15,17 @@ RECENT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Lifetimes:
-    """Seconds a session may be idle and live in all; how many live at once, the longest idle making room."""
+class PoolLimits:
+    """Seconds a session may be idle and live in all; how many live at once, the longest idle making room.
+
+    `call_output` and `session_output`: bytes of files and pictures that may come out of one call, and of a session.
+    """
 
     idle: float = 20 * 60
     age: float = 60 * 60
     max_sessions: int = 64
+    call_output: int = 256 << 20
+    session_output: int = 1 << 30
 
 
 @dataclass(slots=True)
@@ -40,13 +46,14 @@ class SessionSlot:
     put_paths: set[str] = field(default_factory=set[str])
     is_new: bool = False
     loss_untold: bool = False
+    budget: OutputBudget = field(default_factory=lambda: OutputBudget(0, 0))
 
 
 class SessionPool:
     """See the Sandbox port."""
 
-    def __init__(self, backend: Backend, lifetimes: Lifetimes, clock: Clock) -> None:
-        self._backend, self._lifetimes, self._clock = backend, lifetimes, clock
+    def __init__(self, backend: Backend, limits: PoolLimits, clock: Clock) -> None:
+        self._backend, self._limits, self._clock = backend, limits, clock
         self._slots: dict[ThreadId, SessionSlot] = {}
         self._capacity = asyncio.Condition()
         self._opening = 0
@@ -94,7 +101,7 @@ class SessionPool:
                 session = await self._session(slot)
                 slot.running = asyncio.current_task()
                 try:
-                    async for output in session.execute(code):
+                    async for output in gated(session.execute(code), slot.budget):
                         slot.loss_untold = slot.loss_untold or (isinstance(output, Ended) and not output.state_kept)
                         outputs.put_nowait(output)
                 finally:
@@ -114,7 +121,7 @@ class SessionPool:
         """See the port."""
         async with _SlotLease(self._slot(thread), self) as slot:
             session = await self._session(slot)
-            async with aclosing(session.get(path)) as pieces:
+            async with aclosing(fetched(path, session.get(path), slot.budget)) as pieces:
                 async for piece in pieces:
                     yield piece
 
@@ -145,13 +152,13 @@ class SessionPool:
 
     async def _reap(self) -> None:
         while True:
-            await asyncio.sleep(min(30.0, self._lifetimes.idle / 4))
+            await asyncio.sleep(min(30.0, self._limits.idle / 4))
             await self.expire()
 
     async def expire(self) -> int:
         """End now what is over its time and not in use; how many that were."""
         for thread, slot in list(self._slots.items()):
-            if slot.session is None and not slot.users and self._clock.monotonic() - slot.used >= self._lifetimes.age:
+            if slot.session is None and not slot.users and self._clock.monotonic() - slot.used >= self._limits.age:
                 del self._slots[thread]
         unused = [slot for slot in self._slots.values() if not slot.users]
         due = [(slot, loss) for slot in unused if (loss := self._expiry_reason(slot)) is not None]
@@ -166,9 +173,9 @@ class SessionPool:
         now = self._clock.monotonic()
         if not slot.session.alive:
             return Loss.KILLED
-        if now - slot.used >= self._lifetimes.idle:
+        if now - slot.used >= self._limits.idle:
             return Loss.IDLE
-        return Loss.AGE if now - slot.created_at >= self._lifetimes.age else None
+        return Loss.AGE if now - slot.created_at >= self._limits.age else None
 
     async def _session(self, slot: SessionSlot) -> LiveSession:
         """The slot's session, made if need be; the caller has the slot's lock."""
@@ -194,12 +201,13 @@ class SessionPool:
                 self._capacity.notify_all()
         slot.created_at = slot.used = self._clock.monotonic()
         slot.is_new = True
+        slot.budget = OutputBudget(self._limits.call_output, self._limits.session_output)
         return session
 
     async def _make_room(self) -> None:
         """Wait until one more session may be opened, ending the longest idle if all slots are taken."""
         async with self._capacity:
-            while self._open_count() >= self._lifetimes.max_sessions:
+            while self._open_count() >= self._limits.max_sessions:
                 if (idle := self._longest_idle()) is not None:
                     await self._end(idle, Loss.EVICTED)
                     continue

@@ -63,7 +63,7 @@ class BwrapSession:
         except TimeoutError:
             ended = Ended(Ending.TIMED_OUT, _NOT_STOPPABLE.format(wall=self._limits.wall), state_kept=False)
             await self.close()
-        except (ProtocolViolation, protocol.BrokenFrame, ValueError, KeyError):
+        except (ProtocolViolation, protocol.BrokenFrame, ValueError, KeyError, TypeError, OverflowError):
             await self.close()
         yield ended or Ended(Ending.KILLED, _KILLED, state_kept=False)
 
@@ -89,9 +89,9 @@ class BwrapSession:
             return Logs(said) if said else None
         fields = protocol.parse_fields(payload)
         if kind == Kind.OUTPUT_TRUNCATED:
-            return Logs(text.cut(int(fields["size"] or 0)))
+            return Logs(text.cut(parse_size(fields)))
         if kind == Kind.FILE_WRITTEN:
-            return Written(parse_path(fields), int(fields["size"] or 0))
+            return Written(parse_path(fields), parse_size(fields))
         if kind == Kind.IMAGE:
             path = parse_path(fields) if fields.get("path") else None
             return Image(str(fields["name"]), await self._content(LARGEST_IMAGE), path)
@@ -174,6 +174,14 @@ def parse_path(fields: Fields) -> str:
         return checked_path(str(fields["path"]))
     except FileRefused:
         raise ProtocolViolation from None
+
+
+def parse_size(fields: Fields) -> int:
+    """A number of bytes the session told. Raises ProtocolViolation: JSON has numbers that are none (1e999)."""
+    size = fields["size"]
+    if not isinstance(size, int) or size < 0:
+        raise ProtocolViolation
+    return size
 
 
 def parse_ended(fields: Fields) -> Ended:

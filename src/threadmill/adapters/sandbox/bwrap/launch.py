@@ -1,14 +1,15 @@
 """A program of its own, run by the server with an empty environment: gives up root, then becomes bubblewrap.
 
 As root it first binds what the sandbox needs to a place an unprivileged user can reach, in a mount namespace nobody
-else sees: the server's data may lie under /root. `launch.py JSON`, JSON being {user, paths, command}; `{NAME}` in the
-command stands for a place. Standard library only.
+else sees: the server's data may lie under /root. `launch.py JSON`, JSON being {user, paths, command, control}; `{NAME}`
+in the command stands for a path, `control` is the one descriptor that is handed on. Standard library only.
 """
 
 import ctypes
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 STAGE = "/mnt"
@@ -39,9 +40,18 @@ def drop_to_user(user: int) -> None:
     os.setresuid(user, user, user)
 
 
+def close_all_but(kept: set[int]) -> None:
+    """Whatever the server itself inherited or forgot to close must not be there inside."""
+    for name in [entry.name for entry in Path("/proc/self/fd").iterdir()]:
+        if int(name) > 2 and int(name) not in kept:
+            with suppress(OSError):
+                os.close(int(name))
+
+
 def main() -> None:
     """Never returns."""
     order = json.loads(sys.argv[1])
+    close_all_but({order["control"]})
     os.umask(0o022)
     os.nice(5)
     Path("/proc/self/oom_score_adj").write_text("1000")  # when memory runs out, the kernel takes the sandbox first

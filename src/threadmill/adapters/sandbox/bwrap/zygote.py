@@ -17,6 +17,9 @@ SANDBOX_USER = 64_321
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 _START_SECONDS = 30.0
+_KILL_SECONDS = 10.0
+"""How long a session that is killed may take to be gone. The kernel needs milliseconds; who stays longer has taken the
+zygote's news away, and a zygote that is not to be trusted is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class ZygoteClient:
     answers: dict[int, asyncio.Future[None]] = field(default_factory=dict[int, asyncio.Future[None]])
     sessions: dict[int, asyncio.Event] = field(default_factory=dict[int, asyncio.Event])
     last: int = 0
+    kill_seconds: float = _KILL_SECONDS
 
     @property
     def is_dead(self) -> bool:
@@ -96,7 +100,10 @@ class ZygoteClient:
             self.control.send(json.dumps({"kill": number}).encode())
         except OSError:
             return
-        await over.wait()
+        try:
+            await asyncio.wait_for(over.wait(), self.kill_seconds)
+        except TimeoutError:
+            await self.close()
 
     async def close(self) -> str:
         """End it and everything in it; gives the last line it said, or its exit code."""
@@ -150,6 +157,7 @@ async def _launch(bwrap: str, paths: SandboxPaths, control: int) -> asyncio.subp
         "user": SANDBOX_USER if os.getuid() == 0 else None,
         "paths": {"environment": str(paths.environment.resolve()), "inside": str(paths.inside)},
         "command": bwrap_command(bwrap, control),
+        "control": control,
     }
     return await asyncio.create_subprocess_exec(
         sys.executable,

@@ -12,6 +12,7 @@ import platform
 import resource
 import signal
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -132,6 +133,7 @@ def _attempts(
         yield f"import {package}", lambda package=package: bool(__import__(package))
     yield "see variables of the server's environment", lambda: not set(os.environ) <= VARIABLES
     yield "see users of the machine", lambda: len(Path("/etc/passwd").read_text().splitlines()) != 1
+    yield "hold a descriptor of somebody else's", _has_strange_descriptors
     yield "see other processes", lambda: max(map(int, filter(str.isdigit, os.listdir("/proc")))) > 1000
     yield from _network(port, abstract, path)
     yield from _calls()
@@ -161,6 +163,13 @@ def _other_writable_mounts() -> bool:
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     others = [place for place in mounts if place not in WRITABLE and Path(place).is_dir()]
     return any(_tried(lambda place=place: _can_create(place)) for place in others)
+
+
+def _has_strange_descriptors() -> bool:
+    """The standard streams and the interpreter's channel are its own; the listing opens one more."""
+    descriptors = [fd for fd in map(int, os.listdir("/proc/self/fd")) if _tried(lambda fd=fd: bool(os.fstat(fd)))]
+    kinds = [stat.S_IFMT(os.fstat(fd).st_mode) for fd in descriptors if fd > 2]
+    return kinds != [stat.S_IFSOCK]
 
 
 def _network(port: int, abstract: str, path: str) -> Iterator[tuple[str, Callable[[], bool]]]:

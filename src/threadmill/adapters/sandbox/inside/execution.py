@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,20 @@ from .protocol import Kind
 POLL_SECONDS = 0.1
 MAX_IMAGE_BYTES = 21_000_000
 PAGE = os.sysconf("SC_PAGE_SIZE")
+SOCKET_BYTES = 2 * 212_992
+"""Linux lets a socket's buffer be twice `net.core.wmem_max`, whose default this is, and nobody inside may raise it."""
 
 
 @dataclass(frozen=True, slots=True)
 class InterpreterHandle:
-    """The process that runs the model's code: orders and answers on `channel`, what it prints on `output`."""
+    """The process that runs the model's code: orders and answers on `channel`, what it prints on `output`.
+
+    Whatever comes from it may be forged and cut off anywhere: nothing here waits for it.
+    """
 
     pid: int
     channel: socket.socket
+    frames: protocol.FrameReader
     output: int
 
     def discard(self) -> None:
@@ -101,30 +108,52 @@ class Execution:
         self.stopping: Outcome | None = None
         self.wall = self.deadline = 0.0
         self.picture: list[bytes] = []
+        self.unsent = memoryview(b"")
+        # A cell that forged its end may still run: what it says when it really ends is not the next cell's answer.
+        self.token = os.urandom(8).hex()
 
     def run(self, code: bytes, wall: float) -> Outcome:
         """Until the interpreter is done, dead or out of time."""
         self.wall, self.deadline = wall, time.monotonic() + wall
-        self._send_code(code)
+        order = protocol.pack_fields(Kind.EXECUTE, token=self.token)
+        self.unsent = memoryview(b"".join([order, *protocol.pieces(code)]))
         with selectors.DefaultSelector() as selector:
             selector.register(self.host, selectors.EVENT_READ, self._from_host)
-            selector.register(self.interpreter.channel, selectors.EVENT_READ, self._from_interpreter)
+            self._watch_channel(selector.register)
             selector.register(self.interpreter.output, selectors.EVENT_READ, self._from_output)
             next_look = time.monotonic() + POLL_SECONDS
             while self.outcome is None:
+                sending = bool(self.unsent)
                 for key, _ in selector.select(max(0.0, next_look - time.monotonic())):
                     key.data()
+                if sending and not self.unsent:
+                    self._watch_channel(selector.modify)
                 if time.monotonic() >= next_look:
                     self._check_limits()
                     next_look = time.monotonic() + POLL_SECONDS
+        if self.unsent and self.outcome.state_kept:  # it stopped reading in the middle: its channel is out of step
+            self._kill(self.outcome)
         self._drain()
         self.log.end()
         return self.outcome
 
-    def _send_code(self, code: bytes) -> None:
+    def _watch_channel(self, add: Callable[[socket.socket, int, Callable[[], None]], object]) -> None:
+        """Both ways while there is code to send, then for what comes."""
+        both = selectors.EVENT_READ | selectors.EVENT_WRITE
+        add(self.interpreter.channel, both if self.unsent else selectors.EVENT_READ, self._on_channel)
+
+    def _on_channel(self) -> None:
+        if self.unsent:
+            self._send_code()
+        self._from_interpreter()
+
+    def _send_code(self) -> None:
+        """As much as it takes now: an interpreter that does not read runs into its time like any other."""
         try:
-            for piece in protocol.pieces(code):
-                self.interpreter.channel.sendall(piece)
+            sent = self.interpreter.channel.send(self.unsent, socket.MSG_DONTWAIT)
+            self.unsent = self.unsent[sent:]
+        except BlockingIOError:
+            return
         except OSError:
             self._on_death()
 
@@ -156,18 +185,25 @@ class Execution:
 
     def _from_interpreter(self) -> None:
         try:
-            frame = protocol.read(self.interpreter.channel)
-        except (OSError, protocol.BrokenFrame):
-            frame = None
-        if frame is None:
+            frames = self.interpreter.frames.receive()
+            if frames is None:
+                self._on_death()
+            for kind, payload in frames or ():
+                if self.outcome is None:
+                    self._on_frame(kind, payload)
+        except (OSError, protocol.BrokenFrame, KeyError):
             self._on_death()
-        elif frame[0] == Kind.DONE:
-            fields = protocol.parse_fields(frame[1])
+
+    def _on_frame(self, kind: Kind, payload: bytes) -> None:
+        if kind == Kind.DONE:
+            fields = protocol.parse_fields(payload)
+            if fields["token"] != self.token:
+                return
             said = Outcome(str(fields["how"]), None if fields["message"] is None else str(fields["message"]))
             explained = Outcome(said.how, self._explain(said))
             self.outcome = self.stopping if self.stopping and said.how != "completed" else explained
-        elif frame[0] in {Kind.IMAGE, Kind.DATA, Kind.END}:
-            self._picture(*frame)
+        elif kind in {Kind.IMAGE, Kind.DATA, Kind.END}:
+            self._picture(kind, payload)
 
     def _picture(self, kind: Kind, payload: bytes) -> None:
         """A picture is told at once when it is whole: output that comes meanwhile may not stand in the middle of it."""
@@ -181,7 +217,7 @@ class Execution:
             self.host.sendall(b"".join(self.picture))
             self.picture.clear()
             with suppress(OSError):  # that it is gone shows in what it says next
-                self.interpreter.channel.sendall(protocol.pack(Kind.IMAGE_ACK))
+                self.interpreter.channel.send(protocol.pack(Kind.IMAGE_ACK), socket.MSG_DONTWAIT)
 
     def _explain(self, said: Outcome) -> str | None:
         """One clear line for limits the code ran into by itself."""
@@ -255,8 +291,18 @@ def reap(pid: int = 0) -> int:
 def memory_in_use(enough: int) -> int:
     """Bytes of all processes of the session. Shared pages are counted once, but only if that could matter."""
     pids = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
-    total = sum(_resident(pid) for pid in pids)
-    return total if total <= enough else sum(_proportional(pid) for pid in pids)
+    sockets = _socket_memory()
+    total = sockets + sum(_resident(pid) for pid in pids)
+    return total if total <= enough else sockets + sum(_proportional(pid) for pid in pids)
+
+
+def _socket_memory() -> int:
+    """What the session's sockets may hold unread, which is no process's memory: each counts with all it can buffer."""
+    try:
+        with Path("/proc/self/net/unix").open("rb") as sockets:
+            return max(0, sum(1 for _ in sockets) - 1) * SOCKET_BYTES
+    except OSError:
+        return 0
 
 
 def _resident(pid: str) -> int:

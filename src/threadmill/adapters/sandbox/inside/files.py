@@ -3,6 +3,7 @@
 import io
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeAlias
@@ -10,7 +11,7 @@ from typing import TypeAlias
 Snapshot: TypeAlias = dict[str, tuple[int, int, int]]
 """Relative path -> (inode, size, changed in nanoseconds)."""
 
-MAX_FILES, MAX_REPORTED, MAX_DEPTH = 10_000, 100, 50
+MAX_FILES, MAX_REPORTED, MAX_DEPTH, MAX_PATH_BYTES = 10_000, 100, 50, 1_024
 MAX_IMAGE_BYTES, MAX_IMAGES = 20_000_000, 50
 _STARTS = {
     ".png": b"\x89PNG\r\n\x1a\n",
@@ -113,9 +114,9 @@ class Directory:
 
 
 def _is_text(path: str) -> bool:
-    """A name that is not UTF-8 cannot be told to anybody."""
+    """A name that is not UTF-8, has control characters or is very long cannot be told to anybody."""
     try:
-        path.encode()
+        encoded = path.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return len(encoded) <= MAX_PATH_BYTES and not any(unicodedata.category(character) == "Cc" for character in path)

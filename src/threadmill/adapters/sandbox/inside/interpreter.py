@@ -222,11 +222,13 @@ def run_interpreter(channel: socket.socket, output: int) -> None:
 
         figures.use(display_channel.show)
     gc.enable()
-    while (code := protocol.content(channel)) is not None:
+    while (order := protocol.read(channel)) is not None:
+        token = str(protocol.parse_fields(order[1])["token"])
+        code = protocol.content(channel) or b""
         outcome = notebook.run(code.decode())
         if os.getpid() != me:
             os._exit(0)  # the code forked, and this is the child falling out of its cell
-        channel.sendall(protocol.pack_fields(Kind.DONE, how=outcome.how, message=outcome.message))
+        channel.sendall(protocol.pack_fields(Kind.DONE, token=token, how=outcome.how, message=outcome.message))
     os._exit(0)
 
 

@@ -3,7 +3,7 @@
 import json
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import TypeAlias
 
@@ -67,7 +67,7 @@ def parse_fields(payload: bytes) -> dict[str, Value]:
     """Named values of a frame; only flat ones. Raises BrokenFrame."""
     try:
         found: object = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BrokenFrame("not JSON") from None
     if not isinstance(found, dict):
         raise BrokenFrame("not an object")
@@ -97,6 +97,35 @@ def content(connection: socket.socket) -> bytes | None:
             return b"".join(parts)
         parts.append(frame[1])
     return None
+
+
+class FrameReader:
+    """Frames out of a connection that may send half of one and no more: reading never waits."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._buffer = bytearray()
+
+    def receive(self) -> list[tuple[Kind, bytes]] | None:
+        """The frames that are whole now; None at the end. Raises BrokenFrame, OSError."""
+        try:
+            part = self._connection.recv(1 << 18, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return []
+        if not part:
+            return None
+        self._buffer += part
+        return list(self._whole_frames())
+
+    def _whole_frames(self) -> Iterator[tuple[Kind, bytes]]:
+        while len(self._buffer) >= HEADER.size:
+            kind, length = parse_header(bytes(self._buffer[: HEADER.size]))
+            end = HEADER.size + length
+            if len(self._buffer) < end:
+                return
+            payload = bytes(self._buffer[HEADER.size : end])
+            del self._buffer[:end]
+            yield kind, payload
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from . import interpreter, protocol
 from .execution import Execution, InterpreterHandle, kill, kill_all, reap
 from .files import Directory, NotAFile, Snapshot
-from .isolation import DATA, Limits, set_interpreter_limits
+from .isolation import DATA, Limits, close_all_but, set_interpreter_limits
 from .protocol import Kind
 
 SWEEP_SECONDS = 3.0
@@ -57,13 +57,13 @@ class Session:
         if pid == 0:
             self.host.close()
             ours.close()
-            os.close(output)
+            close_all_but(theirs.fileno(), its_output)
             set_interpreter_limits(self.limits)
             interpreter.run_interpreter(theirs, its_output)
         theirs.close()
         os.close(its_output)
         os.set_blocking(output, False)
-        return InterpreterHandle(pid, ours, output)
+        return InterpreterHandle(pid, ours, protocol.FrameReader(ours), output)
 
     def _execute(self, payload: bytes) -> None:
         wall = float(protocol.parse_fields(payload)["wall"] or 0)

@@ -13,15 +13,19 @@ import shutil
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from .isolation import Limits, isolate_session, unshare_namespaces
+from .isolation import Limits, close_all_but, isolate_session, unshare_namespaces
 from .session_init import Session
 
 PRELOAD = ("numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin")
 PRELOAD_IDLE = ("openpyxl", "scipy.stats", "scipy.optimize", "sympy")
 """Loaded when nobody asks for a session: a fork is then already warm for them too."""
+
+SELF_CHECK_SECONDS = 5.0
+"""How often children's ends are looked for without having been woken."""
 
 
 class ForkServer:
@@ -39,14 +43,16 @@ class ForkServer:
         signal.signal(signal.SIGCHLD, on_sigchld)
         self._send(ready=True)
         while True:
-            wait = 0.2 if self.unloaded else None
+            wait = 0.2 if self.unloaded else SELF_CHECK_SECONDS
             readable, _, _ = select.select([self.control, wake_out], [], [], wait)
             if wake_out in readable:
-                os.read(wake_out, 4096)
+                with suppress(BlockingIOError):  # a wake-up without news
+                    os.read(wake_out, 4096)
+            if wake_out in readable or not readable:
                 self._reap()
             if self.control in readable and not self._answer():
                 return
-            if not readable:
+            if not readable and self.unloaded:
                 self._warm()
 
     def _warm(self) -> None:
@@ -130,6 +136,7 @@ def run_session(report: int, handle: int, limits: Limits) -> None:
     """Process 1 of a session. Never returns; problems show on the socket."""
     os.setsid()
     os.close(report)
+    close_all_but(handle)
     connection = socket.socket(fileno=handle)
     try:
         isolate_session(limits)
@@ -151,8 +158,10 @@ def load(names: tuple[str, ...]) -> None:
 def main() -> None:
     """Run by `python -c`; its argument is the control socket's descriptor."""
     gc.disable()
+    control = int(sys.argv[-1])
+    close_all_but(control)
     if Path("/opt/python/matplotlib").is_dir():
         shutil.copytree("/opt/python/matplotlib", "/tmp/matplotlib")  # noqa: S108 - inside
     load(PRELOAD)
     gc.freeze()
-    ForkServer(socket.socket(fileno=int(sys.argv[-1]))).serve()
+    ForkServer(socket.socket(fileno=control)).serve()
