@@ -39,7 +39,7 @@ LOG = logging.getLogger("threadmill")
 
 
 @dataclass(frozen=True, slots=True)
-class Assembly:
+class Application:
     """A running engine with its app."""
 
     app: ASGIApp
@@ -51,7 +51,7 @@ class Assembly:
         self.engine.ports.log.close_all()
 
 
-def check(settings: Settings) -> None:
+def check_settings(settings: Settings) -> None:
     """Refuse what would be unsafe or cannot work. Raises SettingsError with the next step in it."""
     server = settings.server
     if not settings.api_keys and not _is_loopback(server.host):
@@ -85,7 +85,7 @@ def database_path(settings: Settings) -> Path:
 
 
 @asynccontextmanager
-async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
+async def open_application(settings: Settings) -> AsyncGenerator[Application, None]:
     """Open the ports, rescue orphaned runs, tend worker and ingester; close all in order at the end.
 
     Raises SettingsError, Unavailable.
@@ -93,12 +93,12 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
     metrics = PrometheusMetrics()
     async with open_ports(settings, metrics) as ports:
         engine = _engine(ports, settings.config)
-        await _rescue(engine, settings)
-        tell_search(ports.search.embedder)  # not before: a start that fails says only why
+        await _recover(engine, settings)
+        log_search_mode(ports.search.embedder)  # not before: a start that fails says only why
         tending = asyncio.create_task(engine.tend())
         try:
             context = ApiContext(engine, settings.config.limits.max_body_bytes)
-            yield Assembly(build_app(context, ApiKeys(settings.api_keys), metrics.text), engine)
+            yield Application(build_app(context, ApiKeys(settings.api_keys), metrics.text), engine)
         finally:
             tending.cancel()
             await asyncio.gather(tending, return_exceptions=True)
@@ -108,12 +108,12 @@ async def assemble(settings: Settings) -> AsyncGenerator[Assembly, None]:
 @asynccontextmanager
 async def open_ports(settings: Settings, metrics: Metrics) -> AsyncGenerator[Ports, None]:
     """Every adapter, opened, and closed at the end. Raises SettingsError, Unavailable."""
-    check(settings)
+    check_settings(settings)
     store = await SqliteStore.open(database_path(settings))
     try:  # whatever goes wrong below: an open store's thread would keep the process alive
         async with (
             open_blobs(settings, store.files.blobs_in_use) as blobs,
-            _over(store, blobs, settings, metrics) as ports,
+            _open_adapters(store, blobs, settings, metrics) as ports,
         ):
             yield ports
     finally:
@@ -121,7 +121,9 @@ async def open_ports(settings: Settings, metrics: Metrics) -> AsyncGenerator[Por
 
 
 @asynccontextmanager
-async def _over(store: SqliteStore, blobs: Blobs, settings: Settings, metrics: Metrics) -> AsyncGenerator[Ports, None]:
+async def _open_adapters(
+    store: SqliteStore, blobs: Blobs, settings: Settings, metrics: Metrics
+) -> AsyncGenerator[Ports, None]:
     tokens = BpeTokenCounter()
     models = open_models(settings.config, tokens)
     clock, ids = SystemClock(), RandomIds()
@@ -138,7 +140,7 @@ async def _over(store: SqliteStore, blobs: Blobs, settings: Settings, metrics: M
         await models.aclose()
 
 
-async def _rescue(engine: Engine, settings: Settings) -> None:
+async def _recover(engine: Engine, settings: Settings) -> None:
     try:
         await engine.rescue_orphans()
     except Unavailable as error:
@@ -172,7 +174,7 @@ def open_embedder(config: ConfigFile) -> Embedder | None:
     return embedder
 
 
-def tell_search(embedder: Embedder | None) -> None:
+def log_search_mode(embedder: Embedder | None) -> None:
     """A line in the log of what search goes by."""
     if embedder is None:
         LOG.warning("file_search goes by words only: no embedding model is set (THREADMILL_EMBEDDING_MODEL).")

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 MAX_PORT = 65535
 
-BUILT_IN = "rehearsal"
+BUILT_IN_MODEL = "rehearsal"
 """The model that is always there (design.md 1)."""
 
-ADVICE = "Mend the file, or unset THREADMILL_CONFIG to start without it; docs/reference/upstreams.md shows one."
+CONFIG_ADVICE = "Mend the file, or unset THREADMILL_CONFIG to start without it; docs/reference/upstreams.md shows one."
 
 Role = Literal["all", "api", "worker"]
 
@@ -33,7 +33,7 @@ class SettingsError(Exception):
         self.advice: str = advice
 
 
-class Upstream(BaseModel):
+class UpstreamConfig(BaseModel):
     """One Chat Completions server. `models` are the name patterns routed to it; the key may stand in `api_key_env`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,7 +50,7 @@ class Upstream(BaseModel):
     between_tokens_seconds: Annotated[float, Field(gt=0)] = 60
 
 
-class ModelSettings(BaseModel):
+class ModelConfig(BaseModel):
     """What is to be known about a model, where our own table is wrong or silent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,7 +58,7 @@ class ModelSettings(BaseModel):
     context_window: Annotated[int, Field(ge=256)]
 
 
-class Limits(BaseModel):
+class LimitConfig(BaseModel):
     """Bounds of the engine: seconds, turns, runs at once, messages of a thread, bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,7 +73,7 @@ class Limits(BaseModel):
     drain_seconds: Annotated[float, Field(ge=0)] = 10
 
 
-class Sandbox(BaseModel):
+class SandboxConfig(BaseModel):
     """Where code_interpreter runs: `bwrap`, `off`, or a Jupyter Kernel Gateway's URL; seconds, megabytes, counts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,7 +92,7 @@ class Sandbox(BaseModel):
     processes: Annotated[int, Field(ge=8, le=1024)] = 64
 
 
-class Search(BaseModel):
+class SearchConfig(BaseModel):
     """How file_search reads, embeds and ranks. Neither model: search goes by words only. Upstreams are named."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -108,14 +108,14 @@ class Search(BaseModel):
     read_memory_mb: Annotated[int, Field(ge=256)] = 2048
 
     @model_validator(mode="after")
-    def one_embedder(self) -> "Search":
+    def one_embedder(self) -> "SearchConfig":
         """Vectors of two models cannot be compared."""
         if self.embedding_model and self.local_model:
             raise ValueError("set embedding_model or local_model, not both")
         return self
 
 
-class Blobs(BaseModel):
+class BlobConfig(BaseModel):
     """Where the bytes of files lie: `disk`, or `s3://bucket/prefix` in a store that speaks S3's protocol.
 
     What is unset is found where AWS's own tools look: AWS_ACCESS_KEY_ID and its like, ~/.aws, the machine's role.
@@ -138,13 +138,13 @@ class ConfigFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    upstreams: tuple[Upstream, ...] = ()
+    upstreams: tuple[UpstreamConfig, ...] = ()
     aliases: dict[str, str] = Field(default_factory=dict)
-    models: dict[str, ModelSettings] = Field(default_factory=dict)
-    limits: Limits = Limits()
-    sandbox: Sandbox = Sandbox()
-    search: Search = Search()
-    blobs: Blobs = Blobs()
+    models: dict[str, ModelConfig] = Field(default_factory=dict)
+    limits: LimitConfig = LimitConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+    search: SearchConfig = SearchConfig()
+    blobs: BlobConfig = BlobConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,15 +226,15 @@ def _config(env: Mapping[str, str]) -> ConfigFile:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8")) if path else {}
         config = ConfigFile.model_validate(values)
     except OSError as error:
-        raise SettingsError(f"THREADMILL_CONFIG: {path} cannot be read: {error.strerror}.", ADVICE) from None
+        raise SettingsError(f"THREADMILL_CONFIG: {path} cannot be read: {error.strerror}.", CONFIG_ADVICE) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}.", ADVICE) from None
+        raise SettingsError(f"{path} is not valid TOML: {error}.", CONFIG_ADVICE) from None
     except ValidationError as error:
-        raise SettingsError(f"{path}: {_first(error)}.", ADVICE) from None
+        raise SettingsError(f"{path}: {_first_mistake(error)}.", CONFIG_ADVICE) from None
     return _with_environment(config, env)
 
 
-def _first(error: ValidationError) -> str:
+def _first_mistake(error: ValidationError) -> str:
     """The first mistake, with its place in the file."""
     first = error.errors(include_input=False)[0]
     said = "this version knows no such setting" if first["type"] == "extra_forbidden" else first["msg"]
@@ -245,7 +245,7 @@ def _with_environment(config: ConfigFile, env: Mapping[str, str]) -> ConfigFile:
     """The environment's upstream and limits win over the file's."""
     upstreams = tuple(_with_key(upstream, env) for upstream in config.upstreams)
     if url := env.get("THREADMILL_UPSTREAM_URL"):
-        given = Upstream(base_url=url, name="environment", api_key=env.get("THREADMILL_UPSTREAM_API_KEY") or None)
+        given = UpstreamConfig(base_url=url, name="environment", api_key=env.get("THREADMILL_UPSTREAM_API_KEY") or None)
         upstreams = (*upstreams, given)
     for upstream in upstreams:
         _check_upstream(upstream)
@@ -253,7 +253,9 @@ def _with_environment(config: ConfigFile, env: Mapping[str, str]) -> ConfigFile:
     ttl = _integer(env, "THREADMILL_RUN_TTL_SECONDS", config.limits.run_ttl_seconds)
     lease = _integer(env, "THREADMILL_LEASE_SECONDS", config.limits.lease_seconds)
     try:
-        limits = Limits.model_validate(config.limits.model_dump() | {"run_ttl_seconds": ttl, "lease_seconds": lease})
+        limits = LimitConfig.model_validate(
+            config.limits.model_dump() | {"run_ttl_seconds": ttl, "lease_seconds": lease}
+        )
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         raise SettingsError(f"THREADMILL_{str(first['loc'][0]).upper()}: {first['msg']}.") from None
@@ -266,18 +268,18 @@ def _with_environment(config: ConfigFile, env: Mapping[str, str]) -> ConfigFile:
     return config.model_copy(update={"upstreams": upstreams, **changes})
 
 
-def _sandbox(config: ConfigFile, env: Mapping[str, str]) -> Sandbox:
+def _sandbox(config: ConfigFile, env: Mapping[str, str]) -> SandboxConfig:
     named = {"backend": env.get("THREADMILL_SANDBOX"), "token": env.get("THREADMILL_SANDBOX_TOKEN")}
     given = {name: value for name, value in named.items() if value}
     try:
-        return Sandbox.model_validate(config.sandbox.model_dump() | given)
+        return SandboxConfig.model_validate(config.sandbox.model_dump() | given)
     except ValidationError:
         raise SettingsError(
             f"THREADMILL_SANDBOX is '{given.get('backend')}'; it must be bwrap, off, or the URL of a Jupyter Kernel Gateway."
         ) from None
 
 
-def _search(config: ConfigFile, env: Mapping[str, str], upstreams: tuple[Upstream, ...]) -> Search:
+def _search(config: ConfigFile, env: Mapping[str, str], upstreams: tuple[UpstreamConfig, ...]) -> SearchConfig:
     search = config.search
     if model := env.get("THREADMILL_EMBEDDING_MODEL"):
         search = search.model_copy(update={"embedding_model": model, "local_model": None})
@@ -293,24 +295,24 @@ def _search(config: ConfigFile, env: Mapping[str, str], upstreams: tuple[Upstrea
     return search
 
 
-BLOBS_FORMS = {
+BLOB_VARIABLES = {
     "store": ("THREADMILL_BLOBS", "disk or s3://bucket/prefix"),
     "endpoint": ("THREADMILL_BLOBS_ENDPOINT", "a URL like https://host:9000"),
     "region": ("THREADMILL_BLOBS_REGION", "a region's name"),
 }
 
 
-def _blobs(config: ConfigFile, env: Mapping[str, str]) -> Blobs:
-    given = {field: value for field, (name, _) in BLOBS_FORMS.items() if (value := env.get(name))}
+def _blobs(config: ConfigFile, env: Mapping[str, str]) -> BlobConfig:
+    given = {field: value for field, (name, _) in BLOB_VARIABLES.items() if (value := env.get(name))}
     try:
-        return Blobs.model_validate(config.blobs.model_dump() | given)
+        return BlobConfig.model_validate(config.blobs.model_dump() | given)
     except ValidationError as error:
         field = str(error.errors(include_input=False)[0]["loc"][0])
-        name, form = BLOBS_FORMS[field]
+        name, form = BLOB_VARIABLES[field]
         raise SettingsError(f"{name} is '{given[field]}'; it must be {form}.") from None
 
 
-def _check_upstream(upstream: Upstream) -> None:
+def _check_upstream(upstream: UpstreamConfig) -> None:
     try:
         parts = urlsplit(upstream.base_url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -329,16 +331,16 @@ def _check_upstream(upstream: Upstream) -> None:
         raise SettingsError(text, "Name a PEM file with the authorities' certificates, or leave ca_file out.") from None
 
 
-def _check_aliases(aliases: Mapping[str, str], upstreams: tuple[Upstream, ...]) -> None:
+def _check_aliases(aliases: Mapping[str, str], upstreams: tuple[UpstreamConfig, ...]) -> None:
     """An alias for a name that nobody serves could only fail, one run after the other."""
     patterns = [pattern for upstream in upstreams for pattern in upstream.models]
     for alias, name in aliases.items():
-        if name != BUILT_IN and not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+        if name != BUILT_IN_MODEL and not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
             text = f"The alias '{alias}' stands for '{name}', which no upstream serves."
             raise SettingsError(text, "Add the name to an upstream's models, or add an upstream that has it.")
 
 
-def _with_key(upstream: Upstream, env: Mapping[str, str]) -> Upstream:
+def _with_key(upstream: UpstreamConfig, env: Mapping[str, str]) -> UpstreamConfig:
     if upstream.api_key_env is None:
         return upstream
     key = env.get(upstream.api_key_env)

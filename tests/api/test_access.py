@@ -133,7 +133,7 @@ async def test_a_server_that_cannot_write_now_says_when_to_try_again(live: Live)
     thread = await live.api.thread()
     store = live.assembly.engine.ports.store
     assert isinstance(store, SqliteStore)
-    await store.limit_pages(1)
+    await store.set_max_pages(1)
     reply = await live.api.call("POST", f"/threads/{thread}/messages", {"role": "user", "content": "long " * 10_000})
     assert (reply.status, reply.body["error"]["type"]) == (503, "server_error")
     assert (reply.headers["Retry-After"], reply.headers["retry-after-ms"]) == ("1", "250")

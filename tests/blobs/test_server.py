@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tests.support.bucket import NAME, S3Server, front
 from tests.support.serving import Live, serving
-from threadmill.adapters.blobs.s3 import PART
+from threadmill.adapters.blobs.s3 import PART_SIZE
 from threadmill.settings import SettingsError
 
 SECRET = "sesame-open-sesame"
@@ -45,7 +45,7 @@ async def content_of(live: Live, file_id: str) -> bytes:
 async def test_files_live_in_the_bucket_from_upload_to_deletion_and_over_a_restart(
     s3: S3Server, tmp_path: Path
 ) -> None:
-    large = bytes(range(256)) * (PART // 100)
+    large = bytes(range(256)) * (PART_SIZE // 100)
     async with on(tmp_path, s3.url) as live:
         ids = [await live.api.file("a.bin", data, "user_data") for data in (b"small", large)]
     assert [name.startswith("pre/fix/blobs/") for name in await s3.everything()] == [True, True]
@@ -59,7 +59,7 @@ async def test_files_live_in_the_bucket_from_upload_to_deletion_and_over_a_resta
 
 async def test_an_upload_cut_off_half_way_leaves_nothing_in_the_bucket(s3: S3Server, tmp_path: Path) -> None:
     async with on(tmp_path, s3.url) as live:
-        head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + b"x" * (PART + 100)
+        head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + b"x" * (PART_SIZE + 100)
         host, port = live.url.removeprefix("http://").removesuffix("/v1").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(
@@ -166,9 +166,9 @@ class Trouble:
     ("at", "size"),
     [
         (("PUT", "blobs/"), 10),
-        (("PUT", "partNumber=2"), 2 * PART + 10),
-        (("POST", "uploadId="), PART + 10),
-        (("PUT", "pins/"), PART + 10),
+        (("PUT", "partNumber=2"), 2 * PART_SIZE + 10),
+        (("POST", "uploadId="), PART_SIZE + 10),
+        (("PUT", "pins/"), PART_SIZE + 10),
     ],
 )
 async def test_a_full_store_is_told_leaves_nothing_and_the_next_upload_works(

@@ -12,7 +12,7 @@ from aiohttp import web
 from tests.support.bucket import S3Server, front
 from threadmill.adapters.blobs import s3 as module
 from threadmill.adapters.blobs.bucket import Bucket, open_bucket
-from threadmill.adapters.blobs.s3 import PART, S3Blobs, blob_name
+from threadmill.adapters.blobs.s3 import PART_SIZE, S3Blobs, blob_name
 from threadmill.domain.error import Unavailable
 
 KEY = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
@@ -62,7 +62,7 @@ async def test_a_server_that_writes_what_another_is_removing_waits_and_writes_it
 async def test_a_server_does_not_remove_what_another_has_written_but_not_yet_stored_as_a_file(
     buckets: tuple[Bucket, Bucket],
 ) -> None:
-    one, other = S3Blobs(buckets[0]), S3Blobs(buckets[1], grace=3600)
+    one, other = S3Blobs(buckets[0]), S3Blobs(buckets[1], grace_seconds=3600)
     async with one.writer() as writer:
         await writer.write(b"x")
         key = (await writer.commit()).key
@@ -78,9 +78,9 @@ async def test_a_sweep_leaves_what_is_young_and_takes_it_when_it_is_old(
     for name in ("incoming/joined", f"pins/{KEY}/a", f"doomed/{KEY}/b"):
         await buckets[0].put(name)
     before = await s3.everything()
-    assert await S3Blobs(buckets[1], grace=3600).sweep(nobody) == 0
+    assert await S3Blobs(buckets[1], grace_seconds=3600).sweep(nobody) == 0
     assert await s3.everything() == before
-    assert await S3Blobs(buckets[1], grace=0).sweep(nobody) == 4
+    assert await S3Blobs(buckets[1], grace_seconds=0).sweep(nobody) == 4
     assert await s3.everything() == []
 
 
@@ -105,7 +105,7 @@ async def test_a_sweep_ends_old_uploads_in_parts_and_leaves_those_that_may_still
         return None
 
     async with front(s3.url, instead) as url, open_bucket(replace(s3.place, endpoint=url)) as bucket:
-        assert await S3Blobs(bucket, grace=3600).sweep(nobody) == 1
+        assert await S3Blobs(bucket, grace_seconds=3600).sweep(nobody) == 1
     assert ended == ["/files/incoming/old"]
 
 
@@ -113,10 +113,10 @@ async def test_a_sweep_touches_nothing_outside_its_prefix(s3: S3Server) -> None:
     async with s3.opened() as outside, s3.opened("mine") as inside:
         await outside.put("blobs/ab/foreign")
         await outside.put("mine-too/blobs/ab/foreign")
-        await (await outside.begin("incoming/foreign")).add(bytes(PART))
+        await (await outside.begin_upload("incoming/foreign")).add_part(bytes(PART_SIZE))
         before = await s3.everything()
         await write(S3Blobs(inside))
-        assert await S3Blobs(inside, grace=0).sweep(nobody) == 1
+        assert await S3Blobs(inside, grace_seconds=0).sweep(nobody) == 1
         assert await s3.everything() == before
 
 
@@ -124,11 +124,11 @@ async def test_a_removal_that_never_ends_does_not_hold_an_upload_forever(
     buckets: tuple[Bucket, Bucket], s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await buckets[0].put(f"doomed/{KEY}/of a server that died")
-    monkeypatch.setattr(module, "REMOVING", 0)
+    monkeypatch.setattr(module, "DELETE_TIMEOUT", 0)
     with pytest.raises(Unavailable, match="please try again"):
         await write(S3Blobs(buckets[1]))
     assert len(await s3.everything()) == 1
-    monkeypatch.setattr(module, "FORGOTTEN", 0)
+    monkeypatch.setattr(module, "STALE_MARK_SECONDS", 0)
     assert await write(S3Blobs(buckets[1])) == KEY
 
 
@@ -137,7 +137,7 @@ async def test_a_removal_that_took_too_long_is_given_up(
 ) -> None:
     blobs = S3Blobs(buckets[0])
     key = await write(blobs)
-    monkeypatch.setattr(module, "REMOVING", -1)
+    monkeypatch.setattr(module, "DELETE_TIMEOUT", -1)
     await blobs.remove(key, nobody)
     assert await all_of(blobs, key) == b"x"
 

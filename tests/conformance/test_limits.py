@@ -14,7 +14,7 @@ from tests.conformance.world import World, world
 from tests.support.schema import Node, operations
 from tests.support.serving import Live, Reply, serving
 from tests.support.surface import Fact, body_schema, query_schemas, walk_limits
-from threadmill.settings import Limits
+from threadmill.settings import LimitConfig
 
 OPERATIONS = sorted({operation for limit in LIMITS for operation in limit.operations})
 
@@ -84,7 +84,7 @@ def test_every_operation_with_a_limit_is_of_the_spec(operation: str) -> None:
 
 
 async def test_a_thread_holds_a_hundred_thousand_messages_unless_set_otherwise(tmp_path: Path) -> None:
-    assert Limits().max_thread_messages == 100_000
+    assert LimitConfig().max_thread_messages == 100_000
     config = tmp_path / "threadmill.toml"
     config.write_text("[limits]\nmax_thread_messages = 3\n")
     async with serving(tmp_path / "data", CONFIG=str(config)) as live:

@@ -11,12 +11,12 @@ import pytest
 
 from tests.support.bucket import S3Server, fresh
 from threadmill.adapters.blobs.disk import DiskBlobs
-from threadmill.adapters.blobs.s3 import PART, S3Blobs
+from threadmill.adapters.blobs.s3 import PART_SIZE, S3Blobs
 from threadmill.domain.error import Unavailable
 from threadmill.domain.file import Blob
 from threadmill.engine.ports.blobs import Blobs, InUse
 
-SIZES = (0, 1, 2**20 - 1, 2**20, PART - 1, PART, PART + 1, 2 * PART, 2 * PART + 12_345)
+SIZES = (0, 1, 2**20 - 1, 2**20, PART_SIZE - 1, PART_SIZE, PART_SIZE + 1, 2 * PART_SIZE, 2 * PART_SIZE + 12_345)
 
 
 class Kept:
@@ -53,7 +53,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator
         else:
             s3 = await fresh(request.getfixturevalue("s3_url"))
             bucket = await stack.enter_async_context(s3.opened("some/prefix"))
-            yield Kept(S3Blobs(bucket, grace=0), tmp_path, s3)
+            yield Kept(S3Blobs(bucket, grace_seconds=0), tmp_path, s3)
 
 
 def used(*keys: str) -> InUse:
@@ -81,27 +81,27 @@ async def test_a_blob_comes_back_byte_for_byte_under_the_hash_of_its_content(kep
 
 
 async def test_bytes_given_all_at_once_are_taken_too(kept: Kept) -> None:
-    data = bytes_of(3 * PART + 7)
+    data = bytes_of(3 * PART_SIZE + 7)
     blob = await kept.write(data, step=len(data))
     assert blob.size == len(data)
     assert await kept.read(blob.key) == data
 
 
 async def test_equal_contents_share_one_blob(kept: Kept) -> None:
-    data = bytes_of(PART + 1)
+    data = bytes_of(PART_SIZE + 1)
     assert await kept.write(data) == await kept.write(data)
     assert len(await kept.everything()) == 1
 
 
 async def test_equal_contents_written_at_once_share_one_blob(kept: Kept) -> None:
-    data = bytes_of(PART + 1)
+    data = bytes_of(PART_SIZE + 1)
     blobs = await asyncio.gather(*(kept.write(data) for _ in range(4)))
     assert len(set(blobs)) == 1
     assert len(await kept.everything()) == 1
     assert await kept.read(blobs[0].key) == data
 
 
-@pytest.mark.parametrize("size", [0, 1, PART + 1])
+@pytest.mark.parametrize("size", [0, 1, PART_SIZE + 1])
 async def test_a_writer_left_without_commit_leaves_nothing(kept: Kept, size: int) -> None:
     async with kept.blobs.writer() as writer:
         await writer.write(bytes_of(size))
@@ -111,13 +111,13 @@ async def test_a_writer_left_without_commit_leaves_nothing(kept: Kept, size: int
 async def test_an_upload_that_fails_or_is_cancelled_half_way_leaves_nothing(kept: Kept) -> None:
     with pytest.raises(ZeroDivisionError):
         async with kept.blobs.writer() as writer:
-            await writer.write(bytes_of(PART + 1))
+            await writer.write(bytes_of(PART_SIZE + 1))
             raise ZeroDivisionError
     begun = asyncio.Event()
 
     async def upload() -> None:
         async with kept.blobs.writer() as writer:
-            await writer.write(bytes_of(PART + 1))
+            await writer.write(bytes_of(PART_SIZE + 1))
             begun.set()
             await asyncio.Event().wait()
 
@@ -135,11 +135,11 @@ async def test_a_blob_that_is_lost_is_told(kept: Kept) -> None:
 
 
 async def test_a_reader_that_stops_half_way_disturbs_nobody(kept: Kept) -> None:
-    blob = await kept.write(bytes_of(2 * PART))
+    blob = await kept.write(bytes_of(2 * PART_SIZE))
     for _ in range(20):
         async with aclosing(cast("AsyncGenerator[bytes]", kept.blobs.read(blob.key))) as pieces:
             assert await anext(pieces)
-    assert await kept.read(blob.key) == bytes_of(2 * PART)
+    assert await kept.read(blob.key) == bytes_of(2 * PART_SIZE)
 
 
 async def test_a_blob_is_removed_unless_a_file_has_it(kept: Kept) -> None:
@@ -162,7 +162,7 @@ async def test_a_blob_stays_until_its_writer_is_left_used_or_not(kept: Kept) -> 
 
 
 async def test_a_blob_written_again_while_it_is_removed_stays(kept: Kept) -> None:
-    data = bytes_of(PART + 1)
+    data = bytes_of(PART_SIZE + 1)
     blob = await kept.write(data)
     rows: set[str] = set()
 

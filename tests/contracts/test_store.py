@@ -265,13 +265,13 @@ async def test_a_full_disk_refuses_the_write_and_keeps_what_was_there(tmp_path: 
     async with opened("sqlite", tmp_path) as store:
         assert isinstance(store, SqliteStore)
         await put(store, thread())
-        await store.limit_pages(120)
+        await store.set_max_pages(120)
         with pytest.raises(Unavailable, match="full"):
             for n in range(100):
                 await put(store, replace(message(f"msg_{n}"), content=(TextPart("x" * 20_000),)))
         kept = len(await store.history(T))
         assert kept > 0
-        await store.limit_pages(100_000)
+        await store.set_max_pages(100_000)
         await put(store, message("msg_after"))
         assert len(await store.history(T)) == kept + 1
 

@@ -12,12 +12,12 @@ from threadmill import settings
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference" / "settings.md").read_text()
 TABLES: dict[str, type[BaseModel]] = {
-    "[[upstreams]]": settings.Upstream,
-    '[models."name"]': settings.ModelSettings,
-    "[limits]": settings.Limits,
-    "[sandbox]": settings.Sandbox,
-    "[search]": settings.Search,
-    "[blobs]": settings.Blobs,
+    "[[upstreams]]": settings.UpstreamConfig,
+    '[models."name"]': settings.ModelConfig,
+    "[limits]": settings.LimitConfig,
+    "[sandbox]": settings.SandboxConfig,
+    "[search]": settings.SearchConfig,
+    "[blobs]": settings.BlobConfig,
 }
 
 

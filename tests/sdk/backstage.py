@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.api.server import Server, config
-from threadmill.bootstrap import Assembly, assemble
+from threadmill.bootstrap import Application, open_application
 from threadmill.settings import load
 
 UNLIMITED_PAGES = 1_000_000
@@ -62,8 +62,8 @@ class OwnServer:
         await asyncio.wait({self.serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
 
     async def _serve(self, ready: asyncio.Event) -> None:
-        async with assemble(self.settings) as assembly:
-            self.assembly: Assembly = assembly
+        async with open_application(self.settings) as assembly:
+            self.assembly: Application = assembly
             server = Server(config(Recorded(assembly.app, self)), lambda: assembly.drain(0), ready.set)  # pyright: ignore[reportArgumentType] - any ASGI app
             task = asyncio.create_task(server.serve([self.listener.dup()]))
             await self.leave.wait()
@@ -98,7 +98,7 @@ class OwnServer:
         """SQLite refuses to grow the file beyond so many pages."""
         store = self.assembly.engine.ports.store
         assert isinstance(store, SqliteStore)
-        await store.limit_pages(pages)
+        await store.set_max_pages(pages)
 
     async def note(self, scope: Scope, message: Message) -> None:
         """Remember an answer; a full disk is emptied once somebody was told of it."""

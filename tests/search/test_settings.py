@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from threadmill.adapters.models.factory import open_reranker
-from threadmill.bootstrap import open_embedder, open_extractor, tell_search
+from threadmill.bootstrap import log_search_mode, open_embedder, open_extractor
 from threadmill.settings import SettingsError, load
 
 TWO = """
@@ -30,7 +30,7 @@ def test_without_a_model_search_goes_by_words_and_says_so(tmp_path: Path, caplog
     config = load(config_of(tmp_path)).config
     embedder = open_embedder(config)
     assert embedder is None
-    tell_search(embedder)
+    log_search_mode(embedder)
     assert "words only" in caplog.text
     assert open_reranker(config) is None
 
@@ -41,7 +41,7 @@ def test_the_environment_names_an_embedding_model(tmp_path: Path, caplog: pytest
     embedder = open_embedder(config)
     assert embedder is not None
     assert embedder.identity == "embed-3:own size"
-    tell_search(embedder)
+    log_search_mode(embedder)
     assert "embed-3" in caplog.text
 
 

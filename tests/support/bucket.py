@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import aiohttp
 from aiohttp import web
 
-from threadmill.adapters.blobs.bucket import Bucket, Place, open_bucket
+from threadmill.adapters.blobs.bucket import Bucket, BucketConfig, open_bucket
 
 NAME = "files"
 KEY = re.compile("<Key>(.*?)</Key>")
@@ -20,7 +20,7 @@ class S3Server:
     """One that runs; `place` is a fresh bucket in it."""
 
     url: str
-    place: Place
+    place: BucketConfig
 
     @asynccontextmanager
     async def opened(self, prefix: str = "") -> AsyncGenerator[Bucket]:
@@ -57,7 +57,7 @@ def s3_server() -> Generator[str]:
 
 async def fresh(url: str) -> S3Server:
     """Everything forgotten, a bucket made."""
-    place = Place(NAME, endpoint=url, access_key_id="test-key", secret_access_key="test-secret")
+    place = BucketConfig(NAME, endpoint=url, access_key_id="test-key", secret_access_key="test-secret")
     server = S3Server(url, place)
     await server.ask("POST", "/moto-api/reset")
     await server.ask("PUT", f"/{NAME}")

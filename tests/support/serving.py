@@ -14,7 +14,7 @@ import aiohttp
 
 from tests.support.witness import Witnessed
 from threadmill.api.server import Server, config
-from threadmill.bootstrap import Assembly, assemble
+from threadmill.bootstrap import Application, open_application
 from threadmill.settings import load
 
 Json = dict[str, Any]
@@ -122,7 +122,7 @@ class Live:
 
     url: str
     api: Api
-    assembly: Assembly
+    assembly: Application
 
 
 @asynccontextmanager
@@ -137,7 +137,7 @@ async def serving(
         listener = stack.enter_context(socket.socket(proto=socket.IPPROTO_TCP))
         listener.bind(("127.0.0.1", 0))
         base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        assembly = await stack.enter_async_context(assemble(load(env)))
+        assembly = await stack.enter_async_context(open_application(load(env)))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         ready = asyncio.Event()
         server = Server(config(Witnessed(assembly.app)), lambda: assembly.drain(0), ready.set)

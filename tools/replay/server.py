@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from threadmill.adapters.sandbox.environment import default_environment
 from threadmill.api.server import Server, config
-from threadmill.bootstrap import assemble
+from threadmill.bootstrap import open_application
 from threadmill.settings import ServerSettings, load
 
 KEY = "replay-key-of-this-playing"
@@ -57,7 +57,7 @@ async def serving(
             env["THREADMILL_RUN_TTL_SECONDS"] = str(SHORT_TTL)
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
-        async with assemble(load(env)) as assembly:
+        async with open_application(load(env)) as assembly:
             ready = asyncio.Event()
             server = Server(config(around(assembly.app)), lambda: assembly.drain(0), ready.set)
             serve = asyncio.create_task(server.serve([listener]))

@@ -14,9 +14,9 @@ from typing import Any
 import uvloop
 
 from threadmill.adapters.sql.migrate import migrate
-from threadmill.adapters.sqlite.database import lock
+from threadmill.adapters.sqlite.database import acquire_lock
 from threadmill.api.server import Server, config
-from threadmill.bootstrap import assemble, check, database_path
+from threadmill.bootstrap import check_settings, database_path, open_application
 from threadmill.settings import ServerSettings, Settings, SettingsError, load
 
 GC_THRESHOLDS = (10_000, 20, 20)
@@ -53,7 +53,7 @@ def run_server(**options: Any) -> None:
     """Serve until SIGINT or SIGTERM. Raises SettingsError, Unavailable before anything listens."""
     settings = settings_for(**options)
     _log_to_stderr(settings.server.log_format)
-    check(settings)
+    check_settings(settings)
     listener = _listen(settings.server)
     uvloop.run(_serve(settings, listener))
 
@@ -86,7 +86,7 @@ def _listen(server: ServerSettings) -> socket.socket:
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
-    async with assemble(settings) as assembly:
+    async with open_application(settings) as assembly:
         seconds = settings.config.limits.drain_seconds
 
         def ready() -> None:
@@ -120,6 +120,6 @@ def _greet(settings: Settings, port: int) -> None:
 def run_migrate(data_dir: Path | None) -> None:
     """Bring the database to this version's schema. Raises SettingsError, Unavailable, DatabaseInUse."""
     path = database_path(settings_for(data_dir=data_dir))
-    lock(path)
+    acquire_lock(path)
     migrate(f"sqlite:///{path}")
     print(f"{path} has the newest schema.")

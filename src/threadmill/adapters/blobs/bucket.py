@@ -19,10 +19,10 @@ if TYPE_CHECKING:  # stubs, which a server does not have
     from types_aiobotocore_s3.client import S3Client
     from types_aiobotocore_s3.type_defs import CompletedPartTypeDef, ResponseMetadataTypeDef
 
-PIECE = 1024 * 1024
+READ_SIZE = 1024 * 1024
 """Bytes read at once."""
 
-FULL = frozenset(
+FULL_CODES = frozenset(
     {
         "InsufficientStorage",
         "QuotaExceeded",
@@ -31,7 +31,7 @@ FULL = frozenset(
         "XMinioStorageQuota",
     }
 )
-GONE = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
+MISSING_CODES = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
 
 
 class BucketError(Unavailable):
@@ -43,7 +43,7 @@ class BucketError(Unavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ObjectInfo:
     """An object of the bucket: name without the prefix, bytes, seconds since it was written by the store's clock."""
 
     name: str
@@ -52,7 +52,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BucketConfig:
     """Where a bucket is and who asks. What is None is found as AWS's own tools find it: environment, files, role."""
 
     bucket: str
@@ -66,10 +66,10 @@ class Place:
 
 
 @asynccontextmanager
-async def open_bucket(place: Place) -> AsyncGenerator["Bucket"]:
+async def open_bucket(config: BucketConfig) -> AsyncGenerator["Bucket"]:
     """A bucket to use; nothing is asked of the store yet. Raises BucketError."""
-    addressing = place.addressing if place.addressing != "auto" or place.endpoint is None else "path"
-    config = AioConfig(
+    addressing = config.addressing if config.addressing != "auto" or config.endpoint is None else "path"
+    client_config = AioConfig(
         connect_timeout=5,
         read_timeout=60,
         max_pool_connections=256,  # each download that a client reads slowly holds one
@@ -79,19 +79,19 @@ async def open_bucket(place: Place) -> AsyncGenerator["Bucket"]:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    with _told():
+    with _as_bucket_error():
         making = get_session().create_client(  # pyright: ignore[reportUnknownMemberType] - typed for this service only
             "s3",
-            region_name=place.region or ("us-east-1" if place.endpoint else None),
-            endpoint_url=place.endpoint,
-            aws_access_key_id=place.access_key_id,
-            aws_secret_access_key=place.secret_access_key,
-            aws_session_token=place.session_token,
-            config=config,
+            region_name=config.region or ("us-east-1" if config.endpoint else None),
+            endpoint_url=config.endpoint,
+            aws_access_key_id=config.access_key_id,
+            aws_secret_access_key=config.secret_access_key,
+            aws_session_token=config.session_token,
+            config=client_config,
         )
         client = await making.__aenter__()
     try:
-        yield Bucket(client, place.bucket, f"{place.prefix}/" if place.prefix else "")
+        yield Bucket(client, config.bucket, f"{config.prefix}/" if config.prefix else "")
     finally:
         await making.__aexit__(None, None, None)
 
@@ -106,19 +106,19 @@ class Bucket:
 
     async def put(self, name: str, data: bytes = b"") -> None:
         """Write an object in one request."""
-        with _told():
+        with _as_bucket_error():
             await self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=io.BytesIO(data))
 
-    async def begin(self, name: str) -> "Parts":
+    async def begin_upload(self, name: str) -> "MultipartUpload":
         """Write an object in parts; none of it is seen before the end."""
         key = self._prefix + name
-        with _told():
+        with _as_bucket_error():
             made = await self._client.create_multipart_upload(Bucket=self._bucket, Key=key)
-        return Parts(self._client, self._bucket, key, made["UploadId"])
+        return MultipartUpload(self._client, self._bucket, key, made["UploadId"])
 
     async def copy(self, source: str, name: str) -> None:
         """Copy an object inside the store."""
-        with _told():
+        with _as_bucket_error():
             await self._client.copy_object(
                 Bucket=self._bucket,
                 Key=self._prefix + name,
@@ -128,66 +128,66 @@ class Bucket:
     async def size(self, name: str) -> int | None:
         """Bytes of an object, None when there is none."""
         try:
-            with _told():
+            with _as_bucket_error():
                 found = await self._client.head_object(Bucket=self._bucket, Key=self._prefix + name)
         except BucketError as error:
-            if error.reason in GONE:
+            if error.reason in MISSING_CODES:
                 return None
             raise
         return found["ContentLength"]
 
     async def read(self, name: str) -> AsyncGenerator[bytes]:
         """The bytes of an object, in pieces of at most PIECE."""
-        with _told():
+        with _as_bucket_error():
             got = await self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
         async with got["Body"] as body:
             while True:
-                with _told():
-                    data = await body.read(PIECE)
+                with _as_bucket_error():
+                    data = await body.read(READ_SIZE)
                 if not data:
                     return
                 yield data
 
     async def delete(self, name: str) -> None:
         """Remove an object, if it is there."""
-        with _told():
+        with _as_bucket_error():
             await self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name)
 
-    async def pages(self, folder: str) -> AsyncIterator[list[Found]]:
+    async def pages(self, folder: str) -> AsyncIterator[list[ObjectInfo]]:
         """What is under `folder/`, up to a thousand at once."""
         asked = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=f"{self._prefix}{folder}/"
         )
         pages = aiter(asked)
         while True:
-            with _told():
+            with _as_bucket_error():
                 page = await anext(pages, None)
             if page is None:
                 return
             now, cut = _now(page["ResponseMetadata"]), len(self._prefix)
             yield [
-                Found(one.get("Key", "")[cut:], one.get("Size", 0), _age(now, one.get("LastModified")))
+                ObjectInfo(one.get("Key", "")[cut:], one.get("Size", 0), _age(now, one.get("LastModified")))
                 for one in page.get("Contents", ())
             ]
 
-    async def torn(self, folder: str, older_than: float) -> list["Parts"]:
+    async def incomplete_uploads(self, folder: str, older_than: float) -> list["MultipartUpload"]:
         """Uploads in parts under `folder/` that nobody ended, begun more than so many seconds ago."""
-        found: list[Parts] = []
+        found: list[MultipartUpload] = []
         asked = self._client.get_paginator("list_multipart_uploads").paginate(
             Bucket=self._bucket, Prefix=f"{self._prefix}{folder}/"
         )
-        with _told():
+        with _as_bucket_error():
             async for page in asked:
                 now = _now(page["ResponseMetadata"])
                 found += [
-                    Parts(self._client, self._bucket, one.get("Key", ""), one.get("UploadId", ""))
+                    MultipartUpload(self._client, self._bucket, one.get("Key", ""), one.get("UploadId", ""))
                     for one in page.get("Uploads", ())
                     if _age(now, one.get("Initiated")) >= older_than
                 ]
         return found
 
 
-class Parts:
+class MultipartUpload:
     """An object being written in parts of equal size, the last one excepted."""
 
     def __init__(self, client: "S3Client", bucket: str, key: str, upload: str) -> None:
@@ -195,31 +195,34 @@ class Parts:
         self._bucket: str = bucket
         self._key: str = key
         self._upload: str = upload
-        self._done: list[CompletedPartTypeDef] = []
+        self._completed_parts: list[CompletedPartTypeDef] = []
 
-    async def add(self, data: bytes) -> None:
+    async def add_part(self, data: bytes) -> None:
         """The next part."""
-        number = len(self._done) + 1
-        with _told():
+        number = len(self._completed_parts) + 1
+        with _as_bucket_error():
             made = await self._client.upload_part(
                 Bucket=self._bucket, Key=self._key, UploadId=self._upload, PartNumber=number, Body=io.BytesIO(data)
             )
-        self._done.append({"ETag": made["ETag"], "PartNumber": number})
+        self._completed_parts.append({"ETag": made["ETag"], "PartNumber": number})
 
     async def complete(self) -> None:
         """Make the object of its parts."""
-        with _told():
+        with _as_bucket_error():
             await self._client.complete_multipart_upload(
-                Bucket=self._bucket, Key=self._key, UploadId=self._upload, MultipartUpload={"Parts": self._done}
+                Bucket=self._bucket,
+                Key=self._key,
+                UploadId=self._upload,
+                MultipartUpload={"Parts": self._completed_parts},
             )
 
     async def abort(self) -> None:
         """Forget the parts, if they are not an object yet."""
         try:
-            with _told():
+            with _as_bucket_error():
                 await self._client.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=self._upload)
         except BucketError as error:
-            if error.reason not in GONE:
+            if error.reason not in MISSING_CODES:
                 raise
 
 
@@ -235,13 +238,13 @@ def _age(now: datetime | None, then: datetime | None) -> float:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_bucket_error() -> Iterator[None]:
     """The client's many errors as one of ours. Only codes are told: texts may quote a request with its keys."""
     try:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown")
-        if code in FULL:
+        if code in FULL_CODES:
             raise BucketError("The server's file storage is full; the file was not stored.", code) from error
         raise BucketError(f"The server's file storage refuses a request: {code}.", code) from error
     except (BotoCoreError, aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -19,10 +19,10 @@ from threadmill.domain.error import Unavailable
 from threadmill.domain.file import Blob
 from threadmill.engine.ports.blobs import InUse
 
-PIECE = 1024 * 1024
+READ_SIZE = 1024 * 1024
 """Bytes held in memory of a blob being written or read."""
 
-SWEPT = 500
+SWEEP_BATCH = 500
 """Keys asked about at once."""
 
 
@@ -34,7 +34,7 @@ class DiskBlobs:
         self._incoming: Path = root / "incoming"
         self._lock: threading.Lock = threading.Lock()
         self._pinned: Counter[str] = Counter()
-        self._doomed: set[str] = set()
+        self._deleting: set[str] = set()
 
     @asynccontextmanager
     async def writer(self) -> AsyncGenerator["DiskWriter"]:
@@ -55,11 +55,11 @@ class DiskBlobs:
         except OSError as error:
             raise _unavailable(error) from error
 
-    def adopt(self, path: Path, key: str) -> None:
+    def publish(self, path: Path, key: str) -> None:
         """A finished file becomes the blob `key`, pinned until `unpin`."""
-        place = self._place(key)
+        place = self._path(key)
         with self._lock:
-            self._doomed.discard(key)
+            self._deleting.discard(key)
             self._pinned[key] += 1
         try:
             place.parent.mkdir(exist_ok=True, mode=0o700)
@@ -76,17 +76,17 @@ class DiskBlobs:
             if not self._pinned[key]:
                 del self._pinned[key]
 
-    def _place(self, key: str) -> Path:
+    def _path(self, key: str) -> Path:
         return self._root / key[:2] / key
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
         """See the port."""
         try:
-            descriptor = await asyncio.to_thread(os.open, self._place(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = await asyncio.to_thread(os.open, self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             raise Unavailable(f"The content of this file is lost: {error.strerror}.") from error
         try:
-            while data := await asyncio.to_thread(os.read, descriptor, PIECE):
+            while data := await asyncio.to_thread(os.read, descriptor, READ_SIZE):
                 yield data
         finally:
             os.close(descriptor)
@@ -97,7 +97,7 @@ class DiskBlobs:
 
     async def _remove(self, keys: tuple[str, ...], in_use: InUse) -> int:
         with self._lock:
-            self._doomed.update(keys)
+            self._deleting.update(keys)
         unused = set(keys) - await in_use(keys)
         return await asyncio.to_thread(self._unlink, keys, unused)
 
@@ -105,20 +105,20 @@ class DiskBlobs:
         removed = 0
         with self._lock:
             for key in keys:
-                # Not doomed any more: the same bytes were written again after `in_use` was asked.
-                if key in unused and key in self._doomed and key not in self._pinned:
+                # Not being deleted any more: the same bytes were written again after `in_use` was asked.
+                if key in unused and key in self._deleting and key not in self._pinned:
                     with suppress(FileNotFoundError):
-                        self._place(key).unlink()
+                        self._path(key).unlink()
                         removed += 1
-                self._doomed.discard(key)
+                self._deleting.discard(key)
         return removed
 
     async def sweep(self, in_use: InUse) -> int:
         """See the port."""
         removed = await asyncio.to_thread(self._sweep_incoming)
         keys = await asyncio.to_thread(lambda: list(self._keys()))
-        for at in range(0, len(keys), SWEPT):
-            removed += await self._remove(tuple(keys[at : at + SWEPT]), in_use)
+        for at in range(0, len(keys), SWEEP_BATCH):
+            removed += await self._remove(tuple(keys[at : at + SWEEP_BATCH]), in_use)
         return removed
 
     def _sweep_incoming(self) -> int:
@@ -142,18 +142,18 @@ class DiskWriter:
         self._descriptor, self._path = blobs.open_incoming()
         self._hash = hashlib.sha256()
         self._size: int = 0
-        self._waiting: bytearray = bytearray()
+        self._buffer: bytearray = bytearray()
         self._key: str | None = None
 
     async def write(self, data: bytes) -> None:
         """See the port."""
-        self._waiting += data
-        if len(self._waiting) >= PIECE:
+        self._buffer += data
+        if len(self._buffer) >= READ_SIZE:
             await asyncio.to_thread(self._flush)
 
     def _flush(self) -> None:
-        view = memoryview(bytes(self._waiting))
-        self._waiting.clear()
+        view = memoryview(bytes(self._buffer))
+        self._buffer.clear()
         self._hash.update(view)
         self._size += len(view)
         try:
@@ -173,7 +173,7 @@ class DiskWriter:
         except OSError as error:
             raise _unavailable(error) from error
         key = self._hash.hexdigest()
-        self._blobs.adopt(self._path, key)
+        self._blobs.publish(self._path, key)
         self._key = key
         return Blob(key, self._size)
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from threadmill.adapters.blobs.disk import DiskBlobs
 from threadmill.domain.error import Unavailable
 from threadmill.engine.ports.blobs import Blobs, InUse
-from threadmill.settings import Blobs as BlobSettings
-from threadmill.settings import Settings, SettingsError
+from threadmill.settings import BlobConfig, Settings, SettingsError
 
 if TYPE_CHECKING:  # the extra `s3` may not be installed
     from threadmill.adapters.blobs.bucket import Bucket, BucketError
@@ -19,11 +18,11 @@ if TYPE_CHECKING:  # the extra `s3` may not be installed
 
 LOG = logging.getLogger("threadmill")
 
-REFUSED = frozenset(
+ACCESS_DENIED_CODES = frozenset(
     {"403", "AccessDenied", "ExpiredToken", "Forbidden", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"}
 )
-NO_CREDENTIALS = frozenset({"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"})
-ELSEWHERE = frozenset(
+NO_CREDENTIALS_CODES = frozenset({"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"})
+WRONG_REGION_CODES = frozenset(
     {"301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
 )
 
@@ -37,7 +36,7 @@ async def open_blobs(settings: Settings, in_use: InUse) -> AsyncGenerator[Blobs]
         await blobs.sweep(in_use)
         yield blobs
         return
-    async with _opened(given) as blobs:
+    async with _open_s3(given) as blobs:
         sweeping = asyncio.create_task(_sweep_daily(blobs, in_use, given.grace_seconds))
         try:
             yield blobs
@@ -47,15 +46,15 @@ async def open_blobs(settings: Settings, in_use: InUse) -> AsyncGenerator[Blobs]
 
 
 @asynccontextmanager
-async def _opened(given: BlobSettings) -> AsyncGenerator["S3Blobs"]:
+async def _open_s3(given: BlobConfig) -> AsyncGenerator["S3Blobs"]:
     try:
-        from threadmill.adapters.blobs.bucket import BucketError, Place, open_bucket  # noqa: PLC0415 - an extra
+        from threadmill.adapters.blobs.bucket import BucketConfig, BucketError, open_bucket  # noqa: PLC0415 - an extra
         from threadmill.adapters.blobs.s3 import S3Blobs  # noqa: PLC0415
     except ModuleNotFoundError as error:
         text = f"THREADMILL_BLOBS is {given.store}, but the package {(error.name or '').partition('.')[0]} is not installed."
         raise SettingsError(text, "Install the extra: pip install 'threadmill[s3]'.") from error
     bucket, _, prefix = given.store.removeprefix("s3://").partition("/")
-    place = Place(
+    place = BucketConfig(
         bucket,
         prefix.strip("/"),
         given.endpoint,
@@ -68,13 +67,13 @@ async def _opened(given: BlobSettings) -> AsyncGenerator["S3Blobs"]:
     async with AsyncExitStack() as opening:
         try:
             opened = await opening.enter_async_context(open_bucket(place))
-            await _try(opened)
+            await _probe(opened)
         except BucketError as error:
-            raise _told(error, bucket, given.endpoint or "AWS") from error
+            raise _to_settings_error(error, bucket, given.endpoint or "AWS") from error
         yield S3Blobs(opened, given.grace_seconds)
 
 
-async def _try(bucket: "Bucket") -> None:
+async def _probe(bucket: "Bucket") -> None:
     """List, write, read and remove: what is not allowed shows now, not at the first upload."""
     name = f"incoming/{secrets.token_hex(16)}"
     async for _ in bucket.pages("incoming"):
@@ -87,20 +86,20 @@ async def _try(bucket: "Bucket") -> None:
         await bucket.delete(name)
 
 
-def _told(error: "BucketError", bucket: str, where: str) -> SettingsError:
+def _to_settings_error(error: "BucketError", bucket: str, where: str) -> SettingsError:
     """Why the start ends here, and what to do."""
     reason = error.reason
     if reason == "NoSuchBucket":
         return SettingsError(
             f"The bucket '{bucket}' does not exist at {where}.", "Create it, or name another in THREADMILL_BLOBS."
         )
-    if reason in REFUSED:
+    if reason in ACCESS_DENIED_CODES:
         advice = "Look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the key's rights: list, read, write and delete."
         return SettingsError(f"{where} refuses our credentials for the bucket '{bucket}': {reason}.", advice)
-    if reason in NO_CREDENTIALS:
+    if reason in NO_CREDENTIALS_CODES:
         advice = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or access_key_id and secret_access_key in [blobs]."
         return SettingsError(f"There are no credentials for the bucket '{bucket}' at {where}.", advice)
-    if reason in ELSEWHERE:
+    if reason in WRONG_REGION_CODES:
         return SettingsError(
             f"The bucket '{bucket}' is in another region: {reason}.", "Set THREADMILL_BLOBS_REGION to its region."
         )

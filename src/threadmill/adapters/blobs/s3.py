@@ -13,35 +13,35 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
-from threadmill.adapters.blobs.bucket import GONE, Bucket, BucketError, Found, Parts
+from threadmill.adapters.blobs.bucket import MISSING_CODES, Bucket, BucketError, MultipartUpload, ObjectInfo
 from threadmill.domain.error import Unavailable
 from threadmill.domain.file import Blob
 from threadmill.engine.ports.blobs import InUse
 
 LOG = logging.getLogger("threadmill")
 
-PART = 5 * 1024 * 1024
+PART_SIZE = 5 * 1024 * 1024
 """Bytes of one part, the least S3 takes; what a writer holds in memory at most twice."""
 
-DAY = 24 * 60 * 60.0
+DEFAULT_GRACE = 24 * 60 * 60.0
 """Seconds after which what an upload left is surely nobody's any more."""
 
-REMOVING = 60.0
+DELETE_TIMEOUT = 60.0
 """Seconds a removal may take until it is given up."""
 
-FORGOTTEN = 10 * REMOVING
+STALE_MARK_SECONDS = 10 * DELETE_TIMEOUT
 """Seconds after which a `doomed` mark is that of a server that died."""
 
-LOOK_AGAIN = 0.1
+POLL_SECONDS = 0.1
 """Seconds between two looks of a writer that waits for a removal."""
 
 
 class S3Blobs:
     """See the port."""
 
-    def __init__(self, bucket: Bucket, grace: float = DAY) -> None:
+    def __init__(self, bucket: Bucket, grace_seconds: float = DEFAULT_GRACE) -> None:
         self._bucket: Bucket = bucket
-        self._grace: float = grace
+        self._grace: float = grace_seconds
 
     @asynccontextmanager
     async def writer(self) -> AsyncGenerator["S3Writer"]:
@@ -59,7 +59,7 @@ class S3Blobs:
                 async for piece in pieces:
                     yield piece
         except BucketError as error:
-            if error.reason in GONE:
+            if error.reason in MISSING_CODES:
                 raise Unavailable("The content of this file is lost: the storage does not have it.") from error
             raise
 
@@ -74,11 +74,11 @@ class S3Blobs:
 
     async def _remove(self, key: str, in_use: InUse) -> bool:
         mark, clock = f"doomed/{key}/{secrets.token_hex(8)}", asyncio.get_running_loop().time
-        until = clock() + REMOVING
+        until = clock() + DELETE_TIMEOUT
         await self._bucket.put(mark)
         try:
             # In this order: who unpins has stored the file's row before.
-            free = not await marks(self._bucket, f"pins/{key}") and key not in await in_use((key,))
+            free = not await list_marks(self._bucket, f"pins/{key}") and key not in await in_use((key,))
             if free and clock() < until:
                 await self._bucket.delete(blob_name(key))
                 return True
@@ -89,19 +89,19 @@ class S3Blobs:
     async def sweep(self, in_use: InUse) -> int:
         """See the port. What is younger than the grace stays: another server may be writing it."""
         removed = 0
-        for parts in await self._bucket.torn("incoming", self._grace):
+        for parts in await self._bucket.incomplete_uploads("incoming", self._grace):
             await parts.abort()
             removed += 1
         for folder in ("incoming", "pins", "doomed"):
             async for page in self._bucket.pages(folder):
-                for one in self._old(page):
+                for one in self._past_grace(page):
                     await self._bucket.delete(one.name)
                     removed += 1
         async for page in self._bucket.pages("blobs"):
-            removed += await self._sweep([one.name.rpartition("/")[2] for one in self._old(page)], in_use)
+            removed += await self._sweep([one.name.rpartition("/")[2] for one in self._past_grace(page)], in_use)
         return removed
 
-    def _old(self, page: list[Found]) -> list[Found]:
+    def _past_grace(self, page: list[ObjectInfo]) -> list[ObjectInfo]:
         return [one for one in page if one.age >= self._grace]
 
     async def _sweep(self, keys: list[str], in_use: InUse) -> int:
@@ -117,8 +117,8 @@ class S3Writer:
         self._token: str = secrets.token_hex(16)
         self._hash = hashlib.sha256()
         self._size: int = 0
-        self._waiting: bytearray = bytearray()
-        self._parts: Parts | None = None
+        self._buffer: bytearray = bytearray()
+        self._upload: MultipartUpload | None = None
         self._pin: str | None = None
 
     @property
@@ -127,55 +127,55 @@ class S3Writer:
 
     async def write(self, data: bytes) -> None:
         """See the port."""
-        self._waiting += data
-        while len(self._waiting) >= PART:
-            if self._parts is None:
-                self._parts = await self._bucket.begin(self._incoming)
-            await self._parts.add(await self._take())
+        self._buffer += data
+        while len(self._buffer) >= PART_SIZE:
+            if self._upload is None:
+                self._upload = await self._bucket.begin_upload(self._incoming)
+            await self._upload.add_part(await self._next_part())
 
-    async def _take(self) -> bytes:
+    async def _next_part(self) -> bytes:
         """The next part's bytes, hashed."""
-        with memoryview(self._waiting) as view:
-            part = bytes(view[:PART])
-        del self._waiting[:PART]
+        with memoryview(self._buffer) as view:
+            part = bytes(view[:PART_SIZE])
+        del self._buffer[:PART_SIZE]
         self._size += len(part)
         await asyncio.to_thread(self._hash.update, part)
         return part
 
     async def commit(self) -> Blob:
         """See the port."""
-        last = await self._take()
+        last = await self._next_part()
         blob = Blob(self._hash.hexdigest(), self._size)
-        await self._take_pin(blob.key)
+        await self._pin_blob(blob.key)
         if await self._bucket.size(blob_name(blob.key)) != blob.size:
             await self._store(blob_name(blob.key), last)
         return blob
 
-    async def _take_pin(self, key: str) -> None:
+    async def _pin_blob(self, key: str) -> None:
         """Nobody removes the blob from here on. Raises Unavailable when a removal does not end."""
         self._pin = f"pins/{key}/{self._token}"
         await self._bucket.put(self._pin)
         clock = asyncio.get_running_loop().time
-        until = clock() + REMOVING
-        while any(one.age < FORGOTTEN for one in await marks(self._bucket, f"doomed/{key}")):
+        until = clock() + DELETE_TIMEOUT
+        while any(one.age < STALE_MARK_SECONDS for one in await list_marks(self._bucket, f"doomed/{key}")):
             if clock() > until:
                 raise Unavailable("A file of the same content is being removed; please try again.")
-            await asyncio.sleep(LOOK_AGAIN)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _store(self, name: str, last: bytes) -> None:
-        if self._parts is None:
+        if self._upload is None:
             await self._bucket.put(name, last)
             return
         if last:
-            await self._parts.add(last)
-        await self._parts.complete()
+            await self._upload.add_part(last)
+        await self._upload.complete()
         await self._bucket.copy(self._incoming, name)
 
     async def close(self) -> None:
         """Leave nothing behind but the blob; what cannot be removed now is swept later."""
         try:
-            if self._parts is not None:
-                await self._parts.abort()
+            if self._upload is not None:
+                await self._upload.abort()
                 await self._bucket.delete(self._incoming)
             if self._pin is not None:
                 await self._bucket.delete(self._pin)
@@ -188,6 +188,6 @@ def blob_name(key: str) -> str:
     return f"blobs/{key[:2]}/{key}"
 
 
-async def marks(bucket: Bucket, folder: str) -> list[Found]:
+async def list_marks(bucket: Bucket, folder: str) -> list[ObjectInfo]:
     """The empty objects that say what is going on with a blob."""
     return [one async for page in bucket.pages(folder) for one in page]

@@ -17,24 +17,24 @@ from threadmill.domain.run import Run, RunStatus
 from threadmill.engine.ports.event_log import Entry
 from threadmill.engine.ports.store import Store, StoredEvent
 
-KEPT_ENTRIES = 100_000
+MAX_CLOSED_ENTRIES = 100_000
 """Entries of closed logs kept altogether."""
 
-_GOES_ON = frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.CANCELLING})
+_OPEN_STATUSES = frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.CANCELLING})
 
 
-class TooSlow(Unavailable):
+class SlowReader(Unavailable):
     """A reader lags so far behind that it is cut off."""
 
 
 @dataclass(slots=True)
-class _Log:
+class _RunLog:
     """One run's entries since this process began to hear of it. `first` is the sequence number it begins with."""
 
     entries: list[Entry] = field(default_factory=list[Entry])
     first: int = 0
     last: int = 0
-    early: dict[int, StoredEvent] = field(default_factory=dict[int, StoredEvent])
+    out_of_order: dict[int, StoredEvent] = field(default_factory=dict[int, StoredEvent])
     waiters: "list[asyncio.Future[None]]" = field(default_factory=list["asyncio.Future[None]"])
     closed: bool = False
 
@@ -56,30 +56,30 @@ class LocalEventLog:
     def __init__(self, store: Store, max_lag: int = 200_000) -> None:
         self._store: Store = store
         self._max_lag: int = max_lag
-        self._logs: dict[RunId, _Log] = {}
-        self._closed: OrderedDict[RunId, _Log] = OrderedDict()
-        self._kept: int = 0
+        self._logs: dict[RunId, _RunLog] = {}
+        self._closed: OrderedDict[RunId, _RunLog] = OrderedDict()
+        self._closed_entries: int = 0
 
     def publish(self, run_id: RunId, events: Sequence[StoredEvent]) -> None:
         """See the port. Two writers may come here in the other order than they committed: a gap is waited for."""
         log = self._open(run_id, events[0].seq)
-        log.early.update((event.seq, event) for event in events)
-        while (event := log.early.pop(log.last + 1, None)) is not None:
+        log.out_of_order.update((event.seq, event) for event in events)
+        while (event := log.out_of_order.pop(log.last + 1, None)) is not None:
             log.entries.append(event)
             log.last = event.seq
         log.wake()
-        if log.entries and _ends(log.entries[-1]):
+        if log.entries and _ends_log(log.entries[-1]):
             self.close(run_id)
 
-    def _open(self, run_id: RunId, seq: int) -> _Log:
+    def _open(self, run_id: RunId, seq: int) -> _RunLog:
         log = self._logs.get(run_id)
         if log is None:
             log = self._closed.pop(run_id, None)
             if log is not None:
-                self._kept -= len(log.entries)
+                self._closed_entries -= len(log.entries)
                 log.closed = False
             if log is None or log.last + 1 < seq:
-                log = _Log(first=seq, last=seq - 1)
+                log = _RunLog(first=seq, last=seq - 1)
             self._logs[run_id] = log
         return log
 
@@ -99,10 +99,10 @@ class LocalEventLog:
         log.closed = True
         log.wake()
         self._closed[run_id] = log
-        self._kept += len(log.entries)
-        while self._kept > KEPT_ENTRIES:
+        self._closed_entries += len(log.entries)
+        while self._closed_entries > MAX_CLOSED_ENTRIES:
             _, old = self._closed.popitem(last=False)
-            self._kept -= len(old.entries)
+            self._closed_entries -= len(old.entries)
 
     def close_all(self) -> None:
         """The process stops: readers end when they have read all."""
@@ -118,19 +118,19 @@ class LocalEventLog:
             # What memory holds too is read from there, with its deltas.
             older = [event for event in stored if log is None or event.seq < log.first]
             if older:
-                stop = _first_end(older)
+                stop = _first_ending(older)
                 yield older if stop is None else older[: stop + 1]
                 if stop is not None:
                     return
             if log is None:
                 log = self._open(run_id, (older[-1].seq if older else after) + 1)
-        cursor = _index_behind(log, after)
+        cursor = _index_after(log, after)
         while True:
             end = len(log.entries)
             if end - cursor > self._max_lag:
-                raise TooSlow("You read this stream too slowly; poll the run, or stream it again.")
+                raise SlowReader("You read this stream too slowly; poll the run, or stream it again.")
             batch = log.entries[cursor:end]
-            stop = _first_end(batch)
+            stop = _first_ending(batch)
             if stop is not None:
                 yield batch[: stop + 1]
                 return
@@ -143,7 +143,7 @@ class LocalEventLog:
                 await log.wait()
 
 
-def _index_behind(log: _Log, after: int) -> int:
+def _index_after(log: _RunLog, after: int) -> int:
     """Right behind event `after`: deltas that followed it come again, a reader cannot say which it has."""
     for index in range(len(log.entries) - 1, -1, -1):
         entry = log.entries[index]
@@ -152,15 +152,15 @@ def _index_behind(log: _Log, after: int) -> int:
     return 0
 
 
-def _ends(entry: Entry) -> bool:
+def _ends_log(entry: Entry) -> bool:
     if not isinstance(entry, StoredEvent):
         return False
     event: Event = entry.event
-    return isinstance(event.subject, Run) and event.subject.status not in _GOES_ON
+    return isinstance(event.subject, Run) and event.subject.status not in _OPEN_STATUSES
 
 
-def _first_end(batch: Sequence[Entry]) -> int | None:
+def _first_ending(batch: Sequence[Entry]) -> int | None:
     for index, entry in enumerate(batch):
-        if _ends(entry):
+        if _ends_log(entry):
             return index
     return None

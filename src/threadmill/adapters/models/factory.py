@@ -7,7 +7,7 @@ from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatib
 from threadmill.adapters.models.upstream.reranking import UpstreamReranker
 from threadmill.adapters.models.upstream.settings import Patience, UpstreamSettings
 from threadmill.engine.ports.tokens import Tokens
-from threadmill.settings import ConfigFile, Upstream
+from threadmill.settings import ConfigFile, UpstreamConfig
 
 
 def open_models(config: ConfigFile, tokens: Tokens) -> Models:
@@ -41,7 +41,7 @@ def _named(config: ConfigFile, name: str | None) -> UpstreamSettings:
     return _settings(next((one for one in upstreams if one.name == name), default))
 
 
-def _settings(upstream: Upstream) -> UpstreamSettings:
+def _settings(upstream: UpstreamConfig) -> UpstreamSettings:
     patience = Patience(upstream.connect_seconds, upstream.first_token_seconds, upstream.between_tokens_seconds)
     return UpstreamSettings(
         base_url=upstream.base_url,

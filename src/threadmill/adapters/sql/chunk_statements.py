@@ -4,23 +4,23 @@ from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from threadmill.adapters.sql.tables import CHUNKS, EDITIONS, READING, VECTOR_STORE_FILES
 
-_NAMED = select(VECTOR_STORE_FILES.c.id).where(VECTOR_STORE_FILES.c.edition == EDITIONS.c.id).exists()
+_IS_REFERENCED = select(VECTOR_STORE_FILES.c.id).where(VECTOR_STORE_FILES.c.edition == EDITIONS.c.id).exists()
 _IS_SEALED = EDITIONS.c.is_sealed.is_(True)
 
 SEALED = select(EDITIONS.c.chunks, EDITIONS.c.usage_bytes).where(EDITIONS.c.id == bindparam("edition"), _IS_SEALED)
 CHUNKS_OF = (
     select(CHUNKS.c.text, CHUNKS.c.vector).where(CHUNKS.c.edition == bindparam("edition")).order_by(CHUNKS.c.seq)
 )
-FORGET = delete(EDITIONS).where(EDITIONS.c.id == bindparam("edition"), EDITIONS.c.is_sealed.is_(False))
-DROP = delete(EDITIONS).where(EDITIONS.c.id == bindparam("edition"), ~_NAMED)
-BEGIN = insert(EDITIONS).values(id=bindparam("edition"), chunks=0, usage_bytes=0, is_sealed=False)
-ADD_CHUNK = insert(CHUNKS)
+DELETE_UNSEALED = delete(EDITIONS).where(EDITIONS.c.id == bindparam("edition"), EDITIONS.c.is_sealed.is_(False))
+DELETE_UNREFERENCED = delete(EDITIONS).where(EDITIONS.c.id == bindparam("edition"), ~_IS_REFERENCED)
+INSERT_EDITION = insert(EDITIONS).values(id=bindparam("edition"), chunks=0, usage_bytes=0, is_sealed=False)
+INSERT_CHUNK = insert(CHUNKS)
 SEAL = (
     update(EDITIONS)
     .where(EDITIONS.c.id == bindparam("edition"))
     .values(chunks=bindparam("chunks"), usage_bytes=bindparam("usage_bytes"), is_sealed=True)
 )
-UNNAMED = select(EDITIONS.c.id).where(~_NAMED).order_by(EDITIONS.c.id)
+UNREFERENCED = select(EDITIONS.c.id).where(~_IS_REFERENCED).order_by(EDITIONS.c.id)
 EDITIONS_OF = select(VECTOR_STORE_FILES.c.file_id, VECTOR_STORE_FILES.c.edition).where(
     VECTOR_STORE_FILES.c.vector_store_id == bindparam("store_id"), VECTOR_STORE_FILES.c.edition.is_not(None)
 )

@@ -131,7 +131,7 @@ def _data(table: Table) -> Rows:
     return select(table.c.data)
 
 
-def position(kind: type[Row], filters: tuple[str, ...]) -> Rows:
+def cursor_position(kind: type[Row], filters: tuple[str, ...]) -> Rows:
     """(created_at, ord) of a cursor's row within the scope."""
     table = TABLE_OF[kind]
     matches = [table.c.id == bindparam("row_id"), *_scope(table, filters)]
@@ -143,7 +143,7 @@ def _scope(table: Table, filters: tuple[str, ...]) -> list[Any]:
     return mine + [table.c[name] == bindparam(name) for name in filters if name in table.c]
 
 
-def backwards(shape: PageShape) -> bool:
+def is_reversed(shape: PageShape) -> bool:
     """Whether `page` gives this shape's rows in reverse."""
     return shape.before and not shape.after
 
@@ -154,7 +154,7 @@ def page(shape: PageShape) -> Rows:
     place = tuple_(table.c.created_at, table.c.ord)
     up = shape.order is Order.ASC
     # Only `before`: the rows right in front of it are wanted, so they are read backwards; the caller turns them round.
-    read_up = up != backwards(shape)
+    read_up = up != is_reversed(shape)
     matches = _scope(table, shape.filters)
     if shape.after:
         cursor = tuple_(bindparam("after_at"), bindparam("after_ord"))
@@ -195,9 +195,9 @@ FILES_MADE_IN = (
     .order_by(FILES.c.ord)
 )
 BLOB_USED = select(FILES.c.id).where(FILES.c.blob == bindparam("key")).limit(1)
-UNLINK = delete(FILE_LINKS).where(FILE_LINKS.c.object_id == bindparam("object_id"))
-LINK = insert_into(FILE_LINKS)
-HOLDERS = {
+DELETE_LINKS = delete(FILE_LINKS).where(FILE_LINKS.c.object_id == bindparam("object_id"))
+INSERT_LINK = insert_into(FILE_LINKS)
+REFERENCING = {
     kind: select(TABLE_OF[kind].c.data)
     .join(FILE_LINKS, FILE_LINKS.c.object_id == TABLE_OF[kind].c.id)
     .where(FILE_LINKS.c.file_id == bindparam("file_id"), TABLE_OF[kind].c.project == bindparam("project"))
@@ -206,7 +206,7 @@ HOLDERS = {
 LAST_SEQ = select(func.max(RUN_EVENTS.c.seq)).where(RUN_EVENTS.c.run_id == bindparam("run_id"))
 EPOCH = select(RUNS.c.epoch).where(RUNS.c.id == bindparam("row_id"))
 THREAD_EXISTS = select(THREADS.c.id).where(THREADS.c.id == bindparam("row_id"))
-MESSAGES_HELD = select(func.count()).select_from(MESSAGES).where(MESSAGES.c.thread_id == bindparam("thread_id"))
+COUNT_MESSAGES = select(func.count()).select_from(MESSAGES).where(MESSAGES.c.thread_id == bindparam("thread_id"))
 WAITING = _data(RUNS).where(ACTIVE, RUNS.c.status == "queued").order_by(RUNS.c.ord).limit(bindparam("rows"))
 LAPSED = (
     _data(RUNS)
@@ -219,7 +219,7 @@ LAPSED = (
     .limit(bindparam("rows"))
 )
 OVERDUE = _data(RUNS).where(ACTIVE, RUNS.c.expires_at <= bindparam("at")).order_by(RUNS.c.ord).limit(bindparam("rows"))
-EXTEND = (
+EXTEND_LEASE = (
     update(RUNS)
     .where(
         RUNS.c.id == bindparam("row_id"),

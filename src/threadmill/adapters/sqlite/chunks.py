@@ -13,17 +13,17 @@ from threadmill.domain.vector_store import VectorStoreFile, store_file_id
 from threadmill.engine.ports.chunks import Edition
 from threadmill.engine.ports.search_index import IndexedChunk, IndexedFile
 
-SWEPT = 8
+SWEEP_BATCH = 8
 """Editions removed in one transaction: other writers wait for it."""
 
 SEALED = Statement(s.SEALED)
 _CHUNKS_OF = Statement(s.CHUNKS_OF)
-_FORGET = Statement(s.FORGET)
-_DROP = Statement(s.DROP)
-_BEGIN = Statement(s.BEGIN)
-_ADD_CHUNK = Statement(s.ADD_CHUNK)
+_DELETE_UNSEALED = Statement(s.DELETE_UNSEALED)
+_DELETE_UNREFERENCED = Statement(s.DELETE_UNREFERENCED)
+_INSERT_EDITION = Statement(s.INSERT_EDITION)
+_INSERT_CHUNK = Statement(s.INSERT_CHUNK)
 _SEAL = Statement(s.SEAL)
-_UNNAMED = Statement(s.UNNAMED)
+_UNREFERENCED = Statement(s.UNREFERENCED)
 _EDITIONS_OF = Statement(s.EDITIONS_OF)
 _EDITION_OF = Statement(s.EDITION_OF)
 _TEXT_OF = Statement(s.TEXT_OF)
@@ -54,8 +54,8 @@ class SqliteChunks:
         """See the port."""
 
         def write(cursor: sqlite3.Cursor) -> None:
-            _FORGET.run(cursor, edition=edition)
-            _BEGIN.run(cursor, edition=edition)
+            _DELETE_UNSEALED.run(cursor, edition=edition)
+            _INSERT_EDITION.run(cursor, edition=edition)
 
         await self._database.write(write)
 
@@ -67,7 +67,7 @@ class SqliteChunks:
         ]
 
         def write(cursor: sqlite3.Cursor) -> None:
-            cursor.executemany(_ADD_CHUNK.sql, rows)
+            cursor.executemany(_INSERT_CHUNK.sql, rows)
 
         await self._database.write(write)
 
@@ -78,12 +78,12 @@ class SqliteChunks:
 
     async def sweep(self, spare: frozenset[str]) -> int:
         """See the port."""
-        unnamed = [row[0] for row in await self._all(_UNNAMED) if row[0] not in spare][:SWEPT]
+        unreferenced = [row[0] for row in await self._all(_UNREFERENCED) if row[0] not in spare][:SWEEP_BATCH]
 
         def write(cursor: sqlite3.Cursor) -> int:
-            return sum(_DROP.run(cursor, edition=one).rowcount for one in unnamed)
+            return sum(_DELETE_UNREFERENCED.run(cursor, edition=one).rowcount for one in unreferenced)
 
-        return await self._database.write(write) if unnamed else 0
+        return await self._database.write(write) if unreferenced else 0
 
     async def editions(self, store_id: VectorStoreId) -> Mapping[FileId, str]:
         """See the port."""

@@ -21,7 +21,7 @@ from threadmill.domain.error import LostRace, Unavailable
 T = TypeVar("T")
 
 READERS = 2
-GROUP = 256
+GROUP_COMMIT_SIZE = 256
 """Writes that share one commit at most."""
 
 BUSY_MS = 5_000
@@ -78,7 +78,7 @@ class Database:
         except sqlite3.Error as error:
             raise _unavailable(error) from error
 
-    async def limit_pages(self, pages: int) -> None:
+    async def set_max_pages(self, pages: int) -> None:
         """Refuse to grow the file beyond `pages` of SQLite's pages."""
         await self.write(lambda cursor: cursor.execute(f"PRAGMA max_page_count = {pages}").fetchone())
 
@@ -94,19 +94,19 @@ class Database:
 
     def _write_forever(self) -> None:
         while (first := self._jobs.get()) is not None:
-            group, go_on = [first], True
-            while len(group) < GROUP:
+            group, more = [first], True
+            while len(group) < GROUP_COMMIT_SIZE:
                 try:
                     job = self._jobs.get_nowait()
                 except queue.Empty:
                     break
                 if job is None:
-                    go_on = False
+                    more = False
                     break
                 group.append(job)
             self._commit(group)
             self._loop.call_soon_threadsafe(_resolve, group)
-            if not go_on:
+            if not more:
                 return
 
     def _commit(self, group: list[_Job[Any]]) -> None:
@@ -114,7 +114,7 @@ class Database:
         try:
             cursor.execute("BEGIN IMMEDIATE")
             for job in group:
-                _apply(cursor, job, alone=len(group) == 1)
+                _apply(cursor, job, ungrouped=len(group) == 1)
             if self._writer.in_transaction:
                 cursor.execute("COMMIT")
         except sqlite3.Error as error:
@@ -124,8 +124,8 @@ class Database:
                 self._writer.rollback()
 
 
-def _apply(cursor: sqlite3.Cursor, job: _Job[Any], *, alone: bool) -> None:
-    if not alone:
+def _apply(cursor: sqlite3.Cursor, job: _Job[Any], *, ungrouped: bool) -> None:
+    if not ungrouped:
         cursor.execute("SAVEPOINT job")
     try:
         job.result = job.work(cursor)
@@ -135,7 +135,7 @@ def _apply(cursor: sqlite3.Cursor, job: _Job[Any], *, alone: bool) -> None:
         raise
     except Exception as error:  # noqa: BLE001 - a job's own error is its caller's to see, not the group's
         job.error = error
-    if alone:
+    if ungrouped:
         if job.error is not None:
             cursor.execute("ROLLBACK")
         return
@@ -166,7 +166,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def lock(path: Path) -> int:
+def acquire_lock(path: Path) -> int:
     """Take the file's lock for this process; the descriptor holds it. Raises DatabaseInUse, Unavailable."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

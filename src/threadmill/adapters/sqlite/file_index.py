@@ -14,7 +14,7 @@ from threadmill.domain.ids import FileId, Instant, ProjectId, ThreadId
 from threadmill.domain.thread import Thread
 
 _FILE = Statement(s.row_by_id(File))
-_HOLDERS = {kind: Statement(statement) for kind, statement in s.HOLDERS.items()}
+_HOLDERS = {kind: Statement(statement) for kind, statement in s.REFERENCING.items()}
 _EXPIRED_FILES = Statement(s.EXPIRED_FILES)
 _FILES_MADE_IN = Statement(s.FILES_MADE_IN)
 _BLOB_USED = Statement(s.BLOB_USED)

@@ -12,9 +12,9 @@ from sqlalchemy.dialects import sqlite
 from threadmill.adapters.sql import statements as s
 from threadmill.adapters.sql.codec import decode, encode
 from threadmill.adapters.sql.migrate import migrate
-from threadmill.adapters.sqlite.cache import HotHistories, HotRows
+from threadmill.adapters.sqlite.cache import HistoryCache, RowCache
 from threadmill.adapters.sqlite.chunks import SEALED, SqliteChunks
-from threadmill.adapters.sqlite.database import Database, connect, lock
+from threadmill.adapters.sqlite.database import Database, acquire_lock, connect
 from threadmill.adapters.sqlite.file_index import SqliteFileIndex
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.assistant import Assistant
@@ -66,7 +66,7 @@ def _get(kind: type[Row]) -> Statement:
 
 @cache
 def _position(kind: type[Row], filters: tuple[str, ...]) -> Statement:
-    return Statement(s.position(kind, filters))
+    return Statement(s.cursor_position(kind, filters))
 
 
 @cache
@@ -88,13 +88,13 @@ _EVENTS = Statement(s.EVENTS)
 _LAST_SEQ = Statement(s.LAST_SEQ)
 _EPOCH = Statement(s.EPOCH)
 _THREAD_EXISTS = Statement(s.THREAD_EXISTS)
-_MESSAGES_HELD = Statement(s.MESSAGES_HELD)
-_UNLINK = Statement(s.UNLINK)
-_LINK = Statement(s.LINK)
+_COUNT_MESSAGES = Statement(s.COUNT_MESSAGES)
+_DELETE_LINKS = Statement(s.DELETE_LINKS)
+_INSERT_LINK = Statement(s.INSERT_LINK)
 _WAITING = Statement(s.WAITING)
 _LAPSED = Statement(s.LAPSED)
 _OVERDUE = Statement(s.OVERDUE)
-_EXTEND = Statement(s.EXTEND)
+_EXTEND_LEASE = Statement(s.EXTEND_LEASE)
 
 
 class SqliteStore:
@@ -104,13 +104,13 @@ class SqliteStore:
         self._database: Database = database
         self.files: SqliteFileIndex = SqliteFileIndex(database)
         self.chunks: SqliteChunks = SqliteChunks(database)
-        self._hot: HotRows = HotRows()
-        self._histories: HotHistories = HotHistories()
+        self._rows: RowCache = RowCache()
+        self._histories: HistoryCache = HistoryCache()
 
     @classmethod
     async def open(cls, path: Path) -> "SqliteStore":
         """Open or create the file and bring its schema up to date. Raises DatabaseInUse, Unavailable."""
-        descriptor = lock(path)
+        descriptor = acquire_lock(path)
         migrate(f"sqlite:///{path}")
         return cls(Database(path, descriptor, connect(path)))
 
@@ -118,31 +118,31 @@ class SqliteStore:
         """Finish pending writes and let go of the file."""
         await self._database.close()
 
-    async def limit_pages(self, pages: int) -> None:
+    async def set_max_pages(self, pages: int) -> None:
         """Refuse to grow the file beyond `pages` of SQLite's pages (4096 bytes): a disk quota."""
-        await self._database.limit_pages(pages)
+        await self._database.set_max_pages(pages)
 
     async def apply(self, write_set: WriteSet) -> int:
         """See the port."""
         first = await self._database.write(lambda cursor: _apply(cursor, write_set))
         for one in write_set.writes:
-            self._hot.remember(one)
-            self._histories.remember(one)
+            self._rows.on_write(one)
+            self._histories.on_write(one)
         return first
 
     async def get(self, kind: type[R], project: ProjectId, object_id: str) -> R | None:
         """See the port."""
-        if (hot := self._hot.get(kind, object_id)) is not None:
-            return hot if hot.project == project else None
+        if (cached := self._rows.get(kind, object_id)) is not None:
+            return cached if cached.project == project else None
 
         def read(cursor: sqlite3.Cursor) -> R | None:
             found = _get(kind).run(cursor, row_id=object_id, project=project).fetchone()
             return None if found is None else _row(kind, found)
 
-        generation = self._hot.generation
+        generation = self._rows.generation
         row = await self._database.read(read)
-        if row is not None and isinstance(row, Run | Thread | Assistant) and generation == self._hot.generation:
-            self._hot.keep(row)
+        if row is not None and isinstance(row, Run | Thread | Assistant) and generation == self._rows.generation:
+            self._rows.add(row)
         return row
 
     async def page(self, kind: type[R], scope: Scope, query: PageQuery) -> Page[R]:
@@ -151,10 +151,10 @@ class SqliteStore:
 
     async def history(self, thread_id: ThreadId, newest: int | None = None) -> Sequence[Message]:
         """See the port."""
-        if (hot := self._histories.get(thread_id)) is not None:
-            return hot if newest is None or len(hot) <= newest else hot[len(hot) - newest :]
+        if (cached := self._histories.get(thread_id)) is not None:
+            return cached if newest is None or len(cached) <= newest else cached[len(cached) - newest :]
         rows = -1 if newest is None else newest
-        reading = self._histories.begin(thread_id)
+        reading = self._histories.begin_read(thread_id)
 
         def read(cursor: sqlite3.Cursor) -> list[Message]:
             found = _HISTORY.run(cursor, thread_id=thread_id, rows=rows).fetchall()
@@ -162,7 +162,7 @@ class SqliteStore:
 
         messages = await self._database.read(read)
         if newest is None or len(messages) < newest:
-            self._histories.fill(thread_id, reading, messages)
+            self._histories.complete(thread_id, reading, messages)
         return messages
 
     async def steps(self, run_id: RunId) -> Sequence[RunStep]:
@@ -195,11 +195,11 @@ class SqliteStore:
         """See the port."""
 
         def write(cursor: sqlite3.Cursor) -> bool:
-            return _EXTEND.run(cursor, row_id=run_id, held=epoch, until=until).rowcount == 1
+            return _EXTEND_LEASE.run(cursor, row_id=run_id, held=epoch, until=until).rowcount == 1
 
         held = await self._database.write(write)
-        if held and (hot := self._hot.get(Run, run_id)) is not None and hot.epoch == epoch:
-            self._hot.replace(replace(hot, lease_until=until))
+        if held and (cached := self._rows.get(Run, run_id)) is not None and cached.epoch == epoch:
+            self._rows.replace(replace(cached, lease_until=until))
         return held
 
     async def _all(self, statement: Statement, **parameters: object) -> list[tuple[Any, ...]]:
@@ -208,7 +208,7 @@ class SqliteStore:
 
 def _apply(cursor: sqlite3.Cursor, write_set: WriteSet) -> int:
     """One write set inside its savepoint: guards, rows, events."""
-    encoded = _Encoded()
+    encoded = _EncodeCache()
     for guard in write_set.guards:
         _check(cursor, guard)
     for write in write_set.writes:
@@ -217,20 +217,20 @@ def _apply(cursor: sqlite3.Cursor, write_set: WriteSet) -> int:
         return 0
     first: int = (_LAST_SEQ.run(cursor, run_id=write_set.run_id).fetchone()[0] or 0) + 1
     rows = [
-        (write_set.run_id, seq, event.name.value, encoded.of(event.subject))
+        (write_set.run_id, seq, event.name.value, encoded.encode(event.subject))
         for seq, event in enumerate(write_set.events, first)
     ]
     cursor.execute(_add_events(len(rows)), [value for row in rows for value in row])
     return first
 
 
-class _Encoded:
+class _EncodeCache:
     """Each value of a transaction is encoded once: a row and its events often show the same one."""
 
     def __init__(self) -> None:
         self._known: dict[int, bytes] = {}
 
-    def of(self, value: Row) -> bytes:
+    def encode(self, value: Row) -> bytes:
         """Its JSON."""
         data = self._known.get(id(value))
         if data is None:
@@ -253,25 +253,25 @@ def _check(cursor: sqlite3.Cursor, guard: Guard) -> None:
             if SEALED.run(cursor, edition=edition).fetchone() is None:
                 raise LostRace(f"the chunks of {edition} are gone")
         case ThreadHasRoom(thread_id, new, most):
-            if _MESSAGES_HELD.run(cursor, thread_id=thread_id).fetchone()[0] + new > most:
+            if _COUNT_MESSAGES.run(cursor, thread_id=thread_id).fetchone()[0] + new > most:
                 raise thread_full(thread_id, most)
 
 
-def _write(cursor: sqlite3.Cursor, write: Write, encoded: _Encoded) -> None:
+def _write(cursor: sqlite3.Cursor, write: Write, encoded: _EncodeCache) -> None:
     match write:
         case Insert(row):
-            _insert(type(row)).run(cursor, data=encoded.of(row), **s.columns_of(row))
+            _insert(type(row)).run(cursor, data=encoded.encode(row), **s.columns_of(row))
             _link(cursor, row, fresh=True)
         case Update(row, expected):
             columns = s.columns_of(row)
-            done = _update(type(row)).run(cursor, row_id=row.id, expected=expected, data=encoded.of(row), **columns)
+            done = _update(type(row)).run(cursor, row_id=row.id, expected=expected, data=encoded.encode(row), **columns)
             if done.rowcount != 1:
                 raise LostRace(f"{row.id} is not version {expected} any more")
             _link(cursor, row, fresh=False)
         case Delete(kind, object_id):
             if _delete(kind).run(cursor, row_id=object_id).rowcount != 1:
                 raise LostRace(f"{object_id} is gone")
-            _UNLINK.run(cursor, object_id=object_id)
+            _DELETE_LINKS.run(cursor, object_id=object_id)
 
 
 def _link(cursor: sqlite3.Cursor, row: Row, *, fresh: bool) -> None:
@@ -280,9 +280,9 @@ def _link(cursor: sqlite3.Cursor, row: Row, *, fresh: bool) -> None:
     if files is None:
         return
     if not fresh:
-        _UNLINK.run(cursor, object_id=row.id)
+        _DELETE_LINKS.run(cursor, object_id=row.id)
     for file_id in dict.fromkeys(files):
-        _LINK.run(cursor, file_id=file_id, object_id=row.id)
+        _INSERT_LINK.run(cursor, file_id=file_id, object_id=row.id)
 
 
 def _row(kind: type[R], found: tuple[Any, ...]) -> R:
@@ -311,6 +311,6 @@ def _read_page(cursor: sqlite3.Cursor, kind: type[R], scope: Scope, query: PageQ
     shape = s.PageShape(kind, filters, query.order, query.after is not None, query.before is not None)
     found = _page(shape).run(cursor, rows=query.limit + 1, **values, **place).fetchall()
     items = [_row(kind, row) for row in found[: query.limit]]
-    if s.backwards(shape):
+    if s.is_reversed(shape):
         items.reverse()
     return Page(items, has_more=len(found) > query.limit)

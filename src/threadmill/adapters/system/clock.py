@@ -24,16 +24,16 @@ from threadmill.domain.ids import (
 
 _ALPHABET = (string.ascii_letters + string.digits).encode()
 
-POOL = 4_096
+RANDOM_POOL_BYTES = 4_096
 """Bytes of randomness fetched at once."""
 
 # Bytes beyond the last whole multiple of 62 are thrown away, or some characters would be likelier than others.
-_UNFAIR = bytes(range(256 - 256 % 62, 256))
+_BIASED_BYTES = bytes(range(256 - 256 % 62, 256))
 _TABLE = bytes(_ALPHABET[byte % 62] for byte in range(256))
 
 
 def _letters(random: bytes) -> str:
-    return random.translate(_TABLE, _UNFAIR).decode()
+    return random.translate(_TABLE, _BIASED_BYTES).decode()
 
 
 class SystemClock:
@@ -65,7 +65,7 @@ class RandomIds:
         """ID_LENGTH characters of 62, each as likely as any other: 143 bits."""
         body = "".join(islice(self._letters, ID_LENGTH))
         if len(body) < ID_LENGTH:
-            self._letters = iter(_letters(os.urandom(POOL)))
+            self._letters = iter(_letters(os.urandom(RANDOM_POOL_BYTES)))
             body = "".join(islice(self._letters, ID_LENGTH))
         return body
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from threadmill.adapters.memory.store import MemoryStore
-from threadmill.adapters.sqlite.cache import HotHistories, HotRows
+from threadmill.adapters.sqlite.cache import HistoryCache, RowCache
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.domain.error import LostRace
 from threadmill.domain.ids import MessageId, ProjectId, ThreadId
@@ -79,42 +79,42 @@ def test_a_hot_history_is_what_the_file_holds_whatever_was_written(
 
 
 def test_a_history_that_was_written_to_while_it_was_read_is_not_kept() -> None:
-    hot = HotHistories()
-    reading = hot.begin(A)
-    hot.remember(Insert(message(A, 2)))
-    hot.fill(A, reading, [message(A, 1)])
-    assert hot.get(A) is None
+    cached = HistoryCache()
+    reading = cached.begin_read(A)
+    cached.on_write(Insert(message(A, 2)))
+    cached.complete(A, reading, [message(A, 1)])
+    assert cached.get(A) is None
 
 
 def test_a_message_older_than_the_newest_drops_the_history_since_its_place_is_not_the_end() -> None:
-    hot = HotHistories()
-    hot.fill(A, hot.begin(A), [message(A, 1, at=5)])
-    hot.remember(Insert(message(A, 2, at=4)))
-    assert hot.get(A) is None
+    cached = HistoryCache()
+    cached.complete(A, cached.begin_read(A), [message(A, 1, at=5)])
+    cached.on_write(Insert(message(A, 2, at=4)))
+    assert cached.get(A) is None
 
 
 def test_the_least_used_histories_make_room() -> None:
-    hot = HotHistories(limit=3)
+    cached = HistoryCache(limit=3)
     for thread in (A, B):
-        hot.fill(thread, hot.begin(thread), [message(thread, 1), message(thread, 2)])
-    assert hot.get(A) is None
-    assert hot.get(B) is not None
+        cached.complete(thread, cached.begin_read(thread), [message(thread, 1), message(thread, 2)])
+    assert cached.get(A) is None
+    assert cached.get(B) is not None
 
 
 def test_an_older_version_read_late_does_not_replace_a_newer_one() -> None:
-    hot = HotRows()
+    cached = RowCache()
     old = Thread(A, P, 1)
-    hot.remember(Insert(replace(old, version=2)))
-    hot.keep(old)
-    kept = hot.get(Thread, A)
+    cached.on_write(Insert(replace(old, version=2)))
+    cached.add(old)
+    kept = cached.get(Thread, A)
     assert kept is not None
     assert kept.version == 2
 
 
 def test_the_least_used_rows_make_room_and_a_delete_forgets_all() -> None:
-    hot = HotRows(limit=1)
-    hot.remember(Insert(Thread(A, P, 1)))
-    hot.remember(Insert(Thread(B, P, 1)))
-    assert hot.get(Thread, A) is None
-    hot.remember(Delete(Thread, B))
-    assert hot.get(Thread, B) is None
+    cached = RowCache(limit=1)
+    cached.on_write(Insert(Thread(A, P, 1)))
+    cached.on_write(Insert(Thread(B, P, 1)))
+    assert cached.get(Thread, A) is None
+    cached.on_write(Delete(Thread, B))
+    assert cached.get(Thread, B) is None
