@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 STAGE = "/mnt"
-_NEWNS, _BIND, _REC, _PRIVATE, _NOSUID, _NODEV = 0x00020000, 4096, 16384, 1 << 18, 2, 4
+_NEWNS, _BIND, _REC, _PRIVATE, _RDONLY, _NOSUID, _NODEV = 0x00020000, 4096, 16384, 1 << 18, 1, 2, 4
 
 
 def bind_paths(paths: dict[str, str]) -> dict[str, str]:
@@ -25,11 +25,15 @@ def bind_paths(paths: dict[str, str]) -> dict[str, str]:
         return paths
     staged: dict[str, str] = {}
     for name, path in paths.items():
-        target = Path(STAGE, name)
+        target, source = Path(STAGE, name), Path(STAGE, f"{name}.source")
         target.mkdir()
-        if libc.mount(path.encode(), str(target).encode(), None, _BIND, None) != 0:
+        source.mkdir()
+        if libc.mount(path.encode(), str(source).encode(), None, _BIND, None) != 0:
             raise OSError(ctypes.get_errno(), f"cannot bind {path}")
-        staged[name] = str(target)
+        # A list of mounts names where a bound folder lies on its disk; an overlay names only what it is told.
+        lower = f"lowerdir={source}:{STAGE}/{name}".encode()
+        hidden = libc.mount(b"overlay", str(target).encode(), b"overlay", _RDONLY | _NOSUID | _NODEV, lower) == 0
+        staged[name] = str(target if hidden else source)
     return staged
 
 
