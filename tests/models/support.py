@@ -4,12 +4,12 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatible
-from threadmill.adapters.models.upstream.retry import Pacing
-from threadmill.adapters.models.upstream.settings import Patience, UpstreamSettings
+from threadmill.adapters.models.upstream.retry import RetryPolicy
+from threadmill.adapters.models.upstream.settings import Timeouts, UpstreamSettings
 from threadmill.domain.message import TextPart
 from threadmill.engine.ports.model import Model, ModelRequest, Piece, PromptMessage, PromptRole
 
-QUICK = Patience(connect=5, first_token=5, between_tokens=5, ready=2)
+QUICK = Timeouts(connect=5, first_token=5, between_tokens=5, ready=2)
 
 
 def user(text: str) -> PromptMessage:
@@ -38,16 +38,16 @@ class Naps:
     async def sleep(self, seconds: float) -> None:
         self.taken.append(seconds)
 
-    def pacing(self) -> Pacing:
-        return Pacing(self.sleep, lambda: 1.0, lambda: self.now, lambda: self.now)
+    def retry_policy(self) -> RetryPolicy:
+        return RetryPolicy(self.sleep, lambda: 1.0, lambda: self.now, lambda: self.now)
 
 
 @asynccontextmanager
 async def client(
-    url: str, naps: Naps | None = None, *, api_key: str | None = None, patience: Patience = QUICK
+    url: str, naps: Naps | None = None, *, api_key: str | None = None, timeouts: Timeouts = QUICK
 ) -> AsyncGenerator[OpenAICompatible]:
-    settings = UpstreamSettings(url, api_key=api_key, patience=patience)
-    model = OpenAICompatible(settings, pacing=(naps or Naps()).pacing())
+    settings = UpstreamSettings(url, api_key=api_key, timeouts=timeouts)
+    model = OpenAICompatible(settings, retry_policy=(naps or Naps()).retry_policy())
     try:
         yield model
     finally:

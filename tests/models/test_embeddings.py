@@ -21,8 +21,8 @@ KEY = "sk-secret-0123456789"
 async def embedder(
     server: EmbeddingServer, *, dimensions: int | None = None, batch_texts: int = 128, naps: Naps | None = None
 ) -> AsyncGenerator[Embedder]:
-    settings = UpstreamSettings(server.url, api_key=KEY, patience=QUICK)
-    found = UpstreamEmbedder(settings, "some-model", dimensions, batch_texts, (naps or Naps()).pacing())
+    settings = UpstreamSettings(server.url, api_key=KEY, timeouts=QUICK)
+    found = UpstreamEmbedder(settings, "some-model", dimensions, batch_texts, (naps or Naps()).retry_policy())
     try:
         yield found
     finally:
@@ -31,7 +31,7 @@ async def embedder(
 
 @asynccontextmanager
 async def reranker(server: EmbeddingServer) -> AsyncGenerator[Reranker]:
-    found = UpstreamReranker(UpstreamSettings(server.url, patience=QUICK), "judge", Naps().pacing())
+    found = UpstreamReranker(UpstreamSettings(server.url, timeouts=QUICK), "judge", Naps().retry_policy())
     try:
         yield found
     finally:

@@ -8,10 +8,10 @@ import pytest
 
 from tests.models.support import Naps, ask, client, pieces_of, text_of
 from tests.support.upstream import Pause, ScriptedUpstream, Stall, Text
-from threadmill.adapters.models.context_windows import window_of
+from threadmill.adapters.models.context_windows import context_window_of
 from threadmill.adapters.models.factory import open_models
 from threadmill.adapters.models.rehearsal.model import Rehearsal
-from threadmill.adapters.models.router import Catalogue, Models, Route
+from threadmill.adapters.models.router import ModelAliases, ModelRouter, UpstreamRoute
 from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatible
 from threadmill.adapters.models.upstream.settings import UpstreamSettings
 from threadmill.adapters.tokens.counter import BpeTokenCounter
@@ -19,7 +19,7 @@ from threadmill.engine.ports.model import ModelError
 from threadmill.settings import ConfigFile
 
 REHEARSAL = Rehearsal(BpeTokenCounter())
-CATALOGUE = Catalogue({"gpt-4-1106-preview": "gpt-4o"}, {"gpt-4o": 64_000, "mine": 5_000})
+NAMES = ModelAliases({"gpt-4-1106-preview": "gpt-4o"}, {"gpt-4o": 64_000, "mine": 5_000})
 
 
 def listing(*entries: dict[str, object]) -> dict[str, object]:
@@ -31,7 +31,7 @@ async def test_names_lead_to_their_upstream_and_the_rest_to_the_default() -> Non
         default, special = [await stack.enter_async_context(ScriptedUpstream()) for _ in range(2)]
         first = await stack.enter_async_context(client(default.url))
         second = await stack.enter_async_context(client(special.url))
-        models = Models([Route(first), Route(second, ("llama-*", "exact"))], REHEARSAL, CATALOGUE)
+        models = ModelRouter([UpstreamRoute(first), UpstreamRoute(second, ("llama-*", "exact"))], REHEARSAL, NAMES)
         for upstream, name in ((special, "llama-3"), (special, "exact"), (default, "gpt-4o")):
             upstream.answer(Text(name))
             assert text_of(await pieces_of(models, ask(model=name))) == name
@@ -41,7 +41,7 @@ async def test_names_lead_to_their_upstream_and_the_rest_to_the_default() -> Non
 async def test_a_retired_name_is_sent_as_the_living_one() -> None:
     async with ScriptedUpstream() as upstream, client(upstream.url) as model:
         upstream.answer(Text("x"))
-        models = Models([Route(model)], REHEARSAL, CATALOGUE)
+        models = ModelRouter([UpstreamRoute(model)], REHEARSAL, NAMES)
         await pieces_of(models, ask(model="gpt-4-1106-preview"))
         assert upstream.requests[0].json["model"] == "gpt-4o"
         assert models.describe("gpt-4-1106-preview").id == "gpt-4-1106-preview"
@@ -49,7 +49,7 @@ async def test_a_retired_name_is_sent_as_the_living_one() -> None:
 
 
 async def test_rehearsal_is_always_there_and_without_an_upstream_alone() -> None:
-    models = Models([], REHEARSAL)
+    models = ModelRouter([], REHEARSAL)
     assert "You said" in text_of(await pieces_of(models, ask(model="rehearsal")))
     with pytest.raises(ModelError, match="only 'rehearsal' is.*THREADMILL_UPSTREAM_URL"):
         await pieces_of(models, ask(model="gpt-4o"))
@@ -60,7 +60,7 @@ async def test_rehearsal_is_always_there_and_without_an_upstream_alone() -> None
 
 async def test_a_name_that_no_pattern_fits_is_refused_with_the_patterns() -> None:
     async with client("http://127.0.0.1:1/v1") as model:
-        models = Models([Route(model, ("gpt-*",))], REHEARSAL)
+        models = ModelRouter([UpstreamRoute(model, ("gpt-*",))], REHEARSAL)
         with pytest.raises(ModelError, match=r"served are rehearsal, gpt-\*"):
             await pieces_of(models, ask(model="claude"))
         assert models.describe("claude").context_window is None
@@ -69,7 +69,7 @@ async def test_a_name_that_no_pattern_fits_is_refused_with_the_patterns() -> Non
 async def test_the_list_joins_rehearsal_upstreams_and_aliases_and_survives_a_dead_upstream() -> None:
     async with ScriptedUpstream() as upstream, client(upstream.url) as model, client("http://127.0.0.1:1/v1") as dead:
         upstream.models_body = listing({"id": "gpt-4o", "created": 7, "owned_by": "openai"}, {"id": "llama-3"})
-        models = Models([Route(dead, ("llama-*",)), Route(model)], REHEARSAL, CATALOGUE)
+        models = ModelRouter([UpstreamRoute(dead, ("llama-*",)), UpstreamRoute(model)], REHEARSAL, NAMES)
         found = {info.id: info for info in await models.list()}
     # llama-3 leads to the dead upstream, so the one that lists it cannot serve it.
     assert set(found) == {"rehearsal", "gpt-4o", "gpt-4-1106-preview"}
@@ -79,7 +79,7 @@ async def test_the_list_joins_rehearsal_upstreams_and_aliases_and_survives_a_dea
 async def test_leaving_the_routers_stream_leaves_the_upstream() -> None:
     async with ScriptedUpstream() as upstream, client(upstream.url) as model:
         upstream.answer(Text("x"), Stall())
-        stream = Models([Route(model)], REHEARSAL).stream(ask())
+        stream = ModelRouter([UpstreamRoute(model)], REHEARSAL).stream(ask())
         await anext(stream)
         await stream.aclose()
         async with asyncio.timeout(5):
@@ -122,8 +122,8 @@ async def test_an_upstream_is_ready_when_it_answers_and_takes_the_key() -> None:
 def test_windows_go_by_family_and_settings_win() -> None:
     names = {"gpt-4": 8192, "gpt-4-0613": 8192, "gpt-4-1106-preview": 128_000, "gpt-4o-mini": 128_000, "o10": None}
     names |= {"gpt-4.1-nano": 1_047_576, "o3-mini": 200_000, "openai/gpt-5": 400_000, "ft:gpt-3.5-turbo:me": 16_385}
-    assert {name: window_of(name, {}) for name in names} == names
-    assert window_of("gpt-4", {"gpt-4": 1}) == 1
+    assert {name: context_window_of(name, {}) for name in names} == names
+    assert context_window_of("gpt-4", {"gpt-4": 1}) == 1
 
 
 async def test_a_configuration_becomes_models() -> None:

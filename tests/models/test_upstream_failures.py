@@ -8,15 +8,15 @@ import pytest
 
 from tests.models.support import QUICK, Naps, ask, client, pieces_of, text_of
 from tests.support.upstream import Call, Cut, Raw, ScriptedUpstream, Stall, Text, event_for
-from threadmill.adapters.models.upstream.settings import Patience
+from threadmill.adapters.models.upstream.settings import Timeouts
 from threadmill.domain.outcome import ErrorCode
 from threadmill.engine.ports.model import ContextTooLong, Finish, FinishReason, ModelError
 
 KEY = "sk-secret-0123456789"
 
 
-async def refused(upstream: ScriptedUpstream, model: str = "gpt-4o", patience: Patience = QUICK) -> ModelError:
-    async with client(upstream.url, api_key=KEY, patience=patience) as adapter:
+async def refused(upstream: ScriptedUpstream, model: str = "gpt-4o", timeouts: Timeouts = QUICK) -> ModelError:
+    async with client(upstream.url, api_key=KEY, timeouts=timeouts) as adapter:
         with pytest.raises(ModelError) as caught:
             await pieces_of(adapter, ask(model=model))
     return caught.value
@@ -200,29 +200,29 @@ async def test_an_error_inside_the_stream_keeps_its_kind() -> None:
 
 
 async def test_silence_before_the_first_token_ends_in_time() -> None:
-    patience = Patience(first_token=0.05, between_tokens=30)
+    timeouts = Timeouts(first_token=0.05, between_tokens=30)
     async with ScriptedUpstream() as upstream:
         upstream.reply(200, b"", before=Stall())
-        assert "sent nothing for 0.05 seconds" in (await refused(upstream, patience=patience)).message
+        assert "sent nothing for 0.05 seconds" in (await refused(upstream, timeouts=timeouts)).message
         upstream.answer(Stall())
-        assert "sent nothing for 0.05 seconds" in (await refused(upstream, patience=patience)).message
+        assert "sent nothing for 0.05 seconds" in (await refused(upstream, timeouts=timeouts)).message
         assert len(upstream.requests) == 2
 
 
 async def test_silence_between_tokens_ends_in_time_and_closes_the_connection() -> None:
-    patience = Patience(first_token=30, between_tokens=0.05)
+    timeouts = Timeouts(first_token=30, between_tokens=0.05)
     async with ScriptedUpstream() as upstream:
         upstream.answer(Text("x"), Stall())
-        assert "sent nothing for 0.05 seconds" in (await refused(upstream, patience=patience)).message
+        assert "sent nothing for 0.05 seconds" in (await refused(upstream, timeouts=timeouts)).message
         async with asyncio.timeout(5):
             await upstream.requests[0].disconnected.wait()
 
 
 async def test_comments_alone_do_not_keep_an_answer_alive() -> None:
-    patience = Patience(first_token=0.05, between_tokens=30)
+    timeouts = Timeouts(first_token=0.05, between_tokens=30)
     async with ScriptedUpstream() as upstream:
         upstream.answer(Raw(b": processing\n\n"), Stall())
-        assert "sent nothing" in (await refused(upstream, patience=patience)).message
+        assert "sent nothing" in (await refused(upstream, timeouts=timeouts)).message
 
 
 async def test_a_server_that_is_not_there_is_tried_and_then_named() -> None:
@@ -236,8 +236,8 @@ async def test_a_server_that_is_not_there_is_tried_and_then_named() -> None:
 async def test_a_server_that_never_shakes_hands_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        patience = Patience(connect=0.05, attempts=1)
-        async with client(f"https://127.0.0.1:{port}/v1", patience=patience) as model:
+        timeouts = Timeouts(connect=0.05, attempts=1)
+        async with client(f"https://127.0.0.1:{port}/v1", timeouts=timeouts) as model:
             with pytest.raises(ModelError, match="could not be reached within 0.05 seconds"):
                 await pieces_of(model)
 

@@ -33,7 +33,7 @@ _FAMILIES: tuple[tuple[str, int], ...] = (
 """Name prefix -> window. The longest matching prefix counts. A guess too small costs history, one too large a retry."""
 
 
-def window_of(model: str, known: Mapping[str, int]) -> int | None:
+def context_window_of(model: str, known: Mapping[str, int]) -> int | None:
     """The window of `model`: `known` wins, by full name; then the family; None if neither knows."""
     if model in known:
         return known[model]

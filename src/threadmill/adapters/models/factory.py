@@ -1,20 +1,22 @@
 """From settings to models: the one place that knows both shapes."""
 
 from threadmill.adapters.models.rehearsal.model import Rehearsal
-from threadmill.adapters.models.router import Catalogue, Models, Route
+from threadmill.adapters.models.router import ModelAliases, ModelRouter, UpstreamRoute
 from threadmill.adapters.models.upstream.embeddings import UpstreamEmbedder
 from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatible
 from threadmill.adapters.models.upstream.reranking import UpstreamReranker
-from threadmill.adapters.models.upstream.settings import Patience, UpstreamSettings
+from threadmill.adapters.models.upstream.settings import Timeouts, UpstreamSettings
 from threadmill.engine.ports.tokens import Tokens
 from threadmill.settings import ConfigFile, UpstreamConfig
 
 
-def open_models(config: ConfigFile, tokens: Tokens) -> Models:
+def open_models(config: ConfigFile, tokens: Tokens) -> ModelRouter:
     """All models of the configuration. Nothing is connected yet; `aclose` what you got."""
     windows = {name: model.context_window for name, model in config.models.items()}
-    routes = [Route(OpenAICompatible(_settings(upstream), windows), upstream.models) for upstream in config.upstreams]
-    return Models(routes, Rehearsal(tokens), Catalogue(config.aliases, windows))
+    routes = [
+        UpstreamRoute(OpenAICompatible(_settings(upstream), windows), upstream.models) for upstream in config.upstreams
+    ]
+    return ModelRouter(routes, Rehearsal(tokens), ModelAliases(config.aliases, windows))
 
 
 def open_upstream_embedder(config: ConfigFile) -> UpstreamEmbedder | None:
@@ -42,12 +44,12 @@ def _named(config: ConfigFile, name: str | None) -> UpstreamSettings:
 
 
 def _settings(upstream: UpstreamConfig) -> UpstreamSettings:
-    patience = Patience(upstream.connect_seconds, upstream.first_token_seconds, upstream.between_tokens_seconds)
+    timeouts = Timeouts(upstream.connect_seconds, upstream.first_token_seconds, upstream.between_tokens_seconds)
     return UpstreamSettings(
         base_url=upstream.base_url,
         name=upstream.name,
         api_key=upstream.api_key,
         ca_file=upstream.ca_file,
-        patience=patience,
+        timeouts=timeouts,
         max_tokens_field=upstream.max_tokens_field,
     )

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from threadmill.adapters.models.context_windows import window_of
+from threadmill.adapters.models.context_windows import context_window_of
 from threadmill.adapters.models.rehearsal.model import REHEARSAL, Rehearsal
 from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatible
 from threadmill.domain.outcome import ErrorCode
@@ -19,7 +19,7 @@ EVERYTHING = "*"
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class UpstreamRoute:
     """An upstream and the name patterns it serves (`*`, `?` and `[...]`, case counts)."""
 
     upstream: OpenAICompatible
@@ -27,30 +27,32 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class ModelAliases:
     """What is known about names: aliases (retired name -> living one) and context windows in tokens."""
 
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     windows: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
-class Models:
+class ModelRouter:
     """The Model port over several upstreams. Of two upstreams that serve a name the first is asked; an alias wins
     over an upstream's own model of that name, and cannot take `rehearsal`.
     """
 
-    def __init__(self, routes: Sequence[Route], rehearsal: Rehearsal, catalogue: Catalogue | None = None) -> None:
-        self._routes: Sequence[Route] = routes
+    def __init__(
+        self, routes: Sequence[UpstreamRoute], rehearsal: Rehearsal, names: ModelAliases | None = None
+    ) -> None:
+        self._routes: Sequence[UpstreamRoute] = routes
         self._rehearsal: Rehearsal = rehearsal
-        self._catalogue: Catalogue = catalogue or Catalogue()
+        self._names: ModelAliases = names or ModelAliases()
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
         """See the port. A name nobody serves raises ModelError with what to do about it.
 
         The upstream's own generator is handed out: one more in between would be paid for with every piece.
         """
-        name = self._living(request.model)
-        model = self._serving(name)
+        name = self._resolve_alias(request.model)
+        model = self._upstream_for(name)
         if model is None:
             return _refused(self._unknown(request.model))
         return model.stream(replace(request, model=name))
@@ -61,17 +63,17 @@ class Models:
         for listed in await asyncio.gather(*(self._listed(route) for route in self._routes)):
             for info in listed:
                 found.setdefault(info.id, info)
-        found |= {alias: self.describe(alias) for alias in self._catalogue.aliases if alias != REHEARSAL}
+        found |= {alias: self.describe(alias) for alias in self._names.aliases if alias != REHEARSAL}
         return tuple(found.values())
 
     def describe(self, model: str) -> ModelInfo:
         """See the port. An alias is described as the model it means."""
-        name = self._living(model)
-        serving = self._serving(name)
+        name = self._resolve_alias(model)
+        serving = self._upstream_for(name)
         if serving is None:
-            return ModelInfo(model, 0, "unknown", window_of(name, self._catalogue.windows))
+            return ModelInfo(model, 0, "unknown", context_window_of(name, self._names.windows))
         said = serving.describe(name)
-        windows = self._catalogue.windows
+        windows = self._names.windows
         return replace(said, id=model, context_window=windows.get(model) or windows.get(name) or said.context_window)
 
     async def ready(self) -> None:
@@ -82,10 +84,10 @@ class Models:
         """Close all connections to all upstreams."""
         await asyncio.gather(*(route.upstream.aclose() for route in self._routes))
 
-    def _living(self, name: str) -> str:
-        return name if name == REHEARSAL else self._catalogue.aliases.get(name, name)
+    def _resolve_alias(self, name: str) -> str:
+        return name if name == REHEARSAL else self._names.aliases.get(name, name)
 
-    def _serving(self, name: str) -> OpenAICompatible | Rehearsal | None:
+    def _upstream_for(self, name: str) -> OpenAICompatible | Rehearsal | None:
         if name == REHEARSAL:
             return self._rehearsal
         named = (route for route in self._routes if _serves(route, name))
@@ -93,14 +95,14 @@ class Models:
         route = next(named, None) or next(default, None)
         return None if route is None else route.upstream
 
-    async def _listed(self, route: Route) -> Sequence[ModelInfo]:
+    async def _listed(self, route: UpstreamRoute) -> Sequence[ModelInfo]:
         """An upstream's models as far as their names lead to it."""
         try:
             listed = await route.upstream.list()
         except ModelError as error:
             LOG.warning("The models of an upstream are missing from the list: %s", error.message)
             return ()
-        return [info for info in listed if self._serving(info.id) is route.upstream]
+        return [info for info in listed if self._upstream_for(info.id) is route.upstream]
 
     def _unknown(self, name: str) -> str:
         if not self._routes:
@@ -112,7 +114,7 @@ class Models:
         return f"The model '{name}' is served by no upstream; served are {REHEARSAL}, {served}."
 
 
-def _serves(route: Route, name: str) -> bool:
+def _serves(route: UpstreamRoute, name: str) -> bool:
     return any(pattern != EVERYTHING and fnmatch.fnmatchcase(name, pattern) for pattern in route.patterns)
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from typing import NoReturn
 
-from threadmill.adapters.models.rehearsal.script import BadScript, Call, Fail, Refuse, Say, Slow, Turn
+from threadmill.adapters.models.rehearsal.script import BadScript, Call, Fail, Refuse, Say, ScriptTurn, Slow
 from threadmill.adapters.models.rehearsal.state import next_turn
 from threadmill.domain.message import RefusalPart, TextPart
 from threadmill.domain.outcome import ErrorCode, Usage
@@ -56,21 +56,21 @@ class Rehearsal:
             turn = next_turn(request)
         except BadScript as error:
             raise ModelError(ErrorCode.INVALID_PROMPT, str(error)) from None
-        performance = _Performance(turn, request, self._tokens)
+        player = _TurnPlayer(turn, request, self._tokens)
         batch: list[Piece] = []
-        for step in performance.steps():
-            if not isinstance(step, Slow | Fail):
-                batch.append(step)
-            if batch and (isinstance(step, Slow | Fail) or len(batch) >= BATCH):
+        for event in player.events():
+            if not isinstance(event, Slow | Fail):
+                batch.append(event)
+            if batch and (isinstance(event, Slow | Fail) or len(batch) >= BATCH):
                 yield batch
                 batch = []
                 # A long script must not keep the other runs of the process waiting.
                 await self._sleep(0)
-            if isinstance(step, Slow):
-                await self._sleep(step.seconds)
-            elif isinstance(step, Fail):
-                await _fail(step)
-        yield [*batch, *performance.end()]
+            if isinstance(event, Slow):
+                await self._sleep(event.seconds)
+            elif isinstance(event, Fail):
+                await _fail(event)
+        yield [*batch, *player.end()]
 
     async def list(self) -> Sequence[ModelInfo]:
         """The one model."""
@@ -84,11 +84,11 @@ class Rehearsal:
         """Always."""
 
 
-class _Performance:
+class _TurnPlayer:
     """One turn as pieces, counted while they come."""
 
-    def __init__(self, turn: Turn, request: ModelRequest, tokens: Tokens) -> None:
-        self._turn: Turn = turn
+    def __init__(self, turn: ScriptTurn, request: ModelRequest, tokens: Tokens) -> None:
+        self._turn: ScriptTurn = turn
         self._request: ModelRequest = request
         self._tokens: Tokens = tokens
         self._counts: dict[str, int] = {}
@@ -96,17 +96,17 @@ class _Performance:
         self._calls: int = 0
         self._is_cut: bool = False
 
-    def steps(self) -> Iterator[Piece | Slow | Fail]:
+    def events(self) -> Iterator[Piece | Slow | Fail]:
         """Pieces, each behind its pause; a failure where the script wants one. Ends early at the token limit."""
         pause = Slow(0)
-        for act in self._turn.acts:
-            if isinstance(act, Slow):
-                pause = act
-            elif isinstance(act, Fail):
-                yield act
+        for directive in self._turn.directives:
+            if isinstance(directive, Slow):
+                pause = directive
+            elif isinstance(directive, Fail):
+                yield directive
             else:
-                for piece, text in self._pieces(act):
-                    if not self._affords(text):
+                for piece, text in self._pieces(directive):
+                    if not self._within_limit(text):
                         return
                     if pause.seconds:
                         yield pause
@@ -124,7 +124,7 @@ class _Performance:
             return FinishReason(self._turn.finish)
         return FinishReason.TOOL_CALLS if self._calls else FinishReason.STOP
 
-    def _affords(self, text: str) -> bool:
+    def _within_limit(self, text: str) -> bool:
         limit = self._request.max_completion_tokens
         spent = self._spent + self._count(text)
         self._is_cut = limit is not None and spent > limit
@@ -137,31 +137,31 @@ class _Performance:
             count = self._counts[text] = self._tokens.count(text, self._request.model)
         return count
 
-    def _pieces(self, act: Say | Refuse | Call) -> Iterator[tuple[Piece, str]]:
+    def _pieces(self, directive: Say | Refuse | Call) -> Iterator[tuple[Piece, str]]:
         """Pieces with the text they cost."""
-        match act:
+        match directive:
             case Say():
-                for turn in range(act.times):
-                    for word in _WORDS.findall(f" {act.text}" if turn else act.text):
+                for turn in range(directive.times):
+                    for word in _WORDS.findall(f" {directive.text}" if turn else directive.text):
                         yield word, word
             case Refuse():
-                for word in _WORDS.findall(act.text):
+                for word in _WORDS.findall(directive.text):
                     yield RefusalPiece(word), word
             case Call():
-                for _ in range(act.times):
-                    yield from self._call(act)
+                for _ in range(directive.times):
+                    yield from self._call(directive)
 
-    def _call(self, act: Call) -> Iterator[tuple[Piece, str]]:
+    def _call(self, directive: Call) -> Iterator[tuple[Piece, str]]:
         """No id is given: the engine's own are unique, ours would repeat with every run of the script."""
         index, self._calls = self._calls, self._calls + 1
-        yield CallPiece(index, None, act.name), act.name
-        for at in range(0, len(act.arguments), FRAGMENT):
-            fragment = act.arguments[at : at + FRAGMENT]
+        yield CallPiece(index, None, directive.name), directive.name
+        for at in range(0, len(directive.arguments), FRAGMENT):
+            fragment = directive.arguments[at : at + FRAGMENT]
             yield CallPiece(index, arguments=fragment), fragment
 
 
-async def _fail(act: Fail) -> NoReturn:
-    match act.how:
+async def _fail(directive: Fail) -> NoReturn:
+    match directive.how:
         case "rate_limit":
             raise ModelError(ErrorCode.RATE_LIMIT_EXCEEDED, "Rate limit reached for rehearsal, as its script asked.")
         case "context":

@@ -93,7 +93,7 @@ class _Sampler:
             target = self._target(reference)
             return self._resolved({**target, **rest}, depth + 1) if depth <= MAX_DEPTH else {}
         for part in _array(schema.get("allOf")):
-            schema = _laid_over(schema, self._resolved(_object(part), depth + 1)) if depth <= MAX_DEPTH else schema
+            schema = _merge_all_of(schema, self._resolved(_object(part), depth + 1)) if depth <= MAX_DEPTH else schema
         return schema
 
     def _target(self, reference: str) -> _Schema:
@@ -111,7 +111,7 @@ class _Sampler:
             case "string":
                 return _string(schema)
             case "integer" | "number" as kind:
-                return _least(schema, whole=kind == "integer")
+                return _smallest_number(schema, whole=kind == "integer")
             case "boolean":
                 return True
             case _:
@@ -128,7 +128,7 @@ class _Sampler:
         return [self.value(_object(schema.get("items")), depth + 1) for _ in range(count)]
 
 
-def _laid_over(schema: _Schema, part: _Schema) -> _Schema:
+def _merge_all_of(schema: _Schema, part: _Schema) -> _Schema:
     merged = {**part, **{key: value for key, value in schema.items() if key != "allOf"}}
     merged["properties"] = {**_object(part.get("properties")), **_object(schema.get("properties"))}
     merged["required"] = [*_array(part.get("required")), *_array(schema.get("required"))]
@@ -153,7 +153,7 @@ def _string(schema: _Schema) -> str:
     return text if most is None else text[: int(most)]
 
 
-def _least(schema: _Schema, *, whole: bool) -> int | float:
+def _smallest_number(schema: _Schema, *, whole: bool) -> int | float:
     """The number nearest to 1 from below that the bounds allow; a multiple where one is asked for."""
     low, above = _number(schema.get("minimum")), _number(schema.get("exclusiveMinimum"))
     high, below = _number(schema.get("maximum")), _number(schema.get("exclusiveMaximum"))

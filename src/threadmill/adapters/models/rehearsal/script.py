@@ -52,14 +52,14 @@ class Slow:
     seconds: float
 
 
-Act: TypeAlias = Say | Refuse | Call | Fail | Slow
+Directive: TypeAlias = Say | Refuse | Call | Fail | Slow
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ScriptTurn:
     """What the model does when it is asked once. `finish` overrides why it stops."""
 
-    acts: tuple[Act, ...] = ()
+    directives: tuple[Directive, ...] = ()
     finish: str | None = None
 
 
@@ -69,9 +69,9 @@ class BadScript(Exception):
 
 @dataclass(slots=True)
 class _Draft:
-    """A turn being read, and what the lines so far mean for the next act."""
+    """A turn being read, and what the lines so far mean for the next directive."""
 
-    acts: list[Act] = field(default_factory=list[Act])
+    directives: list[Directive] = field(default_factory=list[Directive])
     finish: str | None = None
     times: int = 1
     is_broken: bool = False
@@ -84,8 +84,8 @@ class _Draft:
         is_broken, self.is_broken = self.is_broken, False
         return is_broken
 
-    def turn(self) -> Turn:
-        return Turn(tuple(self.acts), self.finish)
+    def turn(self) -> ScriptTurn:
+        return ScriptTurn(tuple(self.directives), self.finish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +119,9 @@ def is_script(text: str) -> bool:
     return False
 
 
-def parse(text: str) -> Sequence[Turn]:
+def parse(text: str) -> Sequence[ScriptTurn]:
     """The turns of a script. Raises BadScript."""
-    turns: list[Turn] = []
+    turns: list[ScriptTurn] = []
     draft = _Draft()
     for line in _lines(text):
         if line.name == _SEPARATOR:
@@ -182,21 +182,21 @@ def _directive(line: str, number: int, more: str) -> _Line:
 def _read(line: _Line, draft: _Draft) -> None:
     match line.name:
         case "say":
-            draft.acts.append(Say(line.value, draft.take_times()))
+            draft.directives.append(Say(line.value, draft.take_times()))
         case "refuse":
-            draft.acts.append(Refuse(line.value))
+            draft.directives.append(Refuse(line.value))
         case "call" | "python" | "search":
-            draft.acts.append(_call(line, draft))
+            draft.directives.append(_call(line, draft))
         case "slow":
-            draft.acts.append(Slow(_seconds(line)))
+            draft.directives.append(Slow(_seconds(line)))
         case "fail":
-            draft.acts.append(Fail(_one_of(line, _FAILURES)))
+            draft.directives.append(Fail(_one_of(line, _FAILURES)))
         case _:
             _set(line, draft)
 
 
 def _set(line: _Line, draft: _Draft) -> None:
-    """Directives that change the turn or the next act."""
+    """Directives that change the turn or the next directive."""
     match line.name:
         case "repeat":
             draft.times = _times(line)

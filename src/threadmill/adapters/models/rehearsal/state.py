@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 from threadmill.adapters.models.rehearsal.schema_sample import first_argument, sample_text
 from threadmill.adapters.models.rehearsal.script import (
-    Act,
     BadScript,
     Call,
+    Directive,
     Refuse,
     Say,
-    Turn,
+    ScriptTurn,
     is_script,
     lines_of,
     parse,
@@ -37,35 +37,37 @@ _ARGUMENT = {"code_interpreter": "input", "file_search": "query"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Scene:
-    """`turns` the assistant took and `outputs` the tools gave since `said`, the last user message."""
+class _ScriptState:
+    """`turns` the assistant took and `outputs` the tools gave since `last_user_text`, the last user message."""
 
     instructions: str
-    said: str
+    last_user_text: str
     turns: int
     outputs: tuple[str, ...]
     is_after_tools: bool
 
 
-def next_turn(request: ModelRequest) -> Turn:
+def next_turn(request: ModelRequest) -> ScriptTurn:
     """The turn to play, its placeholders filled and its arguments complete. Raises BadScript."""
-    scene = _scene(request.messages)
-    script = _script(scene)
+    state = _script_state(request.messages)
+    script = _script(state)
     if script is None:
-        return Turn((_improvise(request, scene),))
+        return ScriptTurn((_default_reply(request, state),))
     turns = parse(script)
-    if scene.turns >= len(turns):
-        return Turn((_after_the_end(request, scene),))
-    turn = turns[scene.turns]
-    return replace(turn, acts=tuple(_filled(act, scene.outputs, request.tools) for act in turn.acts))
+    if state.turns >= len(turns):
+        return ScriptTurn((_after_the_end(request, state),))
+    turn = turns[state.turns]
+    return replace(
+        turn, directives=tuple(_filled(directive, state.outputs, request.tools) for directive in turn.directives)
+    )
 
 
-def _scene(messages: Sequence[PromptMessage]) -> _Scene:
+def _script_state(messages: Sequence[PromptMessage]) -> _ScriptState:
     last = max((at for at, message in enumerate(messages) if message.role is PromptRole.USER), default=-1)
     since = messages[last + 1 :]
-    return _Scene(
+    return _ScriptState(
         instructions="\n".join(_text(message) for message in messages if message.role is PromptRole.SYSTEM),
-        said=_text(messages[last]) if last >= 0 else "",
+        last_user_text=_text(messages[last]) if last >= 0 else "",
         turns=sum(message.role is PromptRole.ASSISTANT for message in since),
         outputs=tuple(_text(message) for message in since if message.role is PromptRole.TOOL),
         is_after_tools=bool(since) and since[-1].role is PromptRole.TOOL,
@@ -77,34 +79,39 @@ def _text(message: PromptMessage) -> str:
     return "\n".join(text for at, text in enumerate(texts) if at == 0 or not text.startswith(ATTACHED))
 
 
-def _script(scene: _Scene) -> str | None:
+def _script(state: _ScriptState) -> str | None:
     """The message's script, else the instructions'."""
-    if is_script(scene.said):
-        return scene.said
-    lines = lines_of(scene.instructions)
+    if is_script(state.last_user_text):
+        return state.last_user_text
+    lines = lines_of(state.instructions)
     headings = [at for at, line in enumerate(lines) if line.strip().lower() == HEADING]
     # Blank lines stand for those above, so that an error names the line of the instructions.
     return "\n".join([""] * (headings[0] + 1) + lines[headings[0] + 1 :]) if headings else None
 
 
-def _improvise(request: ModelRequest, scene: _Scene) -> Act:
-    forced = None if scene.is_after_tools else _forced(request)
+def _default_reply(request: ModelRequest, state: _ScriptState) -> Directive:
+    forced = None if state.is_after_tools else _forced(request)
     if forced is not None:
         return Call(forced.name, sample_text(forced.parameters))
-    if scene.is_after_tools:
-        return _worded(request, _told(scene))
-    return _worded(request, f"You said: {scene.said}" if scene.said.strip() else "You said nothing.")
+    if state.is_after_tools:
+        return _as_response_format(request, _tool_reply(state))
+    return _as_response_format(
+        request,
+        f"You said: {state.last_user_text}" if state.last_user_text.strip() else "You said nothing.",
+    )
 
 
-def _after_the_end(request: ModelRequest, scene: _Scene) -> Act:
-    return _worded(request, _told(scene) if scene.is_after_tools else "The rehearsal script is at its end.")
+def _after_the_end(request: ModelRequest, state: _ScriptState) -> Directive:
+    return _as_response_format(
+        request, _tool_reply(state) if state.is_after_tools else "The rehearsal script is at its end."
+    )
 
 
-def _told(scene: _Scene) -> str:
-    return f"The tool answered: {scene.outputs[-1]}"
+def _tool_reply(state: _ScriptState) -> str:
+    return f"The tool answered: {state.outputs[-1]}"
 
 
-def _worded(request: ModelRequest, text: str) -> Say:
+def _as_response_format(request: ModelRequest, text: str) -> Say:
     """`text`, or the JSON the response format demands."""
     wanted = request.response_format
     if wanted.type is ResponseFormatType.JSON_OBJECT:
@@ -124,28 +131,28 @@ def _forced(request: ModelRequest) -> FunctionTool | None:
     return next(iter(request.tools), None) if choice.mode is ToolChoiceMode.REQUIRED else None
 
 
-def _filled(act: Act, outputs: Sequence[str], tools: Sequence[FunctionTool]) -> Act:
-    match act:
+def _filled(directive: Directive, outputs: Sequence[str], tools: Sequence[FunctionTool]) -> Directive:
+    match directive:
         case Say() | Refuse():
-            return replace(act, text=_with_outputs(act.text, outputs))
+            return replace(directive, text=_with_outputs(directive.text, outputs))
         case Call():
-            return _call(act, outputs, tools)
+            return _call(directive, outputs, tools)
         case _:
-            return act
+            return directive
 
 
-def _call(act: Call, outputs: Sequence[str], tools: Sequence[FunctionTool]) -> Call:
-    if act.text is None:
-        arguments = _with_outputs(act.arguments, outputs, in_json=True)
+def _call(directive: Call, outputs: Sequence[str], tools: Sequence[FunctionTool]) -> Call:
+    if directive.text is None:
+        arguments = _with_outputs(directive.arguments, outputs, in_json=True)
     else:
-        offered = next((tool for tool in tools if tool.name == act.name), None)
+        offered = next((tool for tool in tools if tool.name == directive.name), None)
         if offered is None:
-            raise BadScript(f"Rehearsal script: it uses {act.name}, which this run does not offer to the model.")
-        text = _with_outputs(act.text, outputs)
+            raise BadScript(f"Rehearsal script: it uses {directive.name}, which this run does not offer to the model.")
+        text = _with_outputs(directive.text, outputs)
         arguments = json.dumps(
-            first_argument(offered.parameters, text) or {_ARGUMENT[act.name]: text}, ensure_ascii=False
+            first_argument(offered.parameters, text) or {_ARGUMENT[directive.name]: text}, ensure_ascii=False
         )
-    return replace(act, arguments=arguments[:-1] if act.is_broken else arguments)
+    return replace(directive, arguments=arguments[:-1] if directive.is_broken else arguments)
 
 
 def _with_outputs(text: str, outputs: Sequence[str], *, in_json: bool = False) -> str:

@@ -94,7 +94,7 @@ class _Body(msgspec.Struct, omit_defaults=True):
 _encode = msgspec.json.Encoder().encode
 
 
-def encode(request: ModelRequest, settings: UpstreamSettings) -> bytes:
+def encode_request(request: ModelRequest, settings: UpstreamSettings) -> bytes:
     """The body; the token limit goes under the member this upstream knows."""
     old_name = settings.max_tokens_field == "max_tokens"
     body = _Body(
@@ -123,7 +123,7 @@ def _message(message: PromptMessage) -> _Message:
     if has_image and message.role is PromptRole.USER:
         content = [_part(part) for part in message.parts]
     else:
-        content = "\n\n".join(_words(part) for part in message.parts)
+        content = "\n\n".join(_as_text(part) for part in message.parts)
     calls = [_call(call) for call in message.tool_calls]
     # An assistant that only called has no content; null is what every server takes there, "" is not.
     return _Message(message.role, content or None if calls else content, calls or None, message.tool_call_id)
@@ -132,10 +132,10 @@ def _message(message: PromptMessage) -> _Message:
 def _part(part: ContentPart) -> _Part:
     if isinstance(part, ImageUrlPart):
         return _Part("image_url", image_url=_ImageUrl(part.url, part.detail))
-    return _Part("text", text=_words(part))
+    return _Part("text", text=_as_text(part))
 
 
-def _words(part: ContentPart) -> str:
+def _as_text(part: ContentPart) -> str:
     """A part as text. Pictures have words only where the role or this server cannot carry them to the model."""
     match part:
         case TextPart():

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from threadmill.adapters.models.upstream.upstream_error import Transient, complaint_in, failure
+from threadmill.adapters.models.upstream.upstream_error import TransientError, parse_error, to_model_error
 from threadmill.domain.outcome import ErrorCode, Usage
 from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError, Piece, RefusalPiece
 
@@ -86,16 +86,16 @@ _FINISH = {
 _DONE = b"[DONE]"
 
 
-class Translator:
+class ChunkDecoder:
     """Events of one answer in, pieces out. Knows which call a piece belongs to and whether the answer came to its end.
 
-    An error inside the answer, or what is no chunk, becomes `trouble`; nothing behind it is read.
+    An error inside the answer, or what is no chunk, becomes `error`; nothing behind it is read.
     """
 
-    __slots__ = ("_indexes", "_last", "_model", "_usage", "done", "finished", "trouble")
+    __slots__ = ("_indexes", "_last", "_model", "_usage", "done", "error", "finished")
 
     def __init__(self, model: str) -> None:
-        self.trouble: ModelError | None = None
+        self.error: ModelError | None = None
         self._model: str = model
         self.done: bool = False
         self.finished: bool = False
@@ -114,20 +114,20 @@ class Translator:
                     break
                 continue
             if chunk.error is not None or chunk.object == "error":
-                self.trouble = failure(complaint_in(event), self._model)
+                self.error = to_model_error(parse_error(event), self._model)
                 break
             if chunk.choices:
                 self._choice(chunk.choices[0], pieces)
             if chunk.usage is not None:
-                self._usage = _spent(chunk.usage)
+                self._usage = _usage_of(chunk.usage)
         return pieces
 
     def end(self) -> list[Piece]:
-        """The stream is over: what was held back. An answer that lacks its end is `trouble`."""
-        if self.trouble is not None:
+        """The stream is over: what was held back. An answer that lacks its end is `error`."""
+        if self.error is not None:
             return []
         if not (self.finished or self.done):
-            self.trouble = Transient(ErrorCode.SERVER_ERROR, "The upstream's answer was cut off.")
+            self.error = TransientError(ErrorCode.SERVER_ERROR, "The upstream's answer was cut off.")
             return []
         pieces: list[Piece] = [] if self.finished else [Finish(FinishReason.STOP)]
         if self._usage is not None:
@@ -142,7 +142,7 @@ class Translator:
         if text == _DONE:
             self.done = True
         else:
-            self.trouble = ModelError(ErrorCode.SERVER_ERROR, "The upstream sent a chunk that is not valid.")
+            self.error = ModelError(ErrorCode.SERVER_ERROR, "The upstream sent a chunk that is not valid.")
         return True
 
     def _choice(self, choice: _Choice, pieces: list[Piece]) -> None:
@@ -153,11 +153,11 @@ class Translator:
             if said.content and (text := said.content if isinstance(said.content, str) else _joined(said.content)):
                 pieces.append(text)
             if said.refusal is not None or said.tool_calls is not None or said.function_call is not None:
-                self._rare(said, pieces)
+                self._tool_or_refusal(said, pieces)
         if choice.finish_reason is not None and not self.finished:
             self._finish(choice.finish_reason, pieces)
 
-    def _rare(self, said: _Delta, pieces: list[Piece]) -> None:
+    def _tool_or_refusal(self, said: _Delta, pieces: list[Piece]) -> None:
         if said.refusal:
             pieces.append(RefusalPiece(said.refusal))
         pieces.extend(map(self._call, said.tool_calls or ()))
@@ -203,7 +203,7 @@ def _arguments(function: _Function) -> str:
     return "" if raw in (b"null", b"") else raw.decode()
 
 
-def _spent(usage: _Usage) -> Usage:
+def _usage_of(usage: _Usage) -> Usage:
     cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else None
     reasoning = usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None
     return Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0, cached or 0, reasoning or 0)

@@ -8,7 +8,7 @@ import aiohttp
 from yarl import URL
 
 from threadmill.adapters.models.upstream.settings import UpstreamSettings
-from threadmill.adapters.models.upstream.upstream_error import Transient
+from threadmill.adapters.models.upstream.upstream_error import TransientError
 from threadmill.domain.outcome import ErrorCode
 from threadmill.engine.ports.model import ModelError
 
@@ -30,7 +30,7 @@ class Connection:
         self._proxy: str | None = None
 
     async def post(self, path: str, body: bytes, seconds: float) -> aiohttp.ClientResponse:
-        """The response, its headers read. Raises ModelError, Transient where another try may help."""
+        """The response, its headers read. Raises ModelError, TransientError where another try may help."""
         return await self._request("POST", path, seconds, body)
 
     async def get(self, path: str, seconds: float) -> aiohttp.ClientResponse:
@@ -63,7 +63,7 @@ class Connection:
         if self._session is None:
             # No limit: the engine bounds the runs. A queue here would look like a slow upstream.
             connector = aiohttp.TCPConnector(limit=0, ssl=self._trust())
-            timeout = aiohttp.ClientTimeout(total=None, connect=self._settings.patience.connect)
+            timeout = aiohttp.ClientTimeout(total=None, connect=self._settings.timeouts.connect)
             # No cookies: an upstream's session must not tie one user's runs to another's.
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=timeout, headers=self._headers(), cookie_jar=aiohttp.DummyCookieJar()
@@ -92,19 +92,19 @@ class Connection:
         name, code = self._settings.name, ErrorCode.SERVER_ERROR
         match error:
             case aiohttp.ServerTimeoutError():
-                connect = self._settings.patience.connect
-                return Transient(code, f"The upstream '{name}' could not be reached within {connect:g} seconds.")
+                connect = self._settings.timeouts.connect
+                return TransientError(code, f"The upstream '{name}' could not be reached within {connect:g} seconds.")
             case TimeoutError():
                 # Not tried again: the caller has waited long enough.
                 return ModelError(code, f"The upstream '{name}' sent nothing for {seconds:g} seconds.")
             case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
                 return ModelError(code, f"The upstream '{name}' has no certificate this server trusts; see ca_file.")
             case aiohttp.ClientConnectorError():
-                return Transient(code, f"The upstream '{name}' cannot be reached.")
+                return TransientError(code, f"The upstream '{name}' cannot be reached.")
             case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | OSError():
-                return Transient(code, f"The upstream '{name}' closed the connection.")
+                return TransientError(code, f"The upstream '{name}' closed the connection.")
             case aiohttp.ClientPayloadError() | aiohttp.ClientResponseError():
-                return Transient(code, f"The upstream '{name}' did not answer in HTTP.")
+                return TransientError(code, f"The upstream '{name}' did not answer in HTTP.")
             case _:
                 return ModelError(code, f"The upstream '{name}' cannot be called; check its base URL.")
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import numpy as np
 
-from threadmill.adapters.models.upstream.json_client import Questions
-from threadmill.adapters.models.upstream.retry import Pacing
+from threadmill.adapters.models.upstream.json_client import UpstreamJsonClient
+from threadmill.adapters.models.upstream.retry import RetryPolicy
 from threadmill.adapters.models.upstream.settings import UpstreamSettings
 from threadmill.engine.ports.embedder import EmbeddingFailed, Vector
 
@@ -45,9 +45,9 @@ class UpstreamEmbedder:
         model: str,
         dimensions: int | None = None,
         batch_texts: int = BATCH_TEXTS,
-        pacing: Pacing | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
-        self._questions: Questions = Questions(settings, pacing)
+        self._client: UpstreamJsonClient = UpstreamJsonClient(settings, retry_policy)
         self._model: str = model
         self._dimensions: int | None = dimensions
         self._batch_texts: int = batch_texts
@@ -66,7 +66,7 @@ class UpstreamEmbedder:
 
     async def aclose(self) -> None:
         """See the port."""
-        await self._questions.aclose()
+        await self._client.aclose()
 
     async def _batch(self, texts: Sequence[str]) -> Sequence[Vector]:
         # An empty input is refused by OpenAI; a space means as little.
@@ -75,7 +75,7 @@ class UpstreamEmbedder:
         if self._dimensions:
             question["dimensions"] = self._dimensions
         async with self._turns:
-            body = await self._questions.ask("embeddings", msgspec.json.encode(question), self._model)
+            body = await self._client.post_json("embeddings", msgspec.json.encode(question), self._model)
         # In a thread: 128 vectors of 3,072 numbers are 8 MB of JSON.
         return await asyncio.to_thread(_vectors, body, len(texts), self._dimensions)
 

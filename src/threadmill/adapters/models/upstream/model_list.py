@@ -33,7 +33,7 @@ class _Listing(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Listing, strict=False).decode
 
 
-def models_in(body: bytes, upstream: str) -> Sequence[ModelInfo]:
+def parse_model_list(body: bytes, upstream: str) -> Sequence[ModelInfo]:
     """The models of a `GET /models` answer, MAX_MODELS at most; none if it is not to be understood."""
     try:
         entries = _decode(body).data

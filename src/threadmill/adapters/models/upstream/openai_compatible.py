@@ -6,14 +6,14 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import aiohttp
 
-from threadmill.adapters.models.context_windows import window_of
-from threadmill.adapters.models.upstream.chat_request import encode
+from threadmill.adapters.models.context_windows import context_window_of
+from threadmill.adapters.models.upstream.chat_request import encode_request
 from threadmill.adapters.models.upstream.connection import MAX_ERROR_BYTES, Connection, read_bounded
-from threadmill.adapters.models.upstream.model_list import MAX_BYTES, models_in
-from threadmill.adapters.models.upstream.response_stream import Answer
-from threadmill.adapters.models.upstream.retry import Pacing
+from threadmill.adapters.models.upstream.model_list import MAX_BYTES, parse_model_list
+from threadmill.adapters.models.upstream.response_stream import ResponseStream
+from threadmill.adapters.models.upstream.retry import RetryPolicy
 from threadmill.adapters.models.upstream.settings import UpstreamSettings
-from threadmill.adapters.models.upstream.upstream_error import Transient, complaint_in, failure
+from threadmill.adapters.models.upstream.upstream_error import TransientError, parse_error, to_model_error
 from threadmill.engine.ports.model import ModelError, ModelInfo, ModelRequest, Piece
 
 LOG = logging.getLogger("threadmill.models")
@@ -26,11 +26,14 @@ class OpenAICompatible:
     """One upstream. `windows` are context windows by model name, where our own table is wrong or silent."""
 
     def __init__(
-        self, settings: UpstreamSettings, windows: Mapping[str, int] | None = None, pacing: Pacing | None = None
+        self,
+        settings: UpstreamSettings,
+        windows: Mapping[str, int] | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
         self._settings: UpstreamSettings = settings
         self._windows: Mapping[str, int] = windows or {}
-        self._pacing: Pacing = pacing or Pacing()
+        self._retry_policy: RetryPolicy = retry_policy or RetryPolicy()
         self._connection: Connection = Connection(settings)
         self._listed: dict[str, ModelInfo] = {}
         self._listed_until: float = float("-inf")
@@ -50,9 +53,9 @@ class OpenAICompatible:
 
     async def list(self) -> Sequence[ModelInfo]:
         """The upstream's models, asked for at most once a minute. Raises ModelError."""
-        now = self._pacing.monotonic()
+        now = self._retry_policy.monotonic()
         if now >= self._listed_until:
-            found = models_in(await self._ask_models(), self._settings.name)
+            found = parse_model_list(await self._ask_models(), self._settings.name)
             self._listed = {info.id: self._with_window(info) for info in found}
             self._listed_until = now + LIST_SECONDS
         return tuple(self._listed.values())
@@ -70,29 +73,29 @@ class OpenAICompatible:
         """Close all connections; streams that still run are cut off."""
         await self._connection.aclose()
 
-    async def _begin(self, request: ModelRequest) -> tuple[Answer, Sequence[Piece]]:
+    async def _begin(self, request: ModelRequest) -> tuple[ResponseStream, Sequence[Piece]]:
         """The answer and its first pieces. After those nothing is tried again: they may have been seen."""
-        body = encode(request, self._settings)
+        body = encode_request(request, self._settings)
         attempt = 1
         while True:
             try:
                 return await self._attempt(body, request.model)
-            except Transient as error:
-                if attempt >= self._settings.patience.attempts:
+            except TransientError as error:
+                if attempt >= self._settings.timeouts.attempts:
                     raise
-                pause = self._pacing.backoff(attempt, error.after)
+                pause = self._retry_policy.backoff(attempt, error.after)
                 LOG.warning("%s Asking again in %.1f s.", self._safe(error).message, pause)
-            await self._pacing.sleep(pause)
+            await self._retry_policy.sleep(pause)
             attempt += 1
 
-    async def _attempt(self, body: bytes, model: str) -> tuple[Answer, Sequence[Piece]]:
-        patience = self._settings.patience
-        deadline = asyncio.get_running_loop().time() + patience.first_token
-        response = await self._connection.post("chat/completions", body, patience.first_token)
+    async def _attempt(self, body: bytes, model: str) -> tuple[ResponseStream, Sequence[Piece]]:
+        timeouts = self._settings.timeouts
+        deadline = asyncio.get_running_loop().time() + timeouts.first_token
+        response = await self._connection.post("chat/completions", body, timeouts.first_token)
         try:
             if response.status >= 300:
                 raise await self._failure(response, model)
-            answer = Answer(response, model, patience, deadline)
+            answer = ResponseStream(response, model, timeouts, deadline)
             return answer, await answer.next()
         except BaseException:
             response.close()
@@ -100,14 +103,14 @@ class OpenAICompatible:
 
     async def _failure(self, response: aiohttp.ClientResponse, model: str) -> ModelError:
         body = await self._body(response, MAX_ERROR_BYTES)
-        after = self._pacing.wish(response.headers.get("Retry-After"))
+        after = self._retry_policy.parse_retry_after(response.headers.get("Retry-After"))
         if response.status in (401, 403):
             LOG.error("The upstream '%s' refused this server's API key.", self._settings.name)
-        return failure(complaint_in(body, response.status), model, after)
+        return to_model_error(parse_error(body, response.status), model, after)
 
     async def _ask_models(self) -> bytes:
         try:
-            response = await self._connection.get("models", self._settings.patience.ready)
+            response = await self._connection.get("models", self._settings.timeouts.ready)
             try:
                 if response.status in (401, 403) or response.status >= 500:
                     raise await self._failure(response, "")
@@ -120,14 +123,14 @@ class OpenAICompatible:
     async def _body(self, response: aiohttp.ClientResponse, limit: int) -> bytes:
         """What can be had of a body in short time; an error must not take longer to tell because of its text."""
         try:
-            async with asyncio.timeout(self._settings.patience.ready):
+            async with asyncio.timeout(self._settings.timeouts.ready):
                 return await read_bounded(response, limit)
         except (TimeoutError, aiohttp.ClientError, OSError):
             return b""
 
     def _with_window(self, info: ModelInfo) -> ModelInfo:
         said = None if info.id in self._windows else info.context_window
-        return ModelInfo(info.id, info.created, info.owned_by, said or window_of(info.id, self._windows))
+        return ModelInfo(info.id, info.created, info.owned_by, said or context_window_of(info.id, self._windows))
 
     def _safe(self, error: ModelError) -> ModelError:
         """The error without this upstream's secrets."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from threadmill.adapters.models.upstream.json_client import Questions
-from threadmill.adapters.models.upstream.retry import Pacing
+from threadmill.adapters.models.upstream.json_client import UpstreamJsonClient
+from threadmill.adapters.models.upstream.retry import RetryPolicy
 from threadmill.adapters.models.upstream.settings import UpstreamSettings
 from threadmill.engine.ports.embedder import EmbeddingFailed
 
@@ -34,8 +34,8 @@ _decode = msgspec.json.Decoder(_Answer).decode
 class UpstreamReranker:
     """`model` of one upstream."""
 
-    def __init__(self, settings: UpstreamSettings, model: str, pacing: Pacing | None = None) -> None:
-        self._questions: Questions = Questions(settings, pacing)
+    def __init__(self, settings: UpstreamSettings, model: str, retry_policy: RetryPolicy | None = None) -> None:
+        self._client: UpstreamJsonClient = UpstreamJsonClient(settings, retry_policy)
         self._model: str = model
 
     async def rerank(self, question: str, texts: Sequence[str]) -> Sequence[float]:
@@ -43,12 +43,12 @@ class UpstreamReranker:
         if not texts:
             return []
         wanted = {"model": self._model, "query": question, "documents": list(texts), "top_n": len(texts)}
-        body = await self._questions.ask("rerank", msgspec.json.encode(wanted), self._model)
+        body = await self._client.post_json("rerank", msgspec.json.encode(wanted), self._model)
         return _scores(body, len(texts))
 
     async def aclose(self) -> None:
         """See the port."""
-        await self._questions.aclose()
+        await self._client.aclose()
 
 
 def _scores(body: bytes, count: int) -> Sequence[float]:

@@ -8,20 +8,20 @@ import asyncio
 
 import aiohttp
 
-from threadmill.adapters.models.upstream.chunk_decoder import Translator
-from threadmill.adapters.models.upstream.settings import Patience
-from threadmill.adapters.models.upstream.sse_parser import EventTooLarge, SseSplitter
+from threadmill.adapters.models.upstream.chunk_decoder import ChunkDecoder
+from threadmill.adapters.models.upstream.settings import Timeouts
+from threadmill.adapters.models.upstream.sse_parser import EventTooLarge, SseParser
 from threadmill.domain.outcome import ErrorCode
 from threadmill.engine.ports.model import ModelError, Piece
 
 MAX_WHOLE_ANSWER = 32 * 1024 * 1024
 """Bytes of an answer that was not streamed."""
 
-LINGER = 0.05
+DRAIN_SECONDS = 0.05
 """Seconds a finished answer is waited for to end its HTTP body, so that the connection can be used again."""
 
 
-class _WholeBody:
+class _JsonBody:
     """The splitter's stand-in for an answer that is one JSON document."""
 
     def __init__(self) -> None:
@@ -39,37 +39,37 @@ class _WholeBody:
         return [bytes(self._body)]
 
 
-class Answer:
+class ResponseStream:
     """Ask `next` until it gives nothing; `close` in any case. One reader. `deadline` is the loop's time by which the
     first event must have come.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, model: str, patience: Patience, deadline: float) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, model: str, timeouts: Timeouts, deadline: float) -> None:
         self._response: aiohttp.ClientResponse = response
-        self._patience: Patience = patience
+        self._timeouts: Timeouts = timeouts
         self._deadline: float = deadline
-        self._limit: float = patience.first_token
-        self._cutter: SseSplitter | _WholeBody | None = None
-        self._translator: Translator = Translator(model)
+        self._limit: float = timeouts.first_token
+        self._parser: SseParser | _JsonBody | None = None
+        self._decoder: ChunkDecoder = ChunkDecoder(model)
         self._begun: bool = False
         self._ended: bool = False
         self._silent: bool = False
         self._loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         # One timer looks after the whole answer: a timeout for each read would cost more than the read.
-        self._watch: asyncio.TimerHandle = self._loop.call_at(deadline, self._look)
+        self._watch: asyncio.TimerHandle = self._loop.call_at(deadline, self._check_deadline)
 
     async def next(self) -> list[Piece]:
         """The pieces of the next network read that holds any; empty at the end. Raises ModelError."""
         if self._begun:
             # The reader's own time since the last batch is not the upstream's.
-            self._wait_anew()
+            self._reset_deadline()
         while not self._ended:
             if pieces := await self._advance():
-                self._begun, self._limit = True, self._patience.between_tokens
+                self._begun, self._limit = True, self._timeouts.between_tokens
                 return pieces
-        if self._translator.trouble is not None:
-            raise self._translator.trouble
-        await self._linger()
+        if self._decoder.error is not None:
+            raise self._decoder.error
+        await self._drain()
         return []
 
     def close(self) -> None:
@@ -77,43 +77,43 @@ class Answer:
         self._watch.cancel()
         self._response.close()
 
-    def _look(self) -> None:
+    def _check_deadline(self) -> None:
         """The deadline came, or was moved meanwhile."""
         if self._loop.time() < self._deadline:
-            self._watch = self._loop.call_at(self._deadline, self._look)
+            self._watch = self._loop.call_at(self._deadline, self._check_deadline)
             return
         self._silent = True
         self._response.close()
 
     async def _advance(self) -> list[Piece]:
         data = await self._read()
-        events = self._cut(data)
+        events = self._parse(data)
         if events:
             # Events without pieces (roles, hidden reasoning) are signs of life; comments are not.
-            self._wait_anew()
-        translator = self._translator
-        pieces = translator.read(events)
-        if not data or translator.done or translator.trouble is not None:
+            self._reset_deadline()
+        decoder = self._decoder
+        pieces = decoder.read(events)
+        if not data or decoder.done or decoder.error is not None:
             self._ended = True
-            pieces += translator.end()
+            pieces += decoder.end()
         return pieces
 
-    def _wait_anew(self) -> None:
+    def _reset_deadline(self) -> None:
         self._deadline = self._loop.time() + self._limit
         if self._deadline < self._watch.when():
             self._watch.cancel()
-            self._watch = self._loop.call_at(self._deadline, self._look)
+            self._watch = self._loop.call_at(self._deadline, self._check_deadline)
 
-    def _cut(self, data: bytes) -> list[bytes]:
+    def _parse(self, data: bytes) -> list[bytes]:
         try:
-            if self._cutter is None:
-                self._cutter = _cutter_for(data)
-            return self._cutter.feed(data) if data else self._cutter.end()
+            if self._parser is None:
+                self._parser = _parser_for(data)
+            return self._parser.feed(data) if data else self._parser.end()
         except EventTooLarge:
             raise ModelError(ErrorCode.SERVER_ERROR, "The upstream sent an event that is too large.") from None
 
     async def _read(self) -> bytes:
-        """The next bytes; b"" at the end and where the connection broke, which the translator tells apart."""
+        """The next bytes; b"" at the end and where the connection broke, which the decoder tells apart."""
         try:
             data = await self._response.content.readany()
         except (aiohttp.ClientError, OSError):
@@ -123,18 +123,18 @@ class Answer:
             raise ModelError(ErrorCode.SERVER_ERROR, text)
         return data
 
-    async def _linger(self) -> None:
+    async def _drain(self) -> None:
         try:
-            async with asyncio.timeout(LINGER):
+            async with asyncio.timeout(DRAIN_SECONDS):
                 while await self._response.content.readany():
                     pass
         except (TimeoutError, aiohttp.ClientError, OSError):
             return
 
 
-def _cutter_for(data: bytes) -> SseSplitter | _WholeBody:
+def _parser_for(data: bytes) -> SseParser | _JsonBody:
     first = data.lstrip()[:1]
     if first == b"<":
         text = "The upstream answered with a web page instead of a model's answer; check its base URL."
         raise ModelError(ErrorCode.SERVER_ERROR, text)
-    return _WholeBody() if first == b"{" else SseSplitter()
+    return _JsonBody() if first == b"{" else SseParser()

@@ -9,31 +9,31 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-LONGEST_WISH = 30.0
+MAX_RETRY_AFTER = 30.0
 """Seconds of Retry-After that are honoured at most; a run has better things to do than wait for an hour."""
 
-LONGEST_BACKOFF = 8.0
+MAX_BACKOFF = 8.0
 FIRST_BACKOFF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Pacing:
-    """Time and chance, so that tests need neither: `sleep` in seconds, `chance` in [0, 1), `now` in Unix seconds."""
+class RetryPolicy:
+    """Time and jitter, so that tests need neither: `sleep` in seconds, `jitter` in [0, 1), `now` in Unix seconds."""
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    chance: Callable[[], float] = random.random
+    jitter: Callable[[], float] = random.random
     now: Callable[[], float] = time.time  # noqa: TID251 - a date in a header is wall time
     monotonic: Callable[[], float] = time.monotonic
 
-    def backoff(self, attempt: int, wish: float | None) -> float:
-        """Seconds to wait after failed attempt number `attempt` (1, 2 …). Half of it is chance, so that many do not
+    def backoff(self, attempt: int, retry_after: float | None) -> float:
+        """Seconds to wait after failed attempt number `attempt` (1, 2 …). Half of it is jitter, so that many do not
         come back at once; never less than the upstream wished.
         """
-        step = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** (attempt - 1))
-        own = step * (0.5 + 0.5 * self.chance())
-        return own if wish is None else max(own, wish)
+        step = min(MAX_BACKOFF, FIRST_BACKOFF * 2.0 ** (attempt - 1))
+        own = step * (0.5 + 0.5 * self.jitter())
+        return own if retry_after is None else max(own, retry_after)
 
-    def wish(self, header: str | None) -> float | None:
+    def parse_retry_after(self, header: str | None) -> float | None:
         """Seconds a Retry-After header asks for, in seconds or as a date; None if it says nothing readable."""
         if not header:
             return None
@@ -43,7 +43,7 @@ class Pacing:
             seconds = self._until(header)
         if seconds is None or math.isnan(seconds):
             return None
-        return min(LONGEST_WISH, max(0.0, seconds))
+        return min(MAX_RETRY_AFTER, max(0.0, seconds))
 
     def _until(self, date: str) -> float | None:
         try:

@@ -9,7 +9,7 @@ HIDDEN = "***"
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """Seconds: to connect, for the first event of an answer, between two events, and for small questions (`ready`).
     `attempts` counts the first one.
     """
@@ -34,7 +34,7 @@ class UpstreamSettings:
     api_key: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     ca_file: Path | None = None
-    patience: Patience = field(default_factory=Patience)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
 
     def redact(self, text: str) -> str:

@@ -10,30 +10,30 @@ class EventTooLarge(Exception):
     """An event outgrew the bound; the stream cannot be read on."""
 
 
-class SseSplitter:
+class SseParser:
     """Feed it network reads, get each event's data. Any cutting of the same bytes gives the same events.
 
     Understands CRLF, LF and CR line ends, data of several lines, comments, and a stream that ends without its last
     blank line. Fields other than `data` are left out; an event without data is none.
     """
 
-    __slots__ = ("_carriage", "_limit", "_pending")
+    __slots__ = ("_limit", "_pending", "_pending_cr")
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
         self._limit: int = limit
         self._pending: bytearray = bytearray()
-        self._carriage: bool = False
+        self._pending_cr: bool = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of all events that `data` completes. Raises EventTooLarge."""
-        if self._carriage or b"\r" in data:
-            data = self._unify(data)
+        if self._pending_cr or b"\r" in data:
+            data = self._normalise_newlines(data)
         if self._pending:
             data = self._join(data)
         head, separator, rest = data.rpartition(b"\n\n")
         if rest:
             self._pending += rest
-            self._bound(len(rest))
+            self._check_size(len(rest))
         return self._events(head) if separator else []
 
     def end(self) -> list[bytes]:
@@ -42,12 +42,12 @@ class SseSplitter:
         self._pending.clear()
         return self._events(head)
 
-    def _unify(self, data: bytes) -> bytes:
+    def _normalise_newlines(self, data: bytes) -> bytes:
         """Line ends as LF. A CR at the very end waits: its LF may be the next byte."""
-        if self._carriage:
+        if self._pending_cr:
             data = b"\r" + data
-        self._carriage = data.endswith(b"\r")
-        if self._carriage:
+        self._pending_cr = data.endswith(b"\r")
+        if self._pending_cr:
             data = data[:-1]
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
@@ -57,7 +57,7 @@ class SseSplitter:
         seen = len(pending)
         pending += data
         if pending.find(b"\n\n", max(0, seen - 1)) < 0:
-            self._bound(len(pending))
+            self._check_size(len(pending))
             return b""
         joined = bytes(pending)
         pending.clear()
@@ -75,7 +75,7 @@ class SseSplitter:
 
     def _data(self, block: bytes) -> bytes | None:
         """The data lines of a block, joined."""
-        self._bound(len(block))
+        self._check_size(len(block))
         lines: list[bytes] = []
         for line in block.split(b"\n"):
             name, _, value = line.removeprefix(_BOM).partition(b":")
@@ -83,6 +83,6 @@ class SseSplitter:
                 lines.append(value[1:] if value.startswith(b" ") else value)
         return b"\n".join(lines) if lines else None
 
-    def _bound(self, size: int) -> None:
+    def _check_size(self, size: int) -> None:
         if size > self._limit:
             raise EventTooLarge

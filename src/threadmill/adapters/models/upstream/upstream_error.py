@@ -1,6 +1,6 @@
 """How upstreams say that something is wrong, read into one shape, and what the client is told about it.
 
-Texts are safe: they name the upstream's own words, never a key, a URL or a prompt of somebody else.
+Texts are safe: they name the upstream's own message, never a key, a URL or a prompt of somebody else.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from threadmill.domain.outcome import ErrorCode
 from threadmill.engine.ports.model import ContextTooLong, ModelError
 
 MAX_TEXT = 500
-"""Characters of an upstream's own words that are passed on."""
+"""Characters of an upstream's own message that are passed on."""
 
 _Label: TypeAlias = str | int | float | None
 
@@ -28,8 +28,8 @@ class _Body(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
-    """An upstream's error: its words, its codes, and the HTTP status it came with or names (0: none)."""
+class UpstreamErrorBody:
+    """An upstream's error: its message, its codes, and the HTTP status it came with or names (0: none)."""
 
     message: str = ""
     code: str = ""
@@ -37,7 +37,7 @@ class Complaint:
     status: int = 0
 
 
-class Transient(ModelError):
+class TransientError(ModelError):
     """A failure that may be gone on the next try; `after` is the upstream's own wish in seconds."""
 
     def __init__(self, code: ErrorCode, message: str, after: float | None = None) -> None:
@@ -62,16 +62,16 @@ _POLICY_CODES = frozenset({"content_filter", "content_policy_violation", "modera
 _TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
 
 
-def complaint_in(body: bytes, status: int = 0) -> Complaint:
-    """Read an error body of any known server; unknown ones give a complaint without words."""
+def parse_error(body: bytes, status: int = 0) -> UpstreamErrorBody:
+    """Read an error body of any known server; unknown ones give a body without message."""
     try:
         said = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return Complaint(status=status)
+        return UpstreamErrorBody(status=status)
     inner = _inner(said)
     code = _label(inner.code)
     named = int(code) if code.isdigit() and 400 <= int(code) <= 599 else 0
-    return Complaint(inner.message or _detail(said), code, _label(inner.type), status or named)
+    return UpstreamErrorBody(inner.message or _detail(said), code, _label(inner.type), status or named)
 
 
 def _inner(said: _Body) -> _Body:
@@ -96,60 +96,60 @@ def _label(value: _Label) -> str:
     return "" if value is None else str(value)
 
 
-def failure(complaint: Complaint, model: str, after: float | None = None) -> ModelError:
-    """What the engine is told. Transient ones may be tried again; `after` is the upstream's Retry-After in seconds."""
-    words = _shortened(complaint.message)
-    if _is_too_long(complaint):
-        return ContextTooLong(words or "The prompt is too long for the model.")
-    status = complaint.status
+def to_model_error(body: UpstreamErrorBody, model: str, after: float | None = None) -> ModelError:
+    """What the engine is told. A TransientError may be tried again; `after` is the upstream's Retry-After in seconds."""
+    message = _shortened(body.message)
+    if _is_too_long(body):
+        return ContextTooLong(message or "The prompt is too long for the model.")
+    status = body.status
     if status in (401, 403):
         return ModelError(ErrorCode.SERVER_ERROR, "The upstream refused this server's API key.")
-    if status == 404 or complaint.code == "model_not_found":
-        return ModelError(ErrorCode.SERVER_ERROR, _not_found(complaint, model))
-    if _is_policy(complaint):
-        return ModelError(ErrorCode.INVALID_PROMPT, words or "The upstream's content policy refused the prompt.")
-    if status == 429 or "rate_limit" in complaint.code + complaint.kind:
-        return _limited(complaint, words, after)
+    if status == 404 or body.code == "model_not_found":
+        return ModelError(ErrorCode.SERVER_ERROR, _not_found(body, model))
+    if _is_policy(body):
+        return ModelError(ErrorCode.INVALID_PROMPT, message or "The upstream's content policy refused the prompt.")
+    if status == 429 or "rate_limit" in body.code + body.kind:
+        return _limited(body, message, after)
     if status in _TRANSIENT_STATUS or status >= 500:
-        return Transient(ErrorCode.SERVER_ERROR, _failed(status, words), after)
-    return ModelError(ErrorCode.SERVER_ERROR, _refused(status, words))
+        return TransientError(ErrorCode.SERVER_ERROR, _failed(status, message), after)
+    return ModelError(ErrorCode.SERVER_ERROR, _refused(status, message))
 
 
-def _is_too_long(complaint: Complaint) -> bool:
-    if complaint.code in _TOO_LONG_CODES or complaint.kind in _TOO_LONG_CODES:
+def _is_too_long(body: UpstreamErrorBody) -> bool:
+    if body.code in _TOO_LONG_CODES or body.kind in _TOO_LONG_CODES:
         return True
-    text = complaint.message.lower()
-    return complaint.status in _TOO_LONG_STATUS and any(known in text for known in _TOO_LONG_TEXTS)
+    text = body.message.lower()
+    return body.status in _TOO_LONG_STATUS and any(known in text for known in _TOO_LONG_TEXTS)
 
 
-def _is_policy(complaint: Complaint) -> bool:
-    if complaint.code in _POLICY_CODES or complaint.kind in _POLICY_CODES:
+def _is_policy(body: UpstreamErrorBody) -> bool:
+    if body.code in _POLICY_CODES or body.kind in _POLICY_CODES:
         return True
-    text = complaint.message.lower()
-    return complaint.status == 400 and ("content policy" in text or "content management policy" in text)
+    text = body.message.lower()
+    return body.status == 400 and ("content policy" in text or "content management policy" in text)
 
 
-def _limited(complaint: Complaint, words: str, after: float | None) -> ModelError:
-    text = words or "The upstream's rate limit is reached."
-    if "insufficient_quota" in (complaint.code, complaint.kind):
+def _limited(body: UpstreamErrorBody, message: str, after: float | None) -> ModelError:
+    text = message or "The upstream's rate limit is reached."
+    if "insufficient_quota" in (body.code, body.kind):
         # A spent budget does not come back within a retry.
         return ModelError(ErrorCode.RATE_LIMIT_EXCEEDED, text)
-    return Transient(ErrorCode.RATE_LIMIT_EXCEEDED, text, after)
+    return TransientError(ErrorCode.RATE_LIMIT_EXCEEDED, text, after)
 
 
-def _not_found(complaint: Complaint, model: str) -> str:
-    if complaint.code == "model_not_found" or "model" in complaint.message.lower():
+def _not_found(body: UpstreamErrorBody, model: str) -> str:
+    if body.code == "model_not_found" or "model" in body.message.lower():
         return f"The upstream has no model '{model}'."
     return f"The upstream has no chat completions for model '{model}'; its base URL usually ends in /v1."
 
 
-def _failed(status: int, words: str) -> str:
-    return f"The upstream failed with HTTP {status}" + (f": {words}" if words else ".")
+def _failed(status: int, message: str) -> str:
+    return f"The upstream failed with HTTP {status}" + (f": {message}" if message else ".")
 
 
-def _refused(status: int, words: str) -> str:
+def _refused(status: int, message: str) -> str:
     what = f"The upstream refused the request with HTTP {status}" if status else "The upstream failed"
-    return what + (f": {words}" if words else ".")
+    return what + (f": {message}" if message else ".")
 
 
 def _shortened(text: str) -> str:

@@ -1,10 +1,10 @@
-"""The splitter against every cutting of the same bytes."""
+"""The parser against every cutting of the same bytes."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadmill.adapters.models.upstream.sse_parser import EventTooLarge, SseSplitter
+from threadmill.adapters.models.upstream.sse_parser import EventTooLarge, SseParser
 
 LINES = st.sampled_from(
     [b"data: a", b'data: {"x": 1}', b"data:b", b"data", b"data:", b"data:  two", b": note", b"event: e", b"id: 7", b"x"]
@@ -21,9 +21,9 @@ def streams(draw: st.DrawFn) -> bytes:
 
 
 def split(*reads: bytes) -> list[bytes]:
-    splitter = SseSplitter()
-    events = [event for read in reads for event in splitter.feed(read)]
-    return events + splitter.end()
+    parser = SseParser()
+    events = [event for read in reads for event in parser.feed(read)]
+    return events + parser.end()
 
 
 def expected(stream: bytes) -> list[bytes]:
@@ -53,9 +53,9 @@ def test_one_byte_at_a_time_gives_the_same_events(stream: bytes) -> None:
 
 
 def test_an_event_is_handed_over_with_its_last_byte() -> None:
-    splitter = SseSplitter()
-    assert splitter.feed(b"data: a\n") == []
-    assert splitter.feed(b"\n") == [b"a"]
+    parser = SseParser()
+    assert parser.feed(b"data: a\n") == []
+    assert parser.feed(b"\n") == [b"a"]
 
 
 def test_a_byte_order_mark_is_skipped() -> None:
@@ -63,18 +63,18 @@ def test_a_byte_order_mark_is_skipped() -> None:
 
 
 def test_an_event_may_be_as_large_as_the_bound_and_no_larger() -> None:
-    splitter = SseSplitter(limit=100)
-    assert splitter.feed(b"data: " + b"x" * 94 + b"\n\n") == [b"x" * 94]
+    parser = SseParser(limit=100)
+    assert parser.feed(b"data: " + b"x" * 94 + b"\n\n") == [b"x" * 94]
     with pytest.raises(EventTooLarge):
-        splitter.feed(b"data: " + b"x" * 95 + b"\n\n")
+        parser.feed(b"data: " + b"x" * 95 + b"\n\n")
 
 
 def test_an_endless_event_is_refused_before_it_ends() -> None:
-    splitter = SseSplitter(limit=100)
-    splitter.feed(b"data: " + b"x" * 90)
+    parser = SseParser(limit=100)
+    parser.feed(b"data: " + b"x" * 90)
     with pytest.raises(EventTooLarge):
-        splitter.feed(b"x" * 90)
+        parser.feed(b"x" * 90)
 
 
 def test_many_small_events_in_one_read_are_not_one_large_one() -> None:
-    assert SseSplitter(limit=100).feed(b"data: x\n\n" * 50) == [b"x"] * 50
+    assert SseParser(limit=100).feed(b"data: x\n\n" * 50) == [b"x"] * 50

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tests.models.support import ask, user
-from threadmill.adapters.models.upstream.chat_request import encode
+from threadmill.adapters.models.upstream.chat_request import encode_request
 from threadmill.adapters.models.upstream.settings import UpstreamSettings
 from threadmill.domain.ids import CallId, FileId
 from threadmill.domain.message import ImageFilePart, ImageUrlPart, RefusalPart, TextPart
@@ -24,7 +24,7 @@ TOOL = FunctionTool("f", parameters='{"type":"object","z":1,"a":2}')
 
 
 def sent(request: ModelRequest, settings: UpstreamSettings = SETTINGS) -> dict[str, Any]:
-    return json.loads(encode(request, settings))
+    return json.loads(encode_request(request, settings))
 
 
 def sent_message(message: PromptMessage) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def test_tools_are_sent_with_their_schema_untouched() -> None:
         {"function": {"name": "f", "parameters": {"type": "object", "z": 1, "a": 2}}, "type": "function"},
         {"function": {"name": "g", "parameters": {}, "description": "Does g", "strict": True}, "type": "function"},
     ]
-    assert b'{"type":"object","z":1,"a":2}' in encode(ModelRequest("m", (), (TOOL,)), SETTINGS)
+    assert b'{"type":"object","z":1,"a":2}' in encode_request(ModelRequest("m", (), (TOOL,)), SETTINGS)
     assert not {"tool_choice", "parallel_tool_calls"} & body.keys()
 
 
