@@ -94,7 +94,7 @@ def type_of(spec: Spec, schema: Schema) -> Schema:
     if len(variants) == 1 and variants[0]["type"] == "array":
         found["many"] = True
         variants = list(spec.variants(variants[0]["items"]))
-    found["takes"] = list(dict.fromkeys("file" if v.get("format") == "binary" else v["type"] for v in variants))
+    found["types"] = list(dict.fromkeys("file" if v.get("format") == "binary" else v["type"] for v in variants))
     strings = [variant for variant in variants if variant["type"] == "string"]
     if strings and all("enum" in variant for variant in strings):
         found["choices"] = list(dict.fromkeys(value for variant in strings for value in variant["enum"]))
@@ -144,7 +144,7 @@ def flags_of(spec: Spec, words: Words, name: str, operation: Schema) -> Iterator
             yield flag | ({"required": True} if field in body.get("required", ()) else {})
 
 
-def answer_of(spec: Spec, operation: Schema) -> str:
+def response_kind_of(spec: Spec, operation: Schema) -> str:
     """`object`, `list`, `pages` (a list with cursors) or `bytes`."""
     content = operation["responses"]["200"]["content"]
     schema = next(iter(spec.variants(next(iter(content.values()))["schema"])))
@@ -164,11 +164,11 @@ def command_of(spec: Spec, words: Words, resource: str, name: str, operation_id:
     flags = sorted(flags_of(spec, words, operation_id, operation), key=lambda flag: not flag.get("required", False))
     command: Schema = {
         "name": name,
-        "about": words.of(operation_id, "about"),
+        "summary": words.of(operation_id, "about"),
         "method": method,
         "path": path,
         "body": {"": "none", "application/json": "json", "multipart/form-data": "form"}[media],
-        "answer": answer_of(spec, operation),
+        "response_kind": response_kind_of(spec, operation),
         "flags": flags,
     }
     if resource.startswith(("beta:", "vector-stores")):
@@ -182,7 +182,7 @@ def cut(document: Schema, rows: Schema) -> list[Schema]:
     resources = [
         {
             "name": row["name"],
-            "about": row["about"],
+            "summary": row["about"],
             "commands": [command_of(spec, words, row["name"], *pair) for pair in row["commands"].items()],
             "waiting": row.get("waiting", False),
         }
@@ -197,10 +197,10 @@ def cut(document: Schema, rows: Schema) -> list[Schema]:
 
 def kind(flag: Schema) -> str:
     """How a flag's value is named in the tables."""
-    if "choices" in flag and flag["takes"] == ["string"]:
+    if "choices" in flag and flag["types"] == ["string"]:
         name = ", ".join(f"`{choice}`" for choice in flag["choices"])
     else:
-        name = "map of strings" if flag.get("strings") else " or ".join(flag["takes"])
+        name = "map of strings" if flag.get("strings") else " or ".join(flag["types"])
     return f"{name}, repeated" if flag.get("many") else name
 
 
@@ -208,9 +208,9 @@ def page_of(resources: list[Schema]) -> str:
     """The tables of docs/reference/cli.md."""
     lines = [BEGIN]
     for resource in resources:
-        lines += ["", f"## `threadmill {resource['name']}`", "", resource["about"]]
+        lines += ["", f"## `threadmill {resource['name']}`", "", resource["summary"]]
         for command in resource["commands"]:
-            lines += ["", f"### `{resource['name']} {command['name']}`", "", f"{command['about']}", ""]
+            lines += ["", f"### `{resource['name']} {command['name']}`", "", f"{command['summary']}", ""]
             lines += [f"`{command['method']} /v1{command['path']}`"]
             if command["flags"]:
                 lines += ["", "| flag | value | |", "|---|---|---|"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Shell, clean_environment
-from threadmill.cli.resources.error import Exit
+from threadmill.cli.resources.error import ExitCode
 from threadmill.cli.resources.render import FORMATS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text()
@@ -30,7 +30,7 @@ def test_an_example_of_the_page_runs_as_printed(example: str, shell: Shell, tmp_
 
 
 def test_the_page_lists_every_exit_code_and_format() -> None:
-    assert {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)} == set(Exit)
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)} == set(ExitCode)
     assert set(re.findall(r"^\| `(auto|[a-z]+)` \| [^|]+\| [^|]+\| [^|]+\|$", PAGE, re.MULTILINE)) == set(FORMATS)
 
 

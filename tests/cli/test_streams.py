@@ -7,8 +7,8 @@ import yaml
 
 from tests.cli.command import BIN, Shell, clean_environment
 from tests.cli.test_answers import on_a_terminal
-from threadmill.cli.resources.error import Failure
-from threadmill.cli.resources.events import events_in
+from threadmill.cli.resources.error import CliError
+from threadmill.cli.resources.events import parse_events
 
 CREATE = ("beta:threads:runs", "create")
 
@@ -106,14 +106,14 @@ def test_a_run_cut_short_by_its_budget_is_an_exit_code(shell: Shell) -> None:
 
 def test_a_stream_that_breaks_off_is_a_broken_connection() -> None:
     try:
-        list(events_in([b"event: thread.run.created\n", b'data: {"id": "run_1"}\n', b"\n"]))
-    except Failure as failure:
-        assert failure.exit == 7
+        list(parse_events([b"event: thread.run.created\n", b'data: {"id": "run_1"}\n', b"\n"]))
+    except CliError as failure:
+        assert failure.exit_code == 7
     else:
         raise AssertionError("a stream without its end passed")
 
 
 def test_events_are_read_as_the_standard_says() -> None:
     lines = [b": keep-alive\r\n", b"id: 3\r\n", b"event: a\r\n", b"data: 1\r\n", b"data: 2\r\n", b"\r\n", b"\n"]
-    events = list(events_in([*lines, b"data: {}\n", b"\n", b"event: done\n", b"data: [DONE]\n", b"\n"]))
+    events = list(parse_events([*lines, b"data: {}\n", b"\n", b"event: done\n", b"data: [DONE]\n", b"\n"]))
     assert [(event.name, event.data) for event in events] == [("a", "1\n2"), ("", {}), ("done", "[DONE]")]

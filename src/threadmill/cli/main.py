@@ -12,7 +12,7 @@ import click
 
 from threadmill.cli.resources.color import wants_colour
 from threadmill.cli.resources.command_spec import load
-from threadmill.cli.resources.error import Exit, Failure, tell
+from threadmill.cli.resources.error import CliError, ExitCode, print_error
 from threadmill.cli.resources.group import PLAIN, Group, ResourceGroup
 from threadmill.cli.resources.options import common
 from threadmill.cli.sandbox import sandbox
@@ -39,7 +39,7 @@ class Root(Group):
         resources = load()
         for title, rows in (
             ("The server", [(name, command.get_short_help_str(80)) for name, command in self.commands.items()]),
-            ("The API", [(resource.name, resource.about) for resource in resources]),
+            ("The API", [(resource.name, resource.summary) for resource in resources]),
             ("Common flags", [row for one in self.get_params(ctx) if (row := one.get_help_record(ctx))]),
         ):
             with formatter.section(title):
@@ -101,7 +101,7 @@ app.add_command(search)
 
 def main() -> None:
     """Entry point of the command."""
-    raise SystemExit(_guarded(_run))
+    raise SystemExit(_exit_code_of(_run))
 
 
 def _run() -> object:
@@ -118,35 +118,35 @@ def _run() -> object:
         return end.exit_code
 
 
-def _guarded(run: Callable[[], object]) -> int:
+def _exit_code_of(run: Callable[[], object]) -> int:
     """The exit code of `run`; what went wrong is told on standard error."""
     try:
         code = run()
         sys.stdout.flush()
-        return code if isinstance(code, int) else Exit.OK
+        return code if isinstance(code, int) else ExitCode.OK
     except click.ClickException as error:
         error.show()
-        return Exit.USAGE
-    except Failure as failure:
-        tell(failure, colour=wants_colour(sys.stderr))
-        return failure.exit
+        return ExitCode.USAGE
+    except CliError as failure:
+        print_error(failure, colour=wants_colour(sys.stderr))
+        return failure.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return Exit.INTERRUPTED
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:  # the reader, such as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.PIPE
+        return ExitCode.PIPE
     except Exception as error:
-        if (failure := _known(error)) is None:
+        if (failure := _operator_error(error)) is None:
             raise
-        tell(failure, colour=wants_colour(sys.stderr))
-        return failure.exit
+        print_error(failure, colour=wants_colour(sys.stderr))
+        return failure.exit_code
 
 
-def _known(error: Exception) -> Failure | None:
+def _operator_error(error: Exception) -> CliError | None:
     """The block of an error that is the operator's to mend: settings, the database, the data directory."""
     from threadmill.domain.error import ThreadmillError  # noqa: PLC0415 - as above
     from threadmill.settings import SettingsError  # noqa: PLC0415 - as above
 
     if not isinstance(error, (SettingsError, ThreadmillError)):
         return None
-    return Failure(str(error), Exit.USAGE, error.advice if isinstance(error, SettingsError) else "")
+    return CliError(str(error), ExitCode.USAGE, error.advice if isinstance(error, SettingsError) else "")

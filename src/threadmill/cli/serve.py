@@ -54,7 +54,7 @@ def run_server(**options: Any) -> None:
     settings = settings_for(**options)
     _log_to_stderr(settings.server.log_format)
     check_settings(settings)
-    listener = _listen(settings.server)
+    listener = _bind(settings.server)
     uvloop.run(_serve(settings, listener))
 
 
@@ -71,7 +71,7 @@ _LISTEN_ADVICE = {
 }
 
 
-def _listen(server: ServerSettings) -> socket.socket:
+def _bind(server: ServerSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     # Said to be TCP: only then asyncio, where uvloop is missing, sets TCP_NODELAY on what it accepts.
     listener = socket.socket(family, proto=socket.IPPROTO_TCP)
@@ -86,7 +86,7 @@ def _listen(server: ServerSettings) -> socket.socket:
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
-    async with open_application(settings) as assembly:
+    async with open_application(settings) as application:
         seconds = settings.config.limits.drain_seconds
 
         def ready() -> None:
@@ -94,13 +94,13 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
-            _greet(settings, listener.getsockname()[1])
+            _print_banner(settings, listener.getsockname()[1])
 
-        await Server(config(assembly.app), lambda: assembly.drain(seconds), ready).serve([listener])
+        await Server(config(application.app), lambda: application.drain(seconds), ready).serve([listener])
         await asyncio.sleep(0)
 
 
-def _greet(settings: Settings, port: int) -> None:
+def _print_banner(settings: Settings, port: int) -> None:
     """What a person wants to know once the server listens, and a script can wait for."""
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     say = [f"Threadmill serves the Assistants API on http://{host}:{port}/v1", f"  data      {database_path(settings)}"]

@@ -36,7 +36,7 @@ class Piece:
     head: str = ""
 
 
-class Telling:
+class EventTable:
     """Writes events to a console as they come."""
 
     def __init__(self, console: Console) -> None:
@@ -49,7 +49,7 @@ class Telling:
         self._held: str = ""
         self._held_style: str = ""
 
-    def tell(self, event: "AssistantStreamEvent") -> None:
+    def add(self, event: "AssistantStreamEvent") -> None:
         """One event."""
         for piece in pieces(event):
             if not piece.kind or piece.kind != self._kind:
@@ -57,7 +57,7 @@ class Telling:
             self._count += 1
             self._write(piece)
 
-    def end(self) -> None:
+    def close_row(self) -> None:
         """End the row that is being written."""
         if self._count:
             self._held = self._held.rstrip()
@@ -67,7 +67,7 @@ class Telling:
         self._kind, self._count = "", 0
 
     def _open(self, name: str, piece: Piece) -> None:
-        self.end()
+        self.close_row()
         self._kind, self._is_block = piece.kind, piece.head.endswith("\n")
         self._put(f"{time.monotonic() - self._began:5.2f}s  ", "dim")
         self._put(f"{name:<{NAME}}  " if piece.head or piece.text else name, "cyan")
@@ -116,10 +116,10 @@ def pieces(event: "AssistantStreamEvent") -> Iterator[Piece]:
     match event.event:
         case "thread.message.delta":
             for part in data.delta.content:
-                yield from _said(part)
+                yield from _message_pieces(part)
         case "thread.run.step.delta":
             for call in data.delta.step_details.tool_calls:
-                yield from _called(call)
+                yield from _call_pieces(call)
         case "thread.run.requires_action":
             calls = data.required_action.submit_tool_outputs.tool_calls
             yield Piece(text=", ".join(call.function.name for call in calls), style="yellow")
@@ -129,7 +129,7 @@ def pieces(event: "AssistantStreamEvent") -> Iterator[Piece]:
             yield Piece()
 
 
-def _said(part: Any) -> Iterator[Piece]:
+def _message_pieces(part: Any) -> Iterator[Piece]:
     """Of a message: its text, what in the text is a file, a picture."""
     if part.type == "image_file":
         yield Piece(head="picture ", text=part.image_file.file_id, style="magenta")
@@ -140,7 +140,7 @@ def _said(part: Any) -> Iterator[Piece]:
             yield Piece("text", f" ‹{named.file_id}›", "magenta")
 
 
-def _called(call: Any) -> Iterator[Piece]:
+def _call_pieces(call: Any) -> Iterator[Piece]:
     """Of a tool call: arguments or code as they are written, what the code printed and drew; what a search found is told
     by its step.
     """

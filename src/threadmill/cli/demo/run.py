@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from threadmill.cli.demo import script, server
-from threadmill.cli.demo.event_table import Telling
+from threadmill.cli.demo.event_table import EventTable
 from threadmill.cli.demo.summary import save_files, show_steps
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ def run_demo() -> int:
     console.print(f"client            openai {openai.__version__}, the official SDK, unmodified")
     console.print("model             rehearsal, built in: it plays a script, offline")
     console.print("code_interpreter  ", end="")
-    sandbox = server.sandbox()
+    sandbox = server.sandbox_status()
     console.print("" if sandbox.works else "left out: ", sandbox.line, sep="", markup=False, soft_wrap=True)
-    with server.server(sandbox) as running:
+    with server.start_server(sandbox) as running:
         console.print(f"server            Threadmill on {running.url}", soft_wrap=True)
         run = _drive(console, openai.OpenAI(base_url=running.url, api_key="demo"), code=sandbox.works)
         if run.status != "completed":
@@ -51,20 +51,20 @@ def _drive(console: Console, client: "OpenAI", *, code: bool) -> "Run":
     thread = threads.create(messages=[{"role": "user", "content": script.QUESTION, "attachments": attached}])
     console.print(f"\n[bold]The user asks:[/] {script.QUESTION}")
     console.print(f"[dim]and attaches {script.GUIDE_NAME} for file_search[/]\n")
-    telling = Telling(console)
+    table = EventTable(console)
     with threads.runs.stream(thread_id=thread.id, assistant_id=assistant.id) as stream:
         for event in stream:
-            telling.tell(event)
-        telling.end()
+            table.add(event)
+        table.close_row()
         run = stream.get_final_run()
     if run.required_action is not None:
-        run = _answer(console, client, run, telling)
+        run = _submit_outputs(console, client, run, table)
     show_steps(console, client, run)
-    save_files(console, client, run, server.folder)
+    save_files(console, client, run, server.download_dir)
     return run
 
 
-def _answer(console: Console, client: "OpenAI", run: "Run", telling: Telling) -> "Run":
+def _submit_outputs(console: Console, client: "OpenAI", run: "Run", table: EventTable) -> "Run":
     """Do what the run asks of its client, and stream on."""
     action = run.required_action
     calls = action.submit_tool_outputs.tool_calls if action else ()
@@ -76,6 +76,6 @@ def _answer(console: Console, client: "OpenAI", run: "Run", telling: Telling) ->
         tool_outputs=[{"tool_call_id": call.id, "output": script.WEEK} for call in calls],
     ) as stream:
         for event in stream:
-            telling.tell(event)
-        telling.end()
+            table.add(event)
+        table.close_row()
         return stream.get_final_run()

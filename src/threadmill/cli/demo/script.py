@@ -28,7 +28,7 @@ Above 20 degrees a shirt will do. Between 10 and 20 degrees take a jacket. Below
 """
 """What the user attaches."""
 
-_ASKS = """You are a weatherman.
+_CALL_FUNCTION = """You are a weatherman.
 rehearsal:
 slow: 30ms
 say: Let me look that up.
@@ -36,13 +36,13 @@ call: get_weather {"city": "Oslo", "days": 5}
 ---
 slow: 30ms
 """
-_SEARCHES = """search: what to wear below 10 degrees
+_SEARCH_FILES = """search: what to wear below 10 degrees
 ---
 slow: 30ms
 """
-_ADVISES = " Below 10 degrees, wear a wool coat and a scarf【4:0†clothes.md】."
-_TELLS = "say: Degrees by day: {{outputs.0}}."
-_COMPUTES = """python:
+_SAY_ADVICE = " Below 10 degrees, wear a wool coat and a scarf【4:0†clothes.md】."
+_SAY_OUTPUT = "say: Degrees by day: {{outputs.0}}."
+_RUN_CODE = """python:
     import pandas as pd
 
     week = pd.Series({{output}}, name="degrees")
@@ -58,11 +58,17 @@ python:
 ---
 slow: 30ms
 """
-_REPORTS = "say: Oslo had {{outputs.1}}; all of it is in [oslo.csv](sandbox:/mnt/data/oslo.csv)."
+_SAY_RESULT = "say: Oslo had {{outputs.1}}; all of it is in [oslo.csv](sandbox:/mnt/data/oslo.csv)."
 
 
 def instructions(*, code: bool) -> str:
     """The script: a function, a search, an answer. With `code` it computes before it searches, in one call, and draws,
     in the next, from a variable of the first.
     """
-    return _ASKS + (_COMPUTES if code else "") + _SEARCHES + (_REPORTS if code else _TELLS) + _ADVISES
+    return (
+        _CALL_FUNCTION
+        + (_RUN_CODE if code else "")
+        + _SEARCH_FILES
+        + (_SAY_RESULT if code else _SAY_OUTPUT)
+        + _SAY_ADVICE
+    )

@@ -1,4 +1,4 @@
-"""The demo's server, and whether it can run code: said before the curtain rises."""
+"""Starts the demo's server, and finds out before whether it can run code."""
 
 import asyncio
 import json
@@ -19,30 +19,30 @@ from threadmill.settings import load
 
 
 @dataclass(frozen=True, slots=True)
-class Sandbox:
+class SandboxStatus:
     """`works`, and in one line why or why not."""
 
     works: bool
     line: str
 
 
-def sandbox() -> Sandbox:
+def sandbox_status() -> SandboxStatus:
     """What `threadmill sandbox check` finds; about two seconds. Raises SettingsError."""
     settings = SandboxSettings.of(load())
     if settings.backend == "off":
-        return Sandbox(works=False, line="THREADMILL_SANDBOX is off.")
+        return SandboxStatus(works=False, line="THREADMILL_SANDBOX is off.")
     if settings.backend != "bwrap":
-        return Sandbox(works=True, line=f"it runs at {settings.backend}")
+        return SandboxStatus(works=True, line=f"it runs at {settings.backend}")
     try:
-        tested = asyncio.run(_tested(settings))
+        tested = asyncio.run(_run_self_test(settings))
     except SandboxRefused as refused:
-        return Sandbox(works=False, line=refused.message)
+        return SandboxStatus(works=False, line=refused.message)
     if tested.problem:
-        return Sandbox(works=False, line=tested.problem)
-    return Sandbox(works=True, line=f"its sandbox blocked all {tested.attempts} attempts to get out")
+        return SandboxStatus(works=False, line=tested.problem)
+    return SandboxStatus(works=True, line=f"its sandbox blocked all {tested.attempts} attempts to get out")
 
 
-async def _tested(settings: SandboxSettings) -> SelfTest:
+async def _run_self_test(settings: SandboxSettings) -> SelfTest:
     backend = bwrap_backend(settings)
     try:
         return await self_test(backend, settings.limits, settings.hidden)
@@ -51,7 +51,7 @@ async def _tested(settings: SandboxSettings) -> SelfTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class DemoServer:
     """A running server, and what it logs."""
 
     url: str
@@ -59,7 +59,7 @@ class Server:
 
 
 @contextmanager
-def server(sandbox: Sandbox) -> Generator[Server, None, None]:
+def start_server(sandbox: SandboxStatus) -> Generator[DemoServer, None, None]:
     """A server with an empty database, and with the sandbox if it works. Raises SettingsError."""
     with tempfile.TemporaryDirectory(prefix="threadmill-demo-") as directory:
         command = [sys.executable, "-m", "threadmill", "serve", "--port", "0", "--data-dir", directory]
@@ -71,13 +71,13 @@ def server(sandbox: Sandbox) -> Generator[Server, None, None]:
             found = re.search(r"http://\S+", first)
             if found is None:
                 raise SystemExit(f"The server did not start:\n{log.read_text()}")
-            yield Server(found[0], log)
+            yield DemoServer(found[0], log)
         finally:
             process.terminate()
             process.wait()
 
 
-def _environment(directory: Path, sandbox: Sandbox) -> dict[str, str]:
+def _environment(directory: Path, sandbox: SandboxStatus) -> dict[str, str]:
     """Nothing of the user's own settings but the sandbox's."""
     settings = SandboxSettings.of(load())
     config = directory / "threadmill.toml"
@@ -88,7 +88,7 @@ def _environment(directory: Path, sandbox: Sandbox) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("THREADMILL_")} | names
 
 
-def folder() -> Path:
+def download_dir() -> Path:
     """Where downloads go: beside the user's data, or in a place of their own if that cannot be written."""
     wanted = load().server.data_dir / "demo"
     try:

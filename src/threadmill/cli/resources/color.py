@@ -29,7 +29,7 @@ def clean(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-class Paint:
+class Colorizer:
     """Writes in colour, or not."""
 
     def __init__(self, *, colour: bool) -> None:

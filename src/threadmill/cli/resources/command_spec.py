@@ -10,12 +10,12 @@ Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json
 
 Place = Literal["path", "query", "body"]
 Body = Literal["none", "json", "form"]
-Answer = Literal["object", "list", "pages", "bytes"]
+ResponseKind = Literal["object", "list", "pages", "bytes"]
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag. `name` is the API's name, `takes` its JSON types; `many` is given once per value of an array.
+    """One flag. `name` is the API's name, `types` its JSON types; `many` is given once per value of an array.
 
     `strings` marks a map of strings. `inner` are the fields of the object that have flags of their own.
     """
@@ -23,7 +23,7 @@ class Flag:
     flag: str
     name: str
     place: Place
-    takes: tuple[str, ...]
+    types: tuple[str, ...]
     help: str
     many: bool = False
     required: bool = False
@@ -38,11 +38,11 @@ class Command:
     """One command: what is sent where, and what comes back. `beta`: the API wants its beta header."""
 
     name: str
-    about: str
+    summary: str
     method: str
     path: str
     body: Body
-    answer: Answer
+    response_kind: ResponseKind
     flags: tuple[Flag, ...]
     beta: bool = False
 
@@ -57,7 +57,7 @@ class Resource:
     """A group of commands, such as `beta:threads:runs`."""
 
     name: str
-    about: str
+    summary: str
     commands: tuple[Command, ...]
 
 

@@ -8,7 +8,7 @@ from enum import IntEnum
 from threadmill.cli.resources.command_spec import Json
 
 
-class Exit(IntEnum):
+class ExitCode(IntEnum):
     """Exit codes, as docs/reference/cli.md lists them."""
 
     OK = 0
@@ -24,47 +24,47 @@ class Exit(IntEnum):
     PIPE = 141
 
 
-_OF_STATUS = {401: Exit.KEY, 403: Exit.KEY, 404: Exit.NOT_FOUND, 429: Exit.RATE}
+_OF_STATUS = {401: ExitCode.KEY, 403: ExitCode.KEY, 404: ExitCode.NOT_FOUND, 429: ExitCode.RATE}
 
 
-def exit_of(status: int) -> Exit:
+def exit_code_for(status: int) -> ExitCode:
     """The exit code of an HTTP status that is no success."""
-    return _OF_STATUS.get(status, Exit.SERVER if status >= 500 else Exit.REFUSED)
+    return _OF_STATUS.get(status, ExitCode.SERVER if status >= 500 else ExitCode.REFUSED)
 
 
 @dataclass
-class Failure(Exception):
+class CliError(Exception):
     """A command failed. `text` says what, `facts` what helps to find out, `advice` what to do next.
 
     `body` is the server's own error, written as `form` (--format-error) says.
     """
 
     text: str
-    exit: Exit
+    exit_code: ExitCode
     advice: str = ""
-    facts: dict[str, str] = field(default_factory=dict[str, str])
+    details: dict[str, str] = field(default_factory=dict[str, str])
     body: Json = None
     form: str = "auto"
 
 
-def usage(text: str, advice: str = "") -> Failure:
+def usage_error(text: str, advice: str = "") -> CliError:
     """The command line is wrong; nothing was sent."""
-    return Failure(text, Exit.USAGE, advice)
+    return CliError(text, ExitCode.USAGE, advice)
 
 
-def refused(status: int, body: bytes, headers: dict[str, str], request: str) -> Failure:
+def api_error(status: int, body: bytes, headers: dict[str, str], request: str) -> CliError:
     """The server answered with an error. `request` is its method and URL, without secrets."""
-    error = _error_in(body)
+    error = _parse_error(body)
     text = error.get("message") or body[:300].decode(errors="replace").strip() or "The server said nothing more."
     facts = {name: str(error[name]) for name in ("type", "param", "code") if error.get(name) is not None}
     facts["request"] = request
     if request_id := headers.get("x-request-id"):
         facts["request id"] = request_id
     advice = _advice(status, text if error else "", headers)
-    return Failure(f"{status}: {text}", exit_of(status), advice, facts, {"error": error} if error else None)
+    return CliError(f"{status}: {text}", exit_code_for(status), advice, facts, {"error": error} if error else None)
 
 
-def _error_in(body: bytes) -> dict[str, Json]:
+def _parse_error(body: bytes) -> dict[str, Json]:
     """The official error object; empty when the answer is something else, such as a proxy's page."""
     try:
         found: Json = json.loads(body)
@@ -89,14 +89,14 @@ def _advice(status: int, message: Json, headers: dict[str, str]) -> str:
     return ""
 
 
-def tell(failure: Failure, *, colour: bool) -> None:
+def print_error(failure: CliError, *, colour: bool) -> None:
     """Write the failure to standard error: a block, or the server's own error in a form for machines."""
     if failure.form not in ("auto", "pretty") and failure.body is not None:
         print(_as_data(failure.body, failure.form), file=sys.stderr)
         return
     red, dim, plain = ("\x1b[31m", "\x1b[2m", "\x1b[0m") if colour else ("", "", "")
     print(f"{red}threadmill: {failure.text}{plain}", file=sys.stderr)
-    for name, value in failure.facts.items():
+    for name, value in failure.details.items():
         print(f"  {dim}{name:<10}{plain}  {value}", file=sys.stderr)
     if failure.advice:
         print(f"  {failure.advice}", file=sys.stderr)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from threadmill.cli.resources.command_spec import Json
-from threadmill.cli.resources.error import Exit, Failure
+from threadmill.cli.resources.error import CliError, ExitCode
 
-ENDED_BADLY = frozenset({"thread.run.failed", "thread.run.cancelled", "thread.run.expired", "thread.run.incomplete"})
+FAILURE_EVENTS = frozenset({"thread.run.failed", "thread.run.cancelled", "thread.run.expired", "thread.run.incomplete"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Event:
         return {"event": self.name, "data": self.data}
 
 
-def events_in(lines: Iterable[bytes]) -> Iterator[Event]:
-    """Events as their lines come. Raises Failure when the stream stops before `done`."""
+def parse_events(lines: Iterable[bytes]) -> Iterator[Event]:
+    """Events as their lines come. Raises CliError when the stream stops before `done`."""
     name, data = "", list[str]()
     for raw in lines:
         line = raw.decode(errors="replace").rstrip("\r\n")
@@ -39,7 +39,9 @@ def events_in(lines: Iterable[bytes]) -> Iterator[Event]:
                 return
             name, data = "", []
     text = "The stream broke off before its end."
-    raise Failure(text, Exit.CONNECTION, "The run goes on; look at it with `threadmill beta:threads:runs retrieve`.")
+    raise CliError(
+        text, ExitCode.CONNECTION, "The run goes on; look at it with `threadmill beta:threads:runs retrieve`."
+    )
 
 
 def _data(text: str) -> Json:
@@ -49,17 +51,17 @@ def _data(text: str) -> Json:
         return text
 
 
-def ending(event: Event) -> Failure | None:
+def error_of(event: Event) -> CliError | None:
     """How a stream with this event as its last one failed; None for events that end well or end nothing."""
     data = event.data if isinstance(event.data, dict) else {}
     if event.name == "error":
         error = data.get("error", data)
         message = error.get("message") if isinstance(error, dict) else None
-        return Failure(f"The stream ended with an error: {message or event.data}", Exit.SERVER, body=event.data)
-    if event.name not in ENDED_BADLY:
+        return CliError(f"The stream ended with an error: {message or event.data}", ExitCode.SERVER, body=event.data)
+    if event.name not in FAILURE_EVENTS:
         return None
     reason = data.get("last_error") or data.get("incomplete_details") or {}
     why = (reason.get("message") or reason.get("reason")) if isinstance(reason, dict) else None
     text = f"The run ended {event.name.rpartition('.')[2]}" + (f": {why}" if why else ".")
     code = reason.get("code") if isinstance(reason, dict) else None
-    return Failure(text, Exit.RUN, facts={"run": str(data.get("id")), **({"code": str(code)} if code else {})})
+    return CliError(text, ExitCode.RUN, details={"run": str(data.get("id")), **({"code": str(code)} if code else {})})

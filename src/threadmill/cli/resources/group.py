@@ -9,9 +9,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from threadmill.cli.resources.command_spec import Command, Flag, Resource
-from threadmill.cli.resources.error import Failure
+from threadmill.cli.resources.error import CliError
 from threadmill.cli.resources.options import common, error_format, options_of
-from threadmill.cli.resources.request import Given
+from threadmill.cli.resources.request import FlagValue
 
 PLAIN = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -36,7 +36,7 @@ class ResourceGroup(Group):
     """`threadmill beta:threads:runs`. Its commands are made when they are asked for."""
 
     def __init__(self, resource: Resource) -> None:
-        super().__init__(resource.name, params=common(), help=resource.about, context_settings=PLAIN)
+        super().__init__(resource.name, params=common(), help=resource.summary, context_settings=PLAIN)
         self._resource: Resource = resource
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -63,15 +63,15 @@ class ApiCommand(click.Command):
             _option(key, inner or flag, required=flag.required and not inner)
             for key, (flag, inner) in self._flags.items()
         ]
-        self._own: list[click.Option] = list(_own(command))
+        self._extra_options: list[click.Option] = list(_extra_options(command))
         ids = click.Argument(["ids"], nargs=-1, metavar=_metavar(command))
         paths = [ids] if "{" in command.path else []
         super().__init__(
             command.name,
-            params=[*paths, *self._options, *self._own, *common()],
+            params=[*paths, *self._options, *self._extra_options, *common()],
             callback=self._run,
-            help=f"{command.about}\n\n{command.method} /v1{command.path}",
-            short_help=command.about,
+            help=f"{command.summary}\n\n{command.method} /v1{command.path}",
+            short_help=command.summary,
             epilog=_epilog(command, resource),
             context_settings=PLAIN,
         )
@@ -84,29 +84,29 @@ class ApiCommand(click.Command):
             values, _, order = self.make_parser(ctx).parse_args(typed)
             left: dict[str, list[Any]] = {name: list(values[name]) for name in self._flags if name in values}
             names = [parameter.name or "" for parameter in order]
-            ctx.meta["threadmill.given"] = [self._given(name, left[name].pop(0)) for name in names if name in left]
+            ctx.meta["threadmill.given"] = [self._flag_value(name, left[name].pop(0)) for name in names if name in left]
         return rest
 
-    def _given(self, key: str, text: object) -> Given:
+    def _flag_value(self, key: str, text: object) -> FlagValue:
         flag, inner = self._flags[key]
-        return Given(flag, text if isinstance(text, str) else "true", inner)
+        return FlagValue(flag, text if isinstance(text, str) else "true", inner)
 
     def _run(self, ids: Sequence[str] = (), max_items: int | None = None, output: Path | None = None, **_: Any) -> None:
-        from threadmill.cli.resources.execute import Typed, call  # noqa: PLC0415 - `--help` needs no network
+        from threadmill.cli.resources.execute import Invocation, run_command  # noqa: PLC0415 - `--help` needs no network
 
         context = click.get_current_context()
-        typed = Typed(context.meta["threadmill.given"], ids, max_items, output)
+        typed = Invocation(context.meta["threadmill.given"], ids, max_items, output)
         try:
-            call(self._command, typed, options_of(context))
-        except Failure as failure:
+            run_command(self._command, typed, options_of(context))
+        except CliError as failure:
             failure.form = error_format(context)
             raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The API's flags, what is ours of this command, then the common ones."""
-        mine = {*self._options, *self._own}
+        mine = {*self._options, *self._extra_options}
         for title, options in (
-            ("Flags", [*self._options, *self._own]),
+            ("Flags", [*self._options, *self._extra_options]),
             (
                 "Common flags",
                 [one for one in self.get_params(ctx) if one not in mine and isinstance(one, click.Option)],
@@ -127,11 +127,11 @@ def _flags(command: Command) -> Iterator[tuple[str, tuple[Flag, Flag | None]]]:
 
 def _option(key: str, flag: Flag, *, required: bool) -> click.Option:
     def complete(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-        if "file" in flag.takes:
+        if "file" in flag.types:
             return [CompletionItem(begun, type="file")]
         return [CompletionItem(choice) for choice in flag.choices if choice.startswith(begun)]
 
-    extra: dict[str, Any] = {"flag_value": "true"} if flag.takes == ("boolean",) else {}
+    extra: dict[str, Any] = {"flag_value": "true"} if flag.types == ("boolean",) else {}
     return click.Option(
         [f"--{flag.flag}", key],
         multiple=True,
@@ -146,18 +146,18 @@ def _option(key: str, flag: Flag, *, required: bool) -> click.Option:
 
 def _kind(flag: Flag) -> str:
     """What stands behind the flag in --help."""
-    if flag.choices and flag.takes == ("string",):
+    if flag.choices and flag.types == ("string",):
         return f"[{'|'.join(flag.choices)}]" if len(flag.choices) > 1 else "TEXT"
     words = {"string": "TEXT", "integer": "INTEGER", "number": "NUMBER", "boolean": "[true|false]", "file": "FILE"}
-    return "|".join(dict.fromkeys(words.get(kind, "YAML") for kind in flag.takes))
+    return "|".join(dict.fromkeys(words.get(kind, "YAML") for kind in flag.types))
 
 
-def _own(command: Command) -> Iterator[click.Option]:
+def _extra_options(command: Command) -> Iterator[click.Option]:
     """Flags of ours that belong to the kind of answer."""
-    if command.answer in ("list", "pages"):
+    if command.response_kind in ("list", "pages"):
         text = "How many objects at most; pages are fetched as needed. -1 is all, which is also so without --limit."
         yield click.Option(["--max-items"], type=click.IntRange(min=-1), help=text)
-    if command.answer == "bytes":
+    if command.response_kind == "bytes":
         path = click.Path(dir_okay=False, path_type=Path)
         yield click.Option(["-o", "--output"], type=path, help="Write to this file.")
 
@@ -179,4 +179,4 @@ def _sample(flag: Flag) -> str:
         return flag.choices[0]
     if flag.inner:
         return "'{" + ", ".join(f"{one.name}: ..." for one in flag.inner) + "}'"
-    return {"file": "FILE"}.get(flag.takes[0], flag.name.upper())
+    return {"file": "FILE"}.get(flag.types[0], flag.name.upper())

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from threadmill.cli.resources.error import usage
+from threadmill.cli.resources.error import usage_error
 from threadmill.cli.resources.render import FORMATS, Output
-from threadmill.cli.resources.transport import Target
+from threadmill.cli.resources.transport import ServerConfig
 
-KEEP = "threadmill.options"
+OPTIONS_KEY = "threadmill.options"
 TIMEOUT = 600.0
 STDIN = ("auto", "read", "ignore")
 
@@ -20,7 +20,7 @@ STDIN = ("auto", "read", "ignore")
 class Options:
     """What the common flags and the environment say."""
 
-    target: Target
+    target: ServerConfig
     output: Output
     error_format: str
     stdin: str
@@ -43,22 +43,22 @@ def common() -> list[click.Parameter]:
 
 
 def _option(*names: str, **rest: Any) -> click.Option:
-    return click.Option(names, expose_value=False, callback=_keep, **rest)
+    return click.Option(names, expose_value=False, callback=_remember, **rest)
 
 
-def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     """Note what was typed; the innermost place wins, except that headers add up."""
     if context.get_parameter_source(parameter.name or "") is not click.core.ParameterSource.COMMANDLINE:
         return
-    kept: dict[str, Any] = context.meta.setdefault(KEEP, {})
+    kept: dict[str, Any] = context.meta.setdefault(OPTIONS_KEY, {})
     name = parameter.name or ""
     kept[name] = (*kept.get(name, ()), *value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType] - click's values are untyped
 
 
 def options_of(context: click.Context) -> Options:
-    """Common flags joined with the environment. Raises Failure (usage)."""
-    kept: dict[str, Any] = context.meta.get(KEEP, {})
-    target = Target(
+    """Common flags joined with the environment. Raises CliError (usage)."""
+    kept: dict[str, Any] = context.meta.get(OPTIONS_KEY, {})
+    target = ServerConfig(
         base_url=kept.get("base_url") or base_url(os.environ),
         api_key=kept.get("api_key") or os.environ.get("OPENAI_API_KEY", ""),
         headers=dict(_header(line) for line in kept.get("header", ())),
@@ -70,7 +70,7 @@ def options_of(context: click.Context) -> Options:
 
 def error_format(context: click.Context) -> str:
     """How the server's errors are written: --format-error, or an explicit --format that is for machines."""
-    kept: dict[str, Any] = context.meta.get(KEEP, {})
+    kept: dict[str, Any] = context.meta.get(OPTIONS_KEY, {})
     return kept.get("format_error") or kept.get("format") or "auto"
 
 
@@ -84,7 +84,7 @@ def base_url(environ: Mapping[str, str]) -> str:
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     if not colon or not name.strip():
-        raise usage("--header must be 'Name: value'.")
+        raise usage_error("--header must be 'Name: value'.")
     return name.strip(), value.strip()
 
 

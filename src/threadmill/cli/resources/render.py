@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
-from threadmill.cli.resources.color import Paint, clean, wants_colour
+from threadmill.cli.resources.color import Colorizer, clean, wants_colour
 from threadmill.cli.resources.command_spec import Json
-from threadmill.cli.resources.error import Failure
-from threadmill.cli.resources.events import Event, ending
-from threadmill.cli.resources.stream_printer import Narration
+from threadmill.cli.resources.error import CliError
+from threadmill.cli.resources.events import Event, error_of
+from threadmill.cli.resources.stream_printer import StreamPrinter
 
 FORMATS = ("auto", "json", "jsonl", "pretty", "raw", "yaml")
 
@@ -45,7 +45,7 @@ class Output:
 
     def _text(self, value: Json, form: str) -> str:
         terminal = self._out.isatty()
-        paint = Paint(colour=wants_colour(self._out))
+        color = Colorizer(colour=wants_colour(self._out))
         if isinstance(value, str) and (self.bare or (self.transforms and form in ("auto", "raw", "pretty"))):
             return clean(value) if terminal else value
         if form == "yaml":
@@ -53,10 +53,10 @@ class Output:
 
             return dump(value).rstrip("\n").removesuffix("\n...")
         if form == "pretty" or (form == "auto" and terminal):
-            return "\n".join(paint.pretty(value))
+            return "\n".join(color.pretty(value))
         lines = form in ("jsonl", "raw")
         text = json.dumps(value, ensure_ascii=False, indent=None if lines else 2)
-        return paint.json(clean(text) if terminal else text)
+        return color.json(clean(text) if terminal else text)
 
     def items(self, items: Iterable[dict[str, Json]]) -> None:
         """One line an object, as they come."""
@@ -70,19 +70,19 @@ class Output:
             self._out.buffer.flush()
 
     def stream(self, events: Iterable[Event]) -> None:
-        """Events as they come. Raises Failure when the run they tell of did not end well."""
-        failure: Failure | None = None
-        narration = Narration(self._out, Paint(colour=wants_colour(self._out)))
+        """Events as they come. Raises CliError when the run they tell of did not end well."""
+        failure: CliError | None = None
+        printer = StreamPrinter(self._out, Colorizer(colour=wants_colour(self._out)))
         readable = not self.transforms and (self.form == "pretty" or (self.form == "auto" and self._out.isatty()))
         try:
             for event in events:
-                failure = ending(event) or failure
+                failure = error_of(event) or failure
                 if readable:
-                    narration.tell(event)
+                    printer.print_event(event)
                 else:
                     self._event(event)
         finally:
-            narration.end()
+            printer.end_line()
         if failure:
             raise failure
 

@@ -1,32 +1,32 @@
-"""A stream told for reading: text as it is written, a line for every other event."""
+"""A stream shown for reading: text as it is written, a line for every other event."""
 
 import json
 from collections.abc import Iterator
 from typing import TextIO
 
-from threadmill.cli.resources.color import Paint, clean
+from threadmill.cli.resources.color import Colorizer, clean
 from threadmill.cli.resources.command_spec import Json
 from threadmill.cli.resources.events import Event
 
 
-class Narration:
+class StreamPrinter:
     """Tells events to `out` as they come."""
 
-    def __init__(self, out: TextIO, paint: Paint) -> None:
+    def __init__(self, out: TextIO, colorizer: Colorizer) -> None:
         self._out: TextIO = out
-        self._paint: Paint = paint
+        self._color: Colorizer = colorizer
         self._open: bool = False
 
-    def tell(self, event: Event) -> None:
+    def print_event(self, event: Event) -> None:
         """One event."""
         data = event.data if isinstance(event.data, dict) else {}
         if event.name.endswith(".delta"):
-            self._write("".join(_growth(data.get("delta"))), event.name)
+            self._write("".join(_delta_texts(data.get("delta"))), event.name)
         elif event.name != "done":
             self._line(event.name, data)
         self._out.flush()
 
-    def end(self) -> None:
+    def end_line(self) -> None:
         """End a line that is still being written."""
         if self._open:
             self._out.write("\n")
@@ -34,32 +34,32 @@ class Narration:
 
     def _write(self, text: str, name: str) -> None:
         style = "bold" if name == "thread.message.delta" else "dim"
-        self._out.write("\n".join(self._paint(style, clean(line)) for line in text.split("\n")))
+        self._out.write("\n".join(self._color(style, clean(line)) for line in text.split("\n")))
         self._open = (self._open or bool(text)) and not text.endswith("\n")
 
     def _line(self, name: str, data: dict[str, Json]) -> None:
-        self.end()
-        told = [clean(str(data[key])) for key in ("id", "status") if data.get(key)]
+        self.end_line()
+        shown = [clean(str(data[key])) for key in ("id", "status") if data.get(key)]
         style = "bad" if name == "error" or "error" in name else "key"
-        self._out.write(f"{self._paint(style, f'{name:<30}')} {self._paint('dim', '  '.join(told))}".rstrip() + "\n")
-        for line in (*_calls(data), *_troubles(data)):
+        self._out.write(f"{self._color(style, f'{name:<30}')} {self._color('dim', '  '.join(shown))}".rstrip() + "\n")
+        for line in (*_required_calls(data), *_problems(data)):
             self._out.write(f"  {clean(line)}\n")
 
 
-def _growth(delta: Json) -> Iterator[str]:
+def _delta_texts(delta: Json) -> Iterator[str]:
     """The texts a delta adds: message text, a call's name and arguments, code."""
     if isinstance(delta, list):
         for item in delta:
-            yield from _growth(item)
+            yield from _delta_texts(item)
     elif isinstance(delta, dict):
         for key, value in delta.items():
             if isinstance(value, str) and key in ("value", "name", "arguments", "input", "refusal", "logs"):
                 yield f"{value} " if key == "name" else value
             elif key != "annotations":
-                yield from _growth(value)
+                yield from _delta_texts(value)
 
 
-def _calls(data: dict[str, Json]) -> Iterator[str]:
+def _required_calls(data: dict[str, Json]) -> Iterator[str]:
     """What a run waits for, and how to answer it."""
     action = data.get("required_action")
     submit = action.get("submit_tool_outputs") if isinstance(action, dict) else None
@@ -76,7 +76,7 @@ def _calls(data: dict[str, Json]) -> Iterator[str]:
         yield f"answer with: threadmill beta:threads:runs submit-tool-outputs {where} {outputs} --stream"
 
 
-def _troubles(data: dict[str, Json]) -> Iterator[str]:
+def _problems(data: dict[str, Json]) -> Iterator[str]:
     for key in ("last_error", "incomplete_details"):
         if trouble := data.get(key):
             yield f"{key}: {json.dumps(trouble, ensure_ascii=False)}"

@@ -10,14 +10,14 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from threadmill.cli.resources.command_spec import Json
-from threadmill.cli.resources.error import usage
+from threadmill.cli.resources.error import usage_error
 
 _NUMBER, _ALL = re.compile(r"[0-9]+"), "#"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def transform_of(expression: str) -> Callable[[Json], Json]:
-    """What applies the expression to a value; null where nothing fits. Raises Failure (usage)."""
+    """What applies the expression to a value; null where nothing fits. Raises CliError (usage)."""
     try:
         compiled = jmespath.compile(expression)
     except JMESPathError as error:
@@ -25,14 +25,14 @@ def transform_of(expression: str) -> Callable[[Json], Json]:
         if translated is None:
             problem = str(error).partition("\n")[0].rstrip(".")
             advice = "It is a JMESPath expression, such as id, data[0].id or data[].{id: id, status: status}."
-            raise usage(f"--transform {expression!r} cannot be read: {problem}.", advice) from None
+            raise usage_error(f"--transform {expression!r} cannot be read: {problem}.", advice) from None
         compiled = jmespath.compile(translated)
 
     def apply(value: Json) -> Json:
         try:
             found: Json = compiled.search(value)
         except JMESPathError as error:
-            raise usage(f"--transform {expression!r}: {str(error).rstrip('.')}.") from None
+            raise usage_error(f"--transform {expression!r}: {str(error).rstrip('.')}.") from None
         return found
 
     return apply

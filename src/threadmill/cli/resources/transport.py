@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from threadmill.cli.resources.error import Exit, Failure, refused, usage
+from threadmill.cli.resources.error import CliError, ExitCode, api_error, usage_error
 from threadmill.cli.resources.request import Request
-from threadmill.cli.resources.upload import form_of
+from threadmill.cli.resources.upload import build_form
 
 SECRET_HEADERS = frozenset({"authorization", "api-key", "cookie", "set-cookie", "proxy-authorization"})
-SHORTEST_SECRET = 6
+MIN_SECRET_LENGTH = 6
 """A shorter key is no secret, and taking it out would tear words apart."""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ServerConfig:
     """Where requests go and as whom. `headers` are the user's own; `timeout` is seconds of silence."""
 
     base_url: str
@@ -35,7 +35,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A successful answer, its body not read yet."""
 
     headers: Mapping[str, str]
@@ -43,39 +43,39 @@ class Answer:
     _client: "Client"
 
     def read(self) -> bytes:
-        """The whole body. Raises Failure when the connection breaks."""
+        """The whole body. Raises CliError when the connection breaks."""
         try:
             body = self._body.read()
         except (OSError, http.client.HTTPException) as error:
-            raise self._client.broken(error) from None
+            raise self._client.connection_error(error) from None
         self._client.show("<", body)
         return body
 
     def lines(self) -> Iterator[bytes]:
-        """The body line by line, as it comes. Raises Failure when the connection breaks."""
+        """The body line by line, as it comes. Raises CliError when the connection breaks."""
         try:
             for line in self._body:
                 self._client.show("<", line.rstrip(b"\n"))
                 yield line
         except (OSError, http.client.HTTPException) as error:
-            raise self._client.broken(error) from None
+            raise self._client.connection_error(error) from None
 
     def pieces(self, size: int = 1 << 20) -> Iterator[bytes]:
-        """The body in pieces, for large files. Raises Failure when the connection breaks or the body ends early."""
+        """The body in pieces, for large files. Raises CliError when the connection breaks or the body ends early."""
         came = 0
         try:
             while piece := self._body.read(size):
                 came += len(piece)
                 yield piece
         except (OSError, http.client.HTTPException) as error:
-            raise self._client.broken(error) from None
+            raise self._client.connection_error(error) from None
         # http.client notices a body that ends early only when it is read whole.
         promised = self.headers.get("content-length", "")
         if promised.isdecimal() and came < int(promised):
-            raise self._client.broken(ConnectionError(f"{came} of {promised} bytes came"))
+            raise self._client.connection_error(ConnectionError(f"{came} of {promised} bytes came"))
 
 
-class _Heeding(http.client.HTTPConnection):
+class _EarlyReplyConnection(http.client.HTTPConnection):
     """Reads the answer of a server that refuses an upload before all of it is sent."""
 
     def request(self, *args: Any, **kwargs: Any) -> None:
@@ -86,18 +86,18 @@ class _Heeding(http.client.HTTPConnection):
                 raise
 
 
-class _HeedingTls(_Heeding, http.client.HTTPSConnection):
+class _EarlyReplyTlsConnection(_EarlyReplyConnection, http.client.HTTPSConnection):
     """The same behind TLS."""
 
 
 class _Http(urllib.request.HTTPHandler):
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_Heeding, req)
+        return self.do_open(_EarlyReplyConnection, req)
 
 
 class _Https(urllib.request.HTTPSHandler):
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_HeedingTls, req)
+        return self.do_open(_EarlyReplyTlsConnection, req)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -110,23 +110,23 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class Client:
     """Talks to one server."""
 
-    def __init__(self, target: Target) -> None:
-        self._target: Target = target
+    def __init__(self, target: ServerConfig) -> None:
+        self._target: ServerConfig = target
         self._base: str = target.base_url.rstrip("/")
         parts = urlsplit(self._base)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise usage(f"--base-url is {self.clean(self._base)!r}; it must be like http://127.0.0.1:8000/v1.")
+            raise usage_error(f"--base-url is {self.redact(self._base)!r}; it must be like http://127.0.0.1:8000/v1.")
         handlers: list[urllib.request.BaseHandler] = [_NoRedirect(), _Http(), _Https()]
         if _is_loopback(parts.hostname):
             handlers.append(urllib.request.ProxyHandler({}))
         self._opener: urllib.request.OpenerDirector = urllib.request.build_opener(*handlers)
 
-    def send(self, request: Request, *, beta: bool, stream: bool = False) -> Answer:
-        """The answer to `request`. Raises Failure for what the server refuses and for what stops the way there."""
+    def send(self, request: Request, *, beta: bool, stream: bool = False) -> Response:
+        """The answer to `request`. Raises CliError for what the server refuses and for what stops the way there."""
         headers = self._headers(beta=beta, stream=stream)
         body: bytes | Iterator[bytes] | None = None
         if request.uploads:
-            form = form_of(request)
+            form = build_form(request)
             headers |= {"Content-Type": form.content_type, "Content-Length": str(form.size)}
             body = form.pieces()
         elif request.body is not None:
@@ -135,7 +135,7 @@ class Client:
         self._show_request(request, headers, body)
         return self._open(request, headers, body)
 
-    def _open(self, request: Request, headers: dict[str, str], body: bytes | Iterator[bytes] | None) -> Answer:
+    def _open(self, request: Request, headers: dict[str, str], body: bytes | Iterator[bytes] | None) -> Response:
         url = self._base + request.target
         try:
             sent = urllib.request.Request(url, body, headers, method=request.method)  # noqa: S310 - http(s), see __init__
@@ -143,12 +143,12 @@ class Client:
         except urllib.error.HTTPError as error:
             raise self._refused(request, error) from None
         except (OSError, http.client.HTTPException) as error:
-            raise self.broken(error) from None
+            raise self.connection_error(error) from None
         except ValueError:  # its text may hold the key
-            raise usage("The URL, the key or a header has a character HTTP does not allow.") from None
+            raise usage_error("The URL, the key or a header has a character HTTP does not allow.") from None
         found = {name.lower(): value for name, value in response.headers.items()}
-        self._show_answer(response.status, response.reason, found)
-        return Answer(found, response, self)
+        self._show_response(response.status, response.reason, found)
+        return Response(found, response, self)
 
     def _headers(self, *, beta: bool, stream: bool) -> dict[str, str]:
         headers = {"User-Agent": "threadmill-cli", "Accept": "text/event-stream" if stream else "application/json"}
@@ -158,67 +158,69 @@ class Client:
             headers["OpenAI-Beta"] = "assistants=v2"
         return headers | dict(self._target.headers)
 
-    def _refused(self, request: Request, error: urllib.error.HTTPError) -> Failure:
+    def _refused(self, request: Request, error: urllib.error.HTTPError) -> CliError:
         headers = {name.lower(): value for name, value in error.headers.items()}
         try:
             body = error.read()
         except (OSError, http.client.HTTPException):
             body = b""
-        self._show_answer(error.code, error.reason, headers)
+        self._show_response(error.code, error.reason, headers)
         self.show("<", body)
-        where = f"{request.method} {self.clean(self._base + request.target)}"
+        where = f"{request.method} {self.redact(self._base + request.target)}"
         if 300 <= error.code < 400:
-            text = f"{error.code}: the server sends us on to {self.clean(headers.get('location', 'nowhere'))}."
-            return Failure(text, Exit.REFUSED, "Name that server with --base-url if you trust it.", {"request": where})
-        return refused(error.code, self.clean(body.decode(errors="replace")).encode(), headers, where)
+            text = f"{error.code}: the server sends us on to {self.redact(headers.get('location', 'nowhere'))}."
+            return CliError(
+                text, ExitCode.REFUSED, "Name that server with --base-url if you trust it.", {"request": where}
+            )
+        return api_error(error.code, self.redact(body.decode(errors="replace")).encode(), headers, where)
 
-    def broken(self, error: Exception) -> Failure:
+    def connection_error(self, error: Exception) -> CliError:
         """No answer, or not all of it."""
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        where = {"server": self.clean(self._base)}
+        where = {"server": self.redact(self._base)}
         if isinstance(reason, TimeoutError):
             text = f"The server said nothing for {self._target.timeout:g} s."
-            return Failure(text, Exit.CONNECTION, "Try again, or give it longer with --timeout.", where)
+            return CliError(text, ExitCode.CONNECTION, "Try again, or give it longer with --timeout.", where)
         if isinstance(reason, ConnectionRefusedError):
             text = f"Nothing listens on {where['server']}."
             advice = "Start a server with `threadmill serve`, or name another with --base-url."
-            return Failure(text, Exit.CONNECTION, advice)
+            return CliError(text, ExitCode.CONNECTION, advice)
         what = getattr(reason, "strerror", None) or getattr(reason, "verify_message", None) or str(reason)
-        text = f"The connection failed: {self.clean(what or type(reason).__name__)}."
-        return Failure(text, Exit.CONNECTION, "Check --base-url and the network, then try again.", where)
+        text = f"The connection failed: {self.redact(what or type(reason).__name__)}."
+        return CliError(text, ExitCode.CONNECTION, "Check --base-url and the network, then try again.", where)
 
-    def clean(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """The text without the key, the user's header values, and a password in the base URL."""
         secrets = [self._target.api_key, *self._target.headers.values(), urlsplit(self._base).password or ""]
         for secret in secrets:
-            if len(secret) >= SHORTEST_SECRET:
+            if len(secret) >= MIN_SECRET_LENGTH:
                 text = text.replace(secret, "***")
         return text
 
     def _show_request(self, request: Request, headers: Mapping[str, str], body: object) -> None:
         if self._target.debug:
-            self._say(f"> {request.method} {self._base}{request.target}")
+            self._print(f"> {request.method} {self._base}{request.target}")
             own = {name.lower() for name in self._target.headers}
             self._show_headers(">", headers, own)
             self.show(">", body if isinstance(body, bytes) else b"(a form with a file)" if body else b"")
 
-    def _show_answer(self, status: int, reason: str, headers: Mapping[str, str]) -> None:
+    def _show_response(self, status: int, reason: str, headers: Mapping[str, str]) -> None:
         if self._target.debug:
-            self._say(f"< {status} {reason}")
+            self._print(f"< {status} {reason}")
             self._show_headers("<", headers, set())
 
     def _show_headers(self, mark: str, headers: Mapping[str, str], own: set[str]) -> None:
         for name, value in headers.items():
             hidden = name.lower() in SECRET_HEADERS or name.lower() in own
-            self._say(f"{mark} {name}: {'***' if hidden else value}")
+            self._print(f"{mark} {name}: {'***' if hidden else value}")
 
     def show(self, mark: str, body: bytes) -> None:
         """With --debug, the body on standard error."""
         if self._target.debug and body:
-            self._say(f"{mark} {body.decode(errors='replace')}")
+            self._print(f"{mark} {body.decode(errors='replace')}")
 
-    def _say(self, text: str) -> None:
-        print(self.clean(text), file=sys.stderr, flush=True)
+    def _print(self, text: str) -> None:
+        print(self.redact(text), file=sys.stderr, flush=True)
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,11 +9,11 @@ from pathlib import Path
 from threadmill.cli.resources.command_spec import Json
 from threadmill.cli.resources.request import Request
 
-PIECE = 1 << 20
+READ_SIZE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class MultipartForm:
     """A multipart/form-data body: texts and files in order. `size` is its length in bytes."""
 
     content_type: str
@@ -27,11 +27,11 @@ class Form:
                 yield part
                 continue
             with part.open("rb") as file:
-                while piece := file.read(PIECE):
+                while piece := file.read(READ_SIZE):
                     yield piece
 
 
-def form_of(request: Request) -> Form:
+def build_form(request: Request) -> MultipartForm:
     """The form of a request with uploads; objects become `name[field]`, as the official clients send them."""
     boundary = secrets.token_hex(16)
     parts: list[bytes | Path] = []
@@ -43,7 +43,7 @@ def form_of(request: Request) -> Form:
         parts += [head + b"Content-Type: application/octet-stream\r\n\r\n", upload.path, b"\r\n"]
     parts.append(f"--{boundary}--\r\n".encode())
     size = sum(len(part) if isinstance(part, bytes) else part.stat().st_size for part in parts)
-    return Form(f"multipart/form-data; boundary={boundary}", size, tuple(parts))
+    return MultipartForm(f"multipart/form-data; boundary={boundary}", size, tuple(parts))
 
 
 def _head(boundary: str, disposition: str) -> bytes:

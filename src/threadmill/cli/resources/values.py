@@ -9,35 +9,35 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from threadmill.cli.resources.command_spec import Flag, Json
-from threadmill.cli.resources.error import Failure, usage
+from threadmill.cli.resources.error import CliError, usage_error
 
 _OPENS = {"object": "{", "array": "["}
 _TYPES: dict[str, tuple[type, ...]] = {"object": (dict,), "array": (list,)}
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class FileUpload:
     """A file that is sent as it is, as a part of a form."""
 
     path: Path
 
 
 def value_of(flag: Flag, text: str) -> Json:
-    """What `text` means for `flag`. Raises Failure (usage) naming the flag."""
+    """What `text` means for `flag`. Raises CliError (usage) naming the flag."""
     if text.startswith("@") and _is_reference(flag):
         content, literal = _file(text, f"--{flag.flag}")
-        return content if literal else _typed(flag, content, expand=False)
+        return content if literal else _parse_value(flag, content, expand=False)
     plain = text[1:] if text.startswith("\\@") else text
-    return _typed(flag, plain, expand=True)
+    return _parse_value(flag, plain, expand=True)
 
 
 def _is_reference(flag: Flag) -> bool:
     return flag.place != "path"
 
 
-def _typed(flag: Flag, text: str, *, expand: bool) -> Json:
-    structures = [kind for kind in flag.takes if kind in _OPENS]
-    if "string" in flag.takes:
+def _parse_value(flag: Flag, text: str, *, expand: bool) -> Json:
+    structures = [kind for kind in flag.types if kind in _OPENS]
+    if "string" in flag.types:
         return _text_or_structure(flag, structures, text, expand=expand)
     if structures:
         return _structure(flag, structures, text, expand=expand)
@@ -52,7 +52,7 @@ def _text_or_structure(flag: Flag, structures: list[str], text: str, *, expand: 
         if text.lstrip().startswith(_OPENS[kind]):
             try:
                 found = parse(text)
-            except Failure:
+            except CliError:
                 return text
             if isinstance(found, _TYPES[kind]):
                 return _with_files(found, f"--{flag.flag}") if expand else found
@@ -63,15 +63,15 @@ def _structure(flag: Flag, structures: list[str], text: str, *, expand: bool) ->
     name = f"--{flag.flag}"
     try:
         found = parse(text, texts=flag.strings)
-    except Failure as error:
-        raise usage(f"{name} is neither JSON nor YAML: {error.text}.", _example(flag)) from None
+    except CliError as error:
+        raise usage_error(f"{name} is neither JSON nor YAML: {error.text}.", _example(flag)) from None
     if found is None and flag.nullable:
         return None
     allowed = tuple(kind for one in [*structures, *(["array"] if flag.many else [])] for kind in _TYPES[one])
     if flag.nullable and text.strip() == "null":
         return None
     if not isinstance(found, allowed):
-        raise usage(f"{name} must be {' or '.join(structures)}, not {text[:60]!r}.", _example(flag))
+        raise usage_error(f"{name} must be {' or '.join(structures)}, not {text[:60]!r}.", _example(flag))
     return _with_files(found, name) if expand else found
 
 
@@ -85,15 +85,15 @@ def _scalar(flag: Flag, text: str) -> Json:
     name, word = f"--{flag.flag}", text.strip()
     if flag.nullable and word == "null":
         return None
-    if "boolean" in flag.takes:
+    if "boolean" in flag.types:
         if word in ("true", "false"):
             return word == "true"
-        raise usage(f"{name} must be true or false, not {text!r}.")
+        raise usage_error(f"{name} must be true or false, not {text!r}.")
     try:
-        return int(word) if "integer" in flag.takes else _number(word)
+        return int(word) if "integer" in flag.types else _number(word)
     except ValueError:
-        kind = "a whole number" if "integer" in flag.takes else "a number"
-        raise usage(f"{name} must be {kind}, not {text!r}.") from None
+        kind = "a whole number" if "integer" in flag.types else "a number"
+        raise usage_error(f"{name} must be {kind}, not {text!r}.") from None
 
 
 def _number(word: str) -> int | float:
@@ -111,7 +111,7 @@ def _no_constant(name: str) -> float:
 
 
 def parse(text: str, *, texts: bool = False) -> Json:
-    """A JSON or YAML text's value; with `texts` numbers and truth values are texts. Raises Failure (usage)."""
+    """A JSON or YAML text's value; with `texts` numbers and truth values are texts. Raises CliError (usage)."""
     if text.lstrip()[:1] in ("{", "[", '"'):
         try:
             found: Json = _json(text, texts=texts)
@@ -124,7 +124,7 @@ def parse(text: str, *, texts: bool = False) -> Json:
     try:
         return yaml_values.parse(text, texts=texts)
     except yaml_values.NotYaml as error:
-        raise usage(str(error)) from None
+        raise usage_error(str(error)) from None
 
 
 def _json(text: str, *, texts: bool) -> Json:
@@ -141,7 +141,7 @@ def _texts(value: Json) -> Json:
 
 
 def with_files(value: Json) -> Json:
-    """A body with every text that begins with @ replaced by that file's content. Raises Failure (usage)."""
+    """A body with every text that begins with @ replaced by that file's content. Raises CliError (usage)."""
     return _with_files(value, "The body")
 
 
@@ -173,13 +173,13 @@ def _file(reference: str, name: str) -> tuple[str, bool]:
 
 
 def read(path: str, name: str) -> bytes:
-    """The bytes of a file; `-` is standard input. Raises Failure (usage) for the flag `name`."""
+    """The bytes of a file; `-` is standard input. Raises CliError (usage) for the flag `name`."""
     if path == "-":
         return sys.stdin.buffer.read()
     try:
         return Path(path).expanduser().read_bytes()
     except OSError as error:
-        raise usage(
+        raise usage_error(
             f"{name}: the file {path} cannot be read: {error.strerror}.",
             f"A text that begins with @ names a file; write '\\@{path}' to send it as it is.",
         ) from None
@@ -189,24 +189,26 @@ def _utf8(content: bytes, name: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise usage(f"{name}: the file is not UTF-8 text.", "Use @data:// to send it as base64.") from None
+        raise usage_error(f"{name}: the file is not UTF-8 text.", "Use @data:// to send it as base64.") from None
 
 
 def _base64(content: bytes, _: str) -> str:
     return base64.b64encode(content).decode()
 
 
-def upload_of(flag: Flag, text: str) -> Upload:
-    """The file to send. Its path may begin with @. Raises Failure (usage)."""
+def upload_of(flag: Flag, text: str) -> FileUpload:
+    """The file to send. Its path may begin with @. Raises CliError (usage)."""
     path, name = Path(text.removeprefix("@").removeprefix("file://")).expanduser(), f"--{flag.flag}"
     if str(path) == "-":
-        raise usage(f"{name} cannot be standard input.", "The file's name says what it is: save it under one first.")
+        raise usage_error(
+            f"{name} cannot be standard input.", "The file's name says what it is: save it under one first."
+        )
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
         if regular:
             path.open("rb").close()
     except OSError as error:
-        raise usage(f"{name}: the file {path} cannot be read: {error.strerror}.") from None
+        raise usage_error(f"{name}: the file {path} cannot be read: {error.strerror}.") from None
     if not regular:
-        raise usage(f"{name}: {path} is no regular file.", "Its size must be known: save it to a file first.")
-    return Upload(path)
+        raise usage_error(f"{name}: {path} is no regular file.", "Its size must be known: save it to a file first.")
+    return FileUpload(path)
