@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -134,17 +134,30 @@ class BlobConfig(BaseModel):
 
 
 class ConfigFile(BaseModel):
-    """`threadmill.toml`."""
+    """`threadmill.toml`. `rehearsal` stands in it as `[models] rehearsal = false`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     upstreams: tuple[UpstreamConfig, ...] = ()
     aliases: dict[str, str] = Field(default_factory=dict)
     models: dict[str, ModelConfig] = Field(default_factory=dict)
+    rehearsal: bool = True
     limits: LimitConfig = LimitConfig()
     sandbox: SandboxConfig = SandboxConfig()
     search: SearchConfig = SearchConfig()
     blobs: BlobConfig = BlobConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def switch_of_rehearsal(cls, values: dict[str, object]) -> dict[str, object]:
+        """The one entry of `[models]` that may be a switch and no table."""
+        if not isinstance(values.get("models"), dict):
+            return values
+        models = dict(cast("dict[str, object]", values["models"]))
+        if not isinstance(models.get(BUILT_IN_MODEL), bool):
+            return values
+        offered = models.pop(BUILT_IN_MODEL)
+        return {**values, "models": models, "rehearsal": offered}
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +262,10 @@ def _with_environment(config: ConfigFile, env: Mapping[str, str]) -> ConfigFile:
         upstreams = (*upstreams, given)
     for upstream in upstreams:
         _check_upstream(upstream)
-    _check_aliases(config.aliases, upstreams)
+    if not (upstreams or config.rehearsal):
+        advice = "Set THREADMILL_UPSTREAM_URL, or take `rehearsal = false` out of [models]."
+        raise SettingsError("There is no model: the built-in one is switched off and no upstream is set.", advice)
+    _check_aliases(config, upstreams)
     ttl = _integer(env, "THREADMILL_RUN_TTL_SECONDS", config.limits.run_ttl_seconds)
     lease = _integer(env, "THREADMILL_LEASE_SECONDS", config.limits.lease_seconds)
     try:
@@ -331,11 +347,13 @@ def _check_upstream(upstream: UpstreamConfig) -> None:
         raise SettingsError(text, "Name a PEM file with the authorities' certificates, or leave ca_file out.") from None
 
 
-def _check_aliases(aliases: Mapping[str, str], upstreams: tuple[UpstreamConfig, ...]) -> None:
+def _check_aliases(config: ConfigFile, upstreams: tuple[UpstreamConfig, ...]) -> None:
     """An alias for a name that nobody serves could only fail, one run after the other."""
     patterns = [pattern for upstream in upstreams for pattern in upstream.models]
-    for alias, name in aliases.items():
-        if name != BUILT_IN_MODEL and not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+    for alias, name in config.aliases.items():
+        if config.rehearsal and name == BUILT_IN_MODEL:
+            continue
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
             text = f"The alias '{alias}' stands for '{name}', which no upstream serves."
             raise SettingsError(text, "Add the name to an upstream's models, or add an upstream that has it.")
 

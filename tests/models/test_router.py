@@ -58,6 +58,18 @@ async def test_rehearsal_is_always_there_and_without_an_upstream_alone() -> None
     await models.aclose()
 
 
+async def test_rehearsal_that_is_not_offered_is_a_name_like_any() -> None:
+    async with client("http://127.0.0.1:1/v1") as model:
+        models = ModelRouter([UpstreamRoute(model, ("gpt-*",))], None)
+        with pytest.raises(ModelError, match=r"'rehearsal' is served by no upstream; served are gpt-\*\."):
+            await pieces_of(models, ask(model="rehearsal"))
+        assert await models.list() == ()
+    off = ConfigFile.model_validate({"models": {"rehearsal": False, "m": {"context_window": 300}}})
+    assert (off.rehearsal, list(off.models)) == (False, ["m"])
+    with pytest.raises(ModelError, match="no upstream"):
+        await pieces_of(open_models(off, BpeTokenCounter()), ask(model="rehearsal"))
+
+
 async def test_a_name_that_no_pattern_fits_is_refused_with_the_patterns() -> None:
     async with client("http://127.0.0.1:1/v1") as model:
         models = ModelRouter([UpstreamRoute(model, ("gpt-*",))], REHEARSAL)

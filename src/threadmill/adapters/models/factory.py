@@ -16,7 +16,8 @@ def open_models(config: ConfigFile, tokens: Tokens) -> ModelRouter:
     routes = [
         UpstreamRoute(OpenAICompatible(_settings(upstream), windows), upstream.models) for upstream in config.upstreams
     ]
-    return ModelRouter(routes, Rehearsal(tokens), ModelAliases(config.aliases, windows))
+    rehearsal = Rehearsal(tokens) if config.rehearsal else None
+    return ModelRouter(routes, rehearsal, ModelAliases(config.aliases, windows))
 
 
 def open_upstream_embedder(config: ConfigFile) -> UpstreamEmbedder | None:

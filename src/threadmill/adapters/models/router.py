@@ -1,4 +1,4 @@
-"""All models behind one door: an alias becomes its name, the name finds its upstream, `rehearsal` is always there."""
+"""All models behind one door: an alias becomes its name, the name finds its upstream, `rehearsal` is there if it is offered."""
 
 import asyncio
 import fnmatch
@@ -36,14 +36,14 @@ class ModelAliases:
 
 class ModelRouter:
     """The Model port over several upstreams. Of two upstreams that serve a name the first is asked; an alias wins
-    over an upstream's own model of that name, and cannot take `rehearsal`.
+    over an upstream's own model of that name, and cannot take `rehearsal`. Without `rehearsal` that name is like any.
     """
 
     def __init__(
-        self, routes: Sequence[UpstreamRoute], rehearsal: Rehearsal, names: ModelAliases | None = None
+        self, routes: Sequence[UpstreamRoute], rehearsal: Rehearsal | None, names: ModelAliases | None = None
     ) -> None:
         self._routes: Sequence[UpstreamRoute] = routes
-        self._rehearsal: Rehearsal = rehearsal
+        self._rehearsal: Rehearsal | None = rehearsal
         self._names: ModelAliases = names or ModelAliases()
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
@@ -59,11 +59,11 @@ class ModelRouter:
 
     async def list(self) -> Sequence[ModelInfo]:
         """Rehearsal, the models the upstreams say they have, and the aliases. One that does not answer adds none."""
-        found = {info.id: info for info in await self._rehearsal.list()}
+        found = {info.id: info for info in (await self._rehearsal.list() if self._rehearsal else ())}
         for listed in await asyncio.gather(*(self._listed(route) for route in self._routes)):
             for info in listed:
                 found.setdefault(info.id, info)
-        found |= {alias: self.describe(alias) for alias in self._names.aliases if alias != REHEARSAL}
+        found |= {alias: self.describe(alias) for alias in self._names.aliases if not self._is_rehearsal(alias)}
         return tuple(found.values())
 
     def describe(self, model: str) -> ModelInfo:
@@ -85,15 +85,18 @@ class ModelRouter:
         await asyncio.gather(*(route.upstream.aclose() for route in self._routes))
 
     def _resolve_alias(self, name: str) -> str:
-        return name if name == REHEARSAL else self._names.aliases.get(name, name)
+        return name if self._is_rehearsal(name) else self._names.aliases.get(name, name)
 
     def _upstream_for(self, name: str) -> OpenAICompatible | Rehearsal | None:
-        if name == REHEARSAL:
+        if self._is_rehearsal(name):
             return self._rehearsal
         named = (route for route in self._routes if _serves(route, name))
         default = (route for route in self._routes if EVERYTHING in route.patterns)
         route = next(named, None) or next(default, None)
         return None if route is None else route.upstream
+
+    def _is_rehearsal(self, name: str) -> bool:
+        return name == REHEARSAL and self._rehearsal is not None
 
     async def _listed(self, route: UpstreamRoute) -> Sequence[ModelInfo]:
         """An upstream's models as far as their names lead to it."""
@@ -105,13 +108,14 @@ class ModelRouter:
         return [info for info in listed if self._upstream_for(info.id) is route.upstream]
 
     def _unknown(self, name: str) -> str:
-        if not self._routes:
+        if not self._routes and self._rehearsal:
             return (
                 f"The model '{name}' is not available: only '{REHEARSAL}' is, because this server has no upstream. "
                 "Set THREADMILL_UPSTREAM_URL to the base URL of a Chat Completions server."
             )
-        served = ", ".join(pattern for route in self._routes for pattern in route.patterns)
-        return f"The model '{name}' is served by no upstream; served are {REHEARSAL}, {served}."
+        built_in = [REHEARSAL] if self._rehearsal else []
+        served = ", ".join([*built_in, *(pattern for route in self._routes for pattern in route.patterns)])
+        return f"The model '{name}' is served by no upstream; served are {served}."
 
 
 def _serves(route: UpstreamRoute, name: str) -> bool:

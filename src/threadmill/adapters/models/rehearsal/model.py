@@ -142,10 +142,10 @@ class _TurnPlayer:
         match directive:
             case Say():
                 for turn in range(directive.times):
-                    for word in _WORDS.findall(f" {directive.text}" if turn else directive.text):
+                    for word in _words(f" {directive.text}" if turn else directive.text):
                         yield word, word
             case Refuse():
-                for word in _WORDS.findall(directive.text):
+                for word in _words(directive.text):
                     yield RefusalPiece(word), word
             case Call():
                 for _ in range(directive.times):
@@ -158,6 +158,11 @@ class _TurnPlayer:
         for at in range(0, len(directive.arguments), FRAGMENT):
             fragment = directive.arguments[at : at + FRAGMENT]
             yield CallPiece(index, arguments=fragment), fragment
+
+
+def _words(text: str) -> Iterator[str]:
+    """One by one: a list of a long text's words would be made in one breath."""
+    return (match[0] for match in _WORDS.finditer(text))
 
 
 async def _fail(directive: Fail) -> NoReturn:

@@ -1,13 +1,20 @@
 """The language of rehearsals: a text of directives in, turns out. Pure; documented in docs/reference/rehearsal.md."""
 
-import json
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from threadmill.adapters.models.rehearsal.schema_sample import parse_json
+
 MAX_REPEAT = 100_000
+
+MAX_TEXT = 4 * 1024 * 1024
+"""Characters that all turns of one script may say and call with, repeats and tool outputs included."""
+
+CALL_COST = 1024
+"""Characters that a call is reckoned with besides its arguments: each becomes rows and events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ Directive: TypeAlias = Say | Refuse | Call | Fail | Slow
 class ScriptTurn:
     """What the model does when it is asked once. `finish` overrides why it stops."""
 
-    directives: tuple[Directive, ...] = ()
+    directives: Sequence[Directive] = ()
     finish: str | None = None
 
 
@@ -129,7 +136,41 @@ def parse(text: str) -> Sequence[ScriptTurn]:
             draft = _Draft()
         else:
             _read(line, draft)
-    return (*turns, draft.turn())
+    turns.append(draft.turn())
+    within_length(directive for turn in turns for directive in turn.directives)
+    return turns
+
+
+def within_length(directives: Iterable[Directive]) -> Sequence[Directive]:
+    """The directives, taken one by one as long as they write at most MAX_TEXT. Raises BadScript."""
+    taken: list[Directive] = []
+    length = 0
+    for directive in directives:
+        length += _length(directive)
+        if length > MAX_TEXT:
+            raise too_long()
+        taken.append(directive)
+    return taken
+
+
+def too_long() -> BadScript:
+    """The script writes more than MAX_TEXT."""
+    return BadScript(
+        f"Rehearsal script: it writes more than {MAX_TEXT:,} characters, repeats and tool outputs included; "
+        "let it repeat less."
+    )
+
+
+def _length(directive: Directive) -> int:
+    match directive:
+        case Say():
+            return (len(directive.text) + 1) * directive.times
+        case Refuse():
+            return len(directive.text)
+        case Call():
+            return (len(directive.arguments) + len(directive.text or "") + CALL_COST) * directive.times
+        case _:
+            return 0
 
 
 def _known(line: str) -> tuple[str, str] | None:
@@ -223,7 +264,7 @@ def _call(line: _Line, draft: _Draft) -> Call:
 
 def _is_object(text: str) -> bool:
     try:
-        return isinstance(json.loads(text), dict)
+        return isinstance(parse_json(text), dict)
     except ValueError:
         return False
 
@@ -237,9 +278,10 @@ def _seconds(line: _Line) -> float:
 
 def _times(line: _Line) -> int:
     value = line.value.strip()
-    if not (value.isascii() and value.isdigit()) or not 1 <= int(value[:9]) <= MAX_REPEAT:
+    digits = value.lstrip("0") if value.isascii() and value.isdigit() else ""
+    if not digits or len(digits) > len(str(MAX_REPEAT)) or int(digits) > MAX_REPEAT:
         raise line.bad(f"repeat needs a whole number from 1 to {MAX_REPEAT}.")
-    return int(value)
+    return int(digits)
 
 
 def _one_of(line: _Line, allowed: tuple[str, ...]) -> str:

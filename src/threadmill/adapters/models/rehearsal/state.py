@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from threadmill.adapters.models.rehearsal.schema_sample import first_argument, sample_text
 from threadmill.adapters.models.rehearsal.script import (
+    MAX_TEXT,
     BadScript,
     Call,
     Directive,
@@ -20,6 +21,8 @@ from threadmill.adapters.models.rehearsal.script import (
     is_script,
     lines_of,
     parse,
+    too_long,
+    within_length,
 )
 from threadmill.domain.message import TextPart
 from threadmill.domain.tool import FunctionTool, ResponseFormatType, ToolChoiceMode
@@ -30,6 +33,8 @@ HEADING = "rehearsal:"
 
 ATTACHED = "Attached files: "
 """How a prompt names a message's attachments; that line is the server's, not the user's."""
+
+MAX_DIGITS = 9
 
 _PLACEHOLDER = re.compile(r"\{\{\s*(output|outputs\.(\d+))\s*\}\}")
 _ARGUMENT = {"code_interpreter": "input", "file_search": "query"}
@@ -57,9 +62,8 @@ def next_turn(request: ModelRequest) -> ScriptTurn:
     if state.turns >= len(turns):
         return ScriptTurn((_after_the_end(request, state),))
     turn = turns[state.turns]
-    return replace(
-        turn, directives=tuple(_filled(directive, state.outputs, request.tools) for directive in turn.directives)
-    )
+    filled = (_filled(directive, state.outputs, request.tools) for directive in turn.directives)
+    return replace(turn, directives=within_length(filled))
 
 
 def _script_state(messages: Sequence[PromptMessage]) -> _ScriptState:
@@ -117,8 +121,7 @@ def _as_response_format(request: ModelRequest, text: str) -> Say:
     if wanted.type is ResponseFormatType.JSON_OBJECT:
         return Say(json.dumps({"answer": text}, ensure_ascii=False))
     if wanted.type is ResponseFormatType.JSON_SCHEMA and wanted.json_schema is not None:
-        named = json.loads(wanted.json_schema)
-        return Say(sample_text(json.dumps(named.get("schema", {}))))
+        return Say(sample_text(wanted.json_schema, member="schema"))
     return Say(text)
 
 
@@ -155,13 +158,30 @@ def _call(directive: Call, outputs: Sequence[str], tools: Sequence[FunctionTool]
     return replace(directive, arguments=arguments[:-1] if directive.is_broken else arguments)
 
 
+def _place(digits: str | None, outputs: Sequence[str]) -> int:
+    """The last output for no digits; one that is not there for more digits than int() would read."""
+    if digits is None:
+        return -1
+    return int(digits) if len(digits) <= MAX_DIGITS else len(outputs)
+
+
 def _with_outputs(text: str, outputs: Sequence[str], *, in_json: bool = False) -> str:
     """`{{output}}` and `{{outputs.N}}` replaced; escaped where they stand inside a JSON string."""
 
     def value(match: re.Match[str]) -> str:
-        at = int(match[2]) if match[2] else -1
+        at = _place(match[2], outputs)
         if at >= len(outputs) or not outputs:
             raise BadScript(f"Rehearsal script: {match[0]} has no value; so far there are {len(outputs)} tool outputs.")
         return json.dumps(outputs[at], ensure_ascii=False)[1:-1] if in_json else outputs[at]
 
-    return _PLACEHOLDER.sub(value, text)
+    length = 0
+    parts: list[str] = []
+    end = 0
+    for match in _PLACEHOLDER.finditer(text):
+        # Before it is joined: a script of placeholders and one long output would be gigabytes.
+        parts += (text[end : match.start()], value(match))
+        length += len(parts[-1])
+        if length > MAX_TEXT:
+            raise too_long()
+        end = match.end()
+    return "".join([*parts, text[end:]])
