@@ -1,6 +1,8 @@
 """The embedded index: what is put is found, what is lost is built anew from the stored chunks."""
 
 import asyncio
+import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tantivy
 
 from tests.support.chunks import STORE, HeldChunks, file_of
 from threadmill.adapters.search.local_index import LocalSearchIndex
@@ -193,6 +196,39 @@ async def test_an_index_that_is_lost_or_broken_is_built_anew_from_the_stored_chu
     async with reopened(tmp_path, source) as index:
         assert await by_words(index, "pears") == [("file-a", 1)]
         assert (await by_nearness(index, given[2]))[0] == ("file-a", 2)
+
+
+async def test_an_index_of_the_last_release_is_built_anew(tmp_path: Path, source: HeldChunks) -> None:
+    """Its words had another schema, its manifest other names."""
+    source.keep(file_of("file-a", "Kündigungsfristen", "pears"))
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("text", tokenizer_name="words", index_option="position")
+    builder.add_text_field("put", tokenizer_name="raw", index_option="basic")
+    builder.add_integer_field("row", fast=True)
+    (tmp_path / STORE / "words").mkdir(parents=True)
+    words = tantivy.Index(builder.build(), str(tmp_path / STORE / "words"))
+    words.register_tokenizer("words", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).build())
+    writer = words.writer()
+    writer.add_document(tantivy.Document(put="1", row=0))
+    writer.commit()
+    writer.wait_merging_threads()
+    file = {"file_id": "file-a", "edition": "1", "put": 1, "runs": [[0, 2]], "sum": None}
+    old = {"format": 1, "dimensions": 0, "height": 2, "next_put": 2, "files": {"file-a": file}}
+    (tmp_path / STORE / "manifest.json").write_text(json.dumps(old))
+    async with reopened(tmp_path, source) as index:
+        assert await by_words(index, "Frist") == [("file-a", 0)]
+
+
+async def test_what_is_written_is_the_owners_alone(tmp_path: Path, source: HeldChunks) -> None:
+    before = os.umask(0)
+    try:
+        async with reopened(tmp_path, source) as index:
+            await put(index, source, file_of("file-a", "apples", vectors=vectors(1)))
+            modes = {path: path.stat().st_mode & 0o777 for path in [tmp_path / STORE, *(tmp_path / STORE).rglob("*")]}
+    finally:
+        os.umask(before)
+    assert len(modes) > 5
+    assert {path.name for path, mode in modes.items() if mode & 0o077} == set()
 
 
 async def test_searches_go_on_while_files_are_put(index: LocalSearchIndex, source: HeldChunks) -> None:

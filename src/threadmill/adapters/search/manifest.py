@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the files' layout changes: older ones are rebuilt."""
 
 

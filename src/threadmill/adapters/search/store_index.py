@@ -1,5 +1,6 @@
 """One vector store's index on disk, both halves and the manifest that binds them. Blocking: runs in threads."""
 
+import contextlib
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ class StoreIndex:
         Raises ValueError or OSError when what is there cannot be read.
         """
         directory.mkdir(parents=True, exist_ok=True)
+        # What is in it is in the documents: nobody else on this machine may read it, whatever the umask says.
+        directory.chmod(0o700)
         self._directory: Path = directory
         self._path: Path = directory / "manifest.json"
         found = manifest.load(self._path)
@@ -100,11 +103,13 @@ class StoreIndex:
         self._bm25.write(_documents(placed), [file.generation for file in gone])
         self._manifest = after
         manifest.save(self._path, after)
+        _keep_private(self._directory)
         self.snapshot = self._take_snapshot() if was_reset else self._update_snapshot(gone, fresh.values())
 
     def finish_merges(self) -> None:
         """Nothing more is to be written for now: end merges, give memory back."""
         self._bm25.finish_merges()
+        _keep_private(self._directory)
 
     def build_ann_slice(self) -> bool:
         """Do a slice of the approximate index's work; False once there is none left."""
@@ -113,8 +118,9 @@ class StoreIndex:
 
     def close(self) -> None:
         """Keep on disk what would be slow to compute again."""
-        self.finish_merges()
+        self._bm25.finish_merges()
         self._ann.save()
+        _keep_private(self._directory)
 
     def search(self, query: IndexQuery) -> IndexHits:
         """Both halves of the port's `search`."""
@@ -202,6 +208,13 @@ class StoreIndex:
             has_vector,
             np.asarray(self._vectors.matrix),
         )
+
+
+def _keep_private(directory: Path) -> None:
+    """Files are written by libraries that ask nobody for their mode; a merge may remove some meanwhile."""
+    for path in directory.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def _mark(file: FileRows, generation_of_row: Numbers, chunk_of_row: Numbers, has_vector: Flags) -> None:
