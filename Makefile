@@ -6,7 +6,6 @@ BIN := .venv/bin
 READY := .venv/.ready
 # Every branch of the rules and the engine is walked by some test.
 GATE := --cov=threadmill.domain --cov=threadmill.engine --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
-SANDBOX_READY := .threadmill/sandbox/python/stamp
 GATEWAY_READY := .venv-gateway/.ready
 NODE_READY := tests/sdk/node/node_modules/.ready
 # Old Python SDKs, each in an environment of its own: python-1.55 from tests/sdk/python/1.55/requirements.txt.
@@ -17,12 +16,12 @@ ENVIRONMENT = $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(1) && $(BI
 # Away from a network the tests of a client are skipped; in CI that is a failure.
 OFFLINE = { echo "$(1) could not be installed: its tests are skipped"; test -z "$$CI"; }
 
-.PHONY: help setup bubblewrap fix check test cover replay clients lock-clients serve demo bench peer docs clean
+.PHONY: help setup bubblewrap sandbox fix check test cover replay clients lock-clients serve demo bench peer docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: $(READY) bubblewrap $(SANDBOX_READY) ## Create .venv and install what uv.lock says (needs Python 3.11+ only)
+setup: $(READY) bubblewrap sandbox ## Create .venv and install what uv.lock says (needs Python 3.11+ only)
 
 .venv/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Threadmill needs Python 3.11 or newer: make setup PYTHON=python3.11"; exit 1; }
@@ -35,9 +34,10 @@ $(READY): pyproject.toml uv.lock | .venv/bin/uv
 	@touch $@
 
 # code_interpreter's sandbox: a Python of its own, and bubblewrap where we may install it.
-$(SANDBOX_READY): src/threadmill/adapters/sandbox/packages.lock | $(READY)
+# It lies in this user's data folder, for every server and every checkout.
+sandbox: $(READY)
 	@if [ "$$(uname)" != Linux ]; then echo "code_interpreter needs Linux, or a Jupyter Kernel Gateway (docs/explanation/sandbox.md)"; \
-	else $(BIN)/threadmill sandbox install && touch $@ || echo "code_interpreter is off"; fi
+	else $(BIN)/threadmill sandbox install > .venv/.sandbox || { cat .venv/.sandbox; echo "code_interpreter is off"; }; fi
 
 bubblewrap:
 	@if [ "$$(uname)" = Linux ] && ! command -v bwrap >/dev/null; then \

@@ -10,6 +10,8 @@ import stat
 import sys
 from pathlib import Path
 
+from threadmill.adapters.sandbox.environment import installed_environment
+
 NOBODY = 65534
 NEWNS, BIND, REC, PRIVATE = 0x00020000, 4096, 16384, 1 << 18
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -26,24 +28,23 @@ def closed_parent(path: Path) -> Path | None:
     return next((one for one in reversed(path.parents) if not one.stat().st_mode & stat.S_IXOTH), None)
 
 
-def show(path: Path) -> None:
-    """Cover the closed folder with an empty open one that has only the path in it."""
-    closed = closed_parent(path)
-    if closed is None:
-        return
-    handle = os.open(path, os.O_PATH)
-    mount("open", closed, "tmpfs", 0, "mode=755")
-    path.mkdir(parents=True)
-    mount(f"/proc/self/fd/{handle}", path, None, BIND | REC)
-    os.close(handle)
+def show(paths: set[Path]) -> None:
+    """Cover each closed folder with an empty open one that has only the paths in it."""
+    closed = {path: folder for path in paths if (folder := closed_parent(path)) is not None}
+    handles = {path: os.open(path, os.O_PATH) for path in closed}
+    for folder in set(closed.values()):
+        mount("open", folder, "tmpfs", 0, "mode=755")
+    for path, handle in handles.items():
+        path.mkdir(parents=True)
+        mount(f"/proc/self/fd/{handle}", path, None, BIND | REC)
+        os.close(handle)
 
 
 def main() -> None:
     if LIBC.unshare(NEWNS) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     mount("none", Path("/"), None, REC | PRIVATE)
-    for path in {Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), Path.cwd()}:
-        show(path)
+    show({Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), Path.cwd(), installed_environment()})
     os.chdir(Path.cwd())
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from threadmill.adapters.sandbox.backend import SessionLimits
+from threadmill.adapters.sandbox.environment import installed_environment
 from threadmill.adapters.sandbox.factory import SandboxSettings
 from threadmill.domain.ids import ThreadId
 from threadmill.engine.ports.sandbox import Ended, Ending, Image, Logs, Sandbox, Written
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = ROOT / ".threadmill" / "sandbox" / "python"
+ENVIRONMENT = installed_environment()
 ONE, TWO = ThreadId("thread_one"), ThreadId("thread_two")
 LIMITS = SessionLimits(wall=20, memory=1 << 30, disk=64 << 20, log=10_000, grace=1)
 

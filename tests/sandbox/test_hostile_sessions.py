@@ -62,9 +62,9 @@ async def test_half_a_frame_does_not_stop_the_watch_over_memory() -> None:
         + """
 say(struct.pack('>BI', 13, 400))
 children = []
-for _ in range(5):
+for _ in range(8):
     if os.fork() == 0:
-        kept = bytearray(300 << 20)
+        kept = bytearray(100 << 20)
         while True: pass
 while True: pass
 """

@@ -9,7 +9,13 @@ import pytest
 
 from tests.sandbox.support import ENVIRONMENT, ONE, bwrap_settings, fetched, pieces, told
 from tests.support.stage import FakeClock
-from threadmill.adapters.sandbox.environment import is_current
+from threadmill.adapters.sandbox.environment import (
+    PackageSet,
+    default_environment,
+    environment_in,
+    installed_environment,
+    is_current,
+)
 from threadmill.adapters.sandbox.factory import SandboxSettings, open_sandbox
 from threadmill.engine.ports.sandbox import Ended, Ending, Sandbox, SandboxRefused, Started
 from threadmill.settings import SettingsError, load
@@ -119,7 +125,7 @@ def test_settings_reach_the_sandbox(tmp_path: Path) -> None:
     file.write_text("[sandbox]\ncall_seconds = 5\nmemory_mb = 300\ndisk_mb = 20\nidle_seconds = 60\nmax_sessions = 3\n")
     given = load({"THREADMILL_CONFIG": str(file), "THREADMILL_DATA_DIR": "d", "THREADMILL_SANDBOX": "off"})
     found = SandboxSettings.of(given)
-    assert (found.backend, found.environment, found.hidden) == ("off", Path("d/sandbox/python"), (Path("d"),))
+    assert (found.backend, found.environment, found.hidden) == ("off", installed_environment(), (Path("d"),))
     assert (found.limits.wall, found.limits.memory, found.limits.disk) == (5, 300 << 20, 20 << 20)
     assert (found.pool.idle, found.pool.age, found.pool.max_sessions) == (60, 3600, 3)
     assert SandboxSettings.of(load({})).backend == "bwrap"
@@ -128,6 +134,20 @@ def test_settings_reach_the_sandbox(tmp_path: Path) -> None:
 def test_a_wrong_setting_says_what_is_allowed() -> None:
     with pytest.raises(SettingsError, match=r"THREADMILL_SANDBOX is 'docker'; it must be bwrap, off, or the URL"):
         load({"THREADMILL_SANDBOX": "docker"})
+
+
+def test_the_sandboxes_python_is_the_data_directorys_own_or_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    standard, full = installed_environment(), installed_environment(PackageSet.FULL)
+    assert standard.parent == full.parent == tmp_path / "home" / "threadmill" / "sandbox"
+    own = environment_in(tmp_path / "data")
+    assert default_environment(tmp_path / "data") == standard
+    for built in (standard, full, own):  # each wins over the one before
+        built.mkdir(parents=True)
+        (built / "stamp").touch()
+        assert default_environment(tmp_path / "data") == built
 
 
 def test_the_sandboxes_python_is_of_this_version() -> None:

@@ -3,6 +3,8 @@
 A copy and not a venv, so that nothing of the server, its virtual environment or its home directory need be visible
 inside. Packages are pinned with hashes in `packages.lock`, and everything is compiled to bytecode here, because inside
 nothing can be written.
+
+It belongs to the installation, not to a data directory: every server of this user finds it, keyed by what it is made of.
 """
 
 import compileall
@@ -15,11 +17,24 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 
 from threadmill.domain.error import Unavailable
 
-LOCK = Path(__file__).parent / "packages.lock"
+
+class PackageSet(StrEnum):
+    """What is installed: what analysts expect (about 1.1 GB), or the heavy ones too (about 1.7 GB)."""
+
+    STANDARD = "standard"
+    FULL = "full"
+
+    @property
+    def lock(self) -> Path:
+        """The pinned packages, with hashes."""
+        return Path(__file__).parent / ("packages.lock" if self is PackageSet.STANDARD else "packages-full.lock")
+
+
 _STAMP = "stamp"
 _LEFT_OUT = (
     "site-packages",
@@ -37,21 +52,53 @@ _LEFT_OUT = (
     "*.a",
     "EXTERNALLY-MANAGED",
 )
+_UNUSED = (
+    "**/tests",
+    "**/*.pyi",
+    "*/include",
+    "share/jupyter",
+    "jedi/third_party",  # stubs of packages, for completing names in an editor
+    "pyarrow/*arrow_flight*",  # a network protocol
+    "pyarrow/_flight*",
+)
+"""Of the packages, what no code inside can use."""
 
 
 class InstallFailed(Unavailable):
     """The environment could not be built; `message` says what to do."""
 
 
-def default_environment(data_dir: Path) -> Path:
-    """Where the environment lies unless a setting says otherwise."""
+def installed_environment(packages: PackageSet = PackageSet.STANDARD) -> Path:
+    """Where this user's servers find it: `~/.local/share/threadmill/sandbox/KEY`, or below `XDG_DATA_HOME`.
+
+    Raises InstallFailed for a user without a home.
+    """
+    try:
+        home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    except RuntimeError:
+        raise InstallFailed("This user has no home directory; say where with --path or --data-dir.") from None
+    return home / "threadmill" / "sandbox" / _key(packages)
+
+
+def environment_in(data_dir: Path) -> Path:
+    """A data directory's own, which wins over the user's."""
     return data_dir / "sandbox" / "python"
 
 
-def is_current(environment: Path, extra: Sequence[Path] = ()) -> bool:
+def default_environment(data_dir: Path) -> Path:
+    """What a server takes unless a setting says otherwise: its data directory's own, the user's full set, the standard."""
+    own = environment_in(data_dir)
+    try:
+        users = [installed_environment(packages) for packages in (PackageSet.FULL, PackageSet.STANDARD)]
+    except InstallFailed:
+        return own
+    return next((one for one in (own, *users) if is_built(one)), users[-1])
+
+
+def is_current(environment: Path, extra: Sequence[Path] = (), packages: PackageSet = PackageSet.STANDARD) -> bool:
     """Whether it was built by this version, for this Python, with these packages."""
     try:
-        return (environment / _STAMP).read_text() == _stamp(extra)
+        return (environment / _STAMP).read_text() == _stamp(packages, extra)
     except OSError:
         return False
 
@@ -61,27 +108,36 @@ def is_built(environment: Path) -> bool:
     return (environment / _STAMP).is_file()
 
 
-def _stamp(extra: Sequence[Path]) -> str:
-    content = b"".join(path.read_bytes() for path in (LOCK, *extra))
+def _key(packages: PackageSet) -> str:
+    return f"{packages}-{hashlib.sha256(_stamp(packages, ()).encode()).hexdigest()[:16]}"
+
+
+def _stamp(packages: PackageSet, extra: Sequence[Path]) -> str:
+    content = b"".join(path.read_bytes() for path in (packages.lock, *extra))
     return f"{sys.implementation.cache_tag} {sys.version} {hashlib.sha256(content).hexdigest()}"
 
 
-def install(environment: Path, extra: Sequence[Path] = (), log: Callable[[str], None] = print) -> None:
+def install(
+    environment: Path,
+    extra: Sequence[Path] = (),
+    log: Callable[[str], None] = print,
+    packages: PackageSet = PackageSet.STANDARD,
+) -> None:
     """Build it beside its place and move it there, so a broken build leaves the old one. Idempotent.
 
     `extra`: requirements files to add. Raises InstallFailed.
     """
-    if is_current(environment, extra):
+    if is_current(environment, extra, packages):
         log(f"sandbox: {environment} is up to date")
         return
     environment.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix="building-", dir=environment.parent))
     try:
         _copy_python(building)
-        log("sandbox: installing packages")
-        _install_packages(building, extra)
+        log(f"sandbox: installing the {packages} packages")
+        _install_packages(building, packages, extra)
         _prepare(building)
-        (building / _STAMP).write_text(_stamp(extra))
+        (building / _STAMP).write_text(_stamp(packages, extra))
         shutil.rmtree(environment, ignore_errors=True)
         building.rename(environment)
     except OSError as error:
@@ -114,9 +170,9 @@ def _shared_libraries() -> list[Path]:
     return [path for path in (prefix / "lib").glob(pattern) if path.is_file()]
 
 
-def _install_packages(building: Path, extra: Sequence[Path]) -> None:
+def _install_packages(building: Path, packages: PackageSet, extra: Sequence[Path]) -> None:
     target = ["--target", str(building / "site")]
-    _run([*_installer(building), *target, "--require-hashes", "--only-binary", ":all:", "-r", str(LOCK)])
+    _run([*_installer(building), *target, "--require-hashes", "--only-binary", ":all:", "-r", str(packages.lock)])
     for path in extra:
         _run([*_installer(building), *target, "-r", str(path)])
 
@@ -140,8 +196,9 @@ def _run(command: list[str]) -> None:
 
 def _prepare(building: Path) -> None:
     """Less what nobody runs; with bytecode, matplotlib's list of fonts, and rights for everybody to read."""
-    for tests in [path for path in (building / "site").rglob("tests") if path.is_dir()]:
-        shutil.rmtree(tests, ignore_errors=True)
+    for pattern in _UNUSED:
+        for path in list((building / "site").glob(pattern)):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
     for folder in ("lib", "site"):
         compileall.compile_dir(
             building / folder,

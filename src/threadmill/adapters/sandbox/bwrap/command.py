@@ -13,6 +13,7 @@ _MERGED = ("/bin", "/lib", "/lib32", "/lib64")
 _ETC = ("alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types")
 _VARIABLES = {
     "HOME": "/home/sandbox",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # a process that is forked has one thread
     "LANG": "C.UTF-8",
     "LD_LIBRARY_PATH": "/opt/python/lib",
     "MPLBACKEND": "agg",
@@ -21,7 +22,7 @@ _VARIABLES = {
     "OPENBLAS_NUM_THREADS": "1",
     "PATH": "/opt/python/bin:/usr/bin:/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
-    "PYTHONPATH": "/opt/python/site",
+    "PYTHONPATH": "/opt/python/site:/opt/runner/inside/modules",
     "TMPDIR": "/tmp",  # noqa: S108 - inside
 }
 _START = """

@@ -22,6 +22,7 @@ HERE = "/opt/runner/inside/escape_tests.py"
 LIBC = ctypes.CDLL(None, use_errno=True)
 VARIABLES = {
     "HOME",
+    "JE_ARROW_MALLOC_CONF",
     "LANG",
     "LD_LIBRARY_PATH",
     "LC_CTYPE",

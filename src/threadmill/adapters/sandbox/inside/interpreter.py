@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from . import protocol
+from . import notebook_syntax, protocol
 from .protocol import Kind
 
 OWN_DIR = os.path.dirname(__file__)  # noqa: PTH120 - compared with frames' file names
@@ -79,6 +79,7 @@ class Notebook:
         self.main = types.ModuleType("__main__")
         sys.modules["__main__"] = self.main
         vars(self.main)["__builtins__"] = builtins
+        self.shell = notebook_syntax.Shell(vars(self.main), self._run_part)
 
     def run(self, code: str) -> Outcome:
         """Execute one cell. Never raises."""
@@ -115,8 +116,7 @@ class Notebook:
         return Outcome("exception", f"SystemExit: {leaving.code}")
 
     def _evaluate(self, code: str, name: str) -> None:
-        # Not ast.parse, which would stand in the traceback of a syntax error.
-        tree = cast("ast.Module", compile(code, name, "exec", ast.PyCF_ONLY_AST))
+        tree = self._parsed(code, name)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         self._finish(compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT))
         if isinstance(last, ast.Expr):
@@ -124,6 +124,24 @@ class Notebook:
             if value is not None and not code.rstrip().endswith(";"):
                 vars(self.main)["_"] = value
                 self._display(value)
+
+    def _parsed(self, code: str, name: str) -> ast.Module:
+        """The cell as Python, or as a notebook would read it. Raises SyntaxError: that of the cell as it was written."""
+        try:
+            # Not ast.parse, which would stand in the traceback of a syntax error.
+            return cast("ast.Module", compile(code, name, "exec", ast.PyCF_ONLY_AST))
+        except SyntaxError as error:
+            try:
+                plain = notebook_syntax.transformed(code)
+                tree = cast("ast.Module", compile(plain, name, "exec", ast.PyCF_ONLY_AST))
+            except (SyntaxError, ImportError):
+                raise error from None
+            linecache.cache[name] = (len(plain), None, plain.splitlines(keepends=True), name)
+            return tree
+
+    def _run_part(self, code: str) -> None:
+        """What stands behind a magic."""
+        self._evaluate(code, f"cell {self.cells}, inside")
 
     def _finish(self, compiled: types.CodeType) -> object:
         """Run compiled code in the namespace; code that awaits at its top level gets a loop."""
@@ -216,7 +234,7 @@ def run_interpreter(channel: socket.socket, output: int) -> None:
     _reseed()
     site.sethelper()
     notebook, me = Notebook(display_channel), os.getpid()
-    builtins.__dict__.update(exit=sys.exit, quit=sys.exit, display=notebook.display)
+    builtins.__dict__.update(exit=sys.exit, quit=sys.exit, display=notebook.display, get_ipython=lambda: notebook.shell)
     if "matplotlib" in sys.modules:
         from . import figures  # noqa: PLC0415 - as above
 

@@ -21,7 +21,7 @@ from .isolation import Limits, close_all_but, isolate_session, unshare_namespace
 from .session_init import Session
 
 PRELOAD = ("numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin")
-PRELOAD_IDLE = ("openpyxl", "scipy.stats", "scipy.optimize", "sympy")
+PRELOAD_IDLE = ("IPython.core.inputtransformer2", "openpyxl", "scipy.stats", "scipy.optimize", "sympy")
 """Loaded when nobody asks for a session: a fork is then already warm for them too."""
 
 SELF_CHECK_SECONDS = 5.0

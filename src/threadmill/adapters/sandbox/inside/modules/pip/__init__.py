@@ -1,0 +1,1 @@
+"""What `pip` is inside the sandbox, where there is no network: it tells what is there."""
