@@ -165,20 +165,20 @@ _LETTER_WEIGHTS = _weights({name: frozenset(letters.split()) for name, letters i
 _LETTER = re.compile("|".join(sorted(_LETTER_WEIGHTS, key=len, reverse=True)))
 
 
-def latin_language(words: Sequence[str]) -> Language:
-    """The language of normalized words in Latin letters."""
-    folded = [fold(word) for word in words]
+def latin_language(words: Mapping[str, int]) -> Language:
+    """The language of normalized words in Latin letters, each with how often it is there."""
     scores: dict[str, float] = {}
-    for word, plain in zip(words, folded, strict=True):
-        _add(scores, _LATIN_WEIGHTS.get(plain, ()))
+    folded = {word: fold(word) for word in words}
+    for word, count in words.items():
+        _add(scores, _LATIN_WEIGHTS.get(folded[word], ()), count)
         if not word.isascii():
             for letter in frozenset(_LETTER.findall(word)):
-                _add(scores, _LETTER_WEIGHTS[letter], LETTER_WEIGHT)
-    best = max(scores, key=lambda name: scores[name], default=DEFAULT)
-    if scores.get(best, 0.0) < LEAST_SHARE * len(words) or not scores:
+                _add(scores, _LETTER_WEIGHTS[letter], LETTER_WEIGHT * count)
+    best, total = max(scores, key=lambda name: scores[name], default=DEFAULT), sum(words.values())
+    if not scores or scores[best] < LEAST_SHARE * total:
         return Language(DEFAULT, is_sure=False)
-    common = _LATIN_WORDS[best]
-    return Language(best, sum(word in common for word in folded) >= max(SURE_COUNT, SURE_SHARE * len(words)))
+    form = sum(count for word, count in words.items() if folded[word] in _LATIN_WORDS[best])
+    return Language(best, form >= max(SURE_COUNT, SURE_SHARE * total))
 
 
 def arabic_language(words: Sequence[str], *, has_persian_letters: bool) -> str:

@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from threadmill.adapters.search.languages import (
     latin_language,
 )
 from threadmill.adapters.search.normalization import fold, normalize
-from threadmill.adapters.search.words import grams, parts, stems
+from threadmill.adapters.search.words import KNOWN_WORDS, LONGEST_IDENTIFIER, fingerprint, grams, parts, stems
 
 _CJK = "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _SYLLABIC = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\ua9e0-\ua9ff\uaa60-\uaa7f"
@@ -106,11 +106,27 @@ class Question(NamedTuple):
 def tokenize(text: str) -> Iterator[Word]:
     """The words of a normalized text."""
     if text.isascii():
-        yield from (Word(word, "latin") for word in _ASCII_WORD.findall(text))
+        for word in _ASCII_WORD.findall(text):
+            yield _latin_word(word) if len(word) <= LONGEST_IDENTIFIER else _long_word(word)
         return
     for found in _pattern().finditer(text):
         word, kind = found[0], found.lastgroup or ""
-        yield Word(word, kind if kind != "word" else _script_of(word))
+        if kind in _UNSPACED:
+            yield Word(word, kind)
+        elif len(word) > LONGEST_IDENTIFIER:
+            yield _long_word(word)
+        else:
+            yield Word(word, kind if kind != "word" else _script_of(word))
+
+
+def _long_word(word: str) -> Word:
+    """What is too long even for an identifier is never kept: a hostile file may be one word of many megabytes."""
+    return Word(fingerprint(fold(word)), "long")
+
+
+@lru_cache(KNOWN_WORDS)
+def _latin_word(text: str) -> Word:
+    return Word(text, "latin")
 
 
 def chunk_terms(text: str) -> ChunkTerms:
@@ -126,11 +142,17 @@ def chunk_terms(text: str) -> ChunkTerms:
             terms += units
             inside += map("".join, pairwise(units))
             continue
-        for piece in (word.text, *(parts(word.text) if word.script == "latin" else ())):
-            terms += stems(piece, word.script, arabic if word.script == "arabic" else language.code)
+        terms += _terms(word, arabic if word.script == "arabic" else language.code)
         if word.script != "latin" or not (language.code == DEFAULT and language.is_sure):
             inside += grams(word.text, word.script)
     return ChunkTerms(tuple(dict.fromkeys((language.code, languages.main()))), terms, inside)
+
+
+@lru_cache(KNOWN_WORDS)
+def _terms(word: Word, language: str) -> tuple[str, ...]:
+    """A spaced word's stems, and its parts' if it is an identifier."""
+    pieces = (word.text, *(parts(word.text) if word.script == "latin" else ()))
+    return tuple(stem for piece in pieces for stem in stems(piece, word.script, language))
 
 
 def read_question(text: str, languages: Iterable[str]) -> Question:
@@ -196,17 +218,17 @@ def _readings(word: Word, languages: Sequence[str]) -> Sequence[str]:
 
 
 def _languages(found: Sequence[Word]) -> Languages:
-    by_script: dict[str, list[str]] = {}
-    for word in found:
+    by_script: dict[str, dict[str, int]] = {}
+    for word, count in Counter(found).items():
         if not word.text[0].isdigit():
-            by_script.setdefault(word.script, []).append(word.text)
-    latin, arabic = by_script.get("latin", ()), by_script.get("arabic", ())
+            by_script.setdefault(word.script, {})[word.text] = count
+    latin, arabic = by_script.get("latin", {}), by_script.get("arabic", ())
     persian = any(letter in word for word in arabic for letter in "پچژگ")
     return Languages(
         latin_language(latin),
         arabic_language(arabic, has_persian_letters=persian),
         cyrillic_language(by_script.get("cyrillic", ())),
-        max(by_script, key=lambda script: len(by_script[script]), default="latin"),
+        max(by_script, key=lambda script: sum(by_script[script].values()), default="latin"),
     )
 
 

@@ -13,14 +13,17 @@ from threadmill.adapters.search.normalization import fold
 LONGEST_WORD = 60
 """Characters of the longest word indexed as it is; of a longer one, a hash or a URL, its fingerprint is."""
 
+LONGEST_IDENTIFIER = 4 * LONGEST_WORD
+"""Characters of the longest word whose parts are looked at."""
+
 MAX_PARTS = 12
 """Parts of an identifier; what has more is base64 and the like."""
 
 MAX_GRAMMED = 40
 """Characters of the longest word that is cut into n-grams."""
 
-KNOWN_WORDS = 100_000
-"""Words whose terms are kept: about 20 MB, and ten times as fast as computing them."""
+KNOWN_WORDS = 30_000
+"""Words whose terms are kept: some 10 MB, and ten times as fast as computing them."""
 
 STEMMERS: Mapping[str, str] = {
     "en": "english", "de": "german", "fr": "french", "es": "spanish", "pt": "portuguese", "it": "italian",
@@ -59,6 +62,8 @@ def fingerprint(word: str) -> str:
 @lru_cache(KNOWN_WORDS)
 def stems(word: str, script: str, language: str) -> tuple[str, ...]:
     """The terms of a normalized word read as `language`, the surest first; any of them is a match."""
+    if script == "long":
+        return (word,)
     if len(word) > LONGEST_WORD:
         return (fingerprint(fold(word)),)
     if script == "latin":
@@ -124,7 +129,7 @@ _LIGHT: Mapping[str, Callable[[str], str]] = {"hangul": _korean, "hebrew": _hebr
 
 def parts(word: str) -> Sequence[str]:
     """The words an identifier is made of; none for what is no identifier."""
-    if len(word) > 4 * LONGEST_WORD or not _IDENTIFIER.search(word):
+    if not _IDENTIFIER.search(word):
         return ()
     found: list[str] = _PARTS.findall(word)
     return found if 1 < len(found) <= MAX_PARTS else ()
@@ -134,6 +139,6 @@ def parts(word: str) -> Sequence[str]:
 def grams(word: str, script: str) -> tuple[str, ...]:
     """The n-grams of a normalized word, for what stemming misses: compounds, and languages without a stemmer."""
     folded, size = fold(word), GRAM_SIZE.get(script, OTHER_GRAM_SIZE)
-    if not size <= len(folded) <= MAX_GRAMMED or folded.isdigit():
+    if script == "long" or not size <= len(folded) <= MAX_GRAMMED or folded.isdigit():
         return ()
     return tuple(dict.fromkeys(folded[at : at + size] for at in range(len(folded) - size + 1)))
