@@ -222,7 +222,7 @@ def _languages(found: Sequence[Word]) -> Languages:
     for word, count in Counter(found).items():
         if not word.text[0].isdigit():
             by_script.setdefault(word.script, {})[word.text] = count
-    latin, arabic = by_script.get("latin", {}), by_script.get("arabic", ())
+    latin, arabic = by_script.get("latin", {}), tuple(by_script.get("arabic", ()))
     persian = any(letter in word for word in arabic for letter in "پچژگ")
     return Languages(
         latin_language(latin),
