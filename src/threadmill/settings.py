@@ -45,6 +45,7 @@ class UpstreamConfig(BaseModel):
     models: tuple[str, ...] = ("*",)
     ca_file: Path | None = None
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    reasoning: Literal["hide", "keep"] = "hide"
     connect_seconds: Annotated[float, Field(gt=0)] = 10
     first_token_seconds: Annotated[float, Field(gt=0)] = 120
     between_tokens_seconds: Annotated[float, Field(gt=0)] = 60

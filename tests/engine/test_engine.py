@@ -46,6 +46,7 @@ from threadmill.engine.ports.model import (
     FinishReason,
     ModelError,
     PromptRole,
+    ReasoningPiece,
     RefusalPiece,
 )
 from threadmill.engine.ports.store import Delete, StoredEvent, Update, WriteSet
@@ -759,6 +760,26 @@ async def test_a_prompt_is_shortened_until_it_fits(stage: Stage) -> None:
     assert found.status is RunStatus.COMPLETED
     assert found.usage == Usage(51, 1)
     assert found.usage.total_tokens == 52
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        (None, Usage(1, 1 + 3, 0, 3)),
+        (Usage(7, 9), Usage(7, 9, 0, 3)),
+        (Usage(7, 2), Usage(7, 2, 0, 2)),
+        (Usage(7, 9, 0, 5), Usage(7, 9, 0, 5)),
+    ],
+)
+async def test_hidden_thoughts_count_as_reasoning_unless_the_upstream_counts_them(
+    stage: Stage, usage: Usage | None, counted: Usage
+) -> None:
+    run = await begun(stage)
+    stage.model.turns[0].end("fine", STOP, ReasoningPiece("well well well"), *([usage] if usage else []))
+    await stage.settle()
+    found = await stored(stage, run)
+    assert found.usage is not None
+    assert replace(found.usage, prompt_tokens=counted.prompt_tokens) == counted
 
 
 async def test_a_refusal_alone_is_the_whole_message(stage: Stage) -> None:

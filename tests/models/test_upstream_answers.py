@@ -2,14 +2,26 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.models.support import ask, client, pieces_of, text_of
 from tests.support.upstream import Call, Chunk, Delta, Pause, Raw, Refusal, ScriptedUpstream, Stall, Text, event_for
+from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatible
+from threadmill.adapters.models.upstream.settings import UpstreamSettings
 from threadmill.domain.outcome import ErrorCode, Usage
-from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError, Piece, RefusalPiece
+from threadmill.domain.tool import FunctionTool
+from threadmill.engine.ports.model import (
+    CallPiece,
+    Finish,
+    FinishReason,
+    ModelError,
+    Piece,
+    ReasoningPiece,
+    RefusalPiece,
+)
 
 
 async def answered(upstream: ScriptedUpstream) -> list[Piece]:
@@ -195,3 +207,117 @@ async def test_what_came_before_an_error_in_the_stream_is_handed_over() -> None:
         with pytest.raises(ModelError, match="GPU on fire") as caught:
             await anext(stream)
         assert caught.value.code is ErrorCode.SERVER_ERROR
+
+
+async def test_choices_may_come_in_any_order() -> None:
+    def chunk(*choices: dict[str, Any]) -> Chunk:
+        return Chunk({"choices": list(choices)})
+
+    first = {"index": 0, "delta": {"content": "mine"}, "finish_reason": None}
+    other = {"index": 1, "delta": {"content": "other"}, "finish_reason": "length"}
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(chunk(other, first), chunk(first, other), chunk(other))
+        assert await answered(upstream) == ["mine", "mine", Finish(FinishReason.STOP)]
+
+
+def raw_event(delta: str) -> bytes:
+    return b'data: {"choices": [{"index": 0, "delta": %s}]}\n\n' % delta.encode("utf-8", "surrogatepass")
+
+
+HALVES: dict[str, tuple[list[str], str]] = {
+    "escaped": ([r'{"content": "a\ud83d"}', r'{"content": "\uDE00b"}'], "a\N{GRINNING FACE}b"),
+    "as bytes": (['{"content": "a\ud83d"}', '{"content": "\ude00b"}'], "a\N{GRINNING FACE}b"),
+    "in one chunk": ([r'{"content": "\ud83d"}', r'{"content": "\ude00\ud83d\ude00"}'], "\N{GRINNING FACE}" * 2),
+    "with other chunks between": (
+        [r'{"content": "\ud83d"}', '{"role": "x"}', r'{"content": "\ude00"}'],
+        "\N{GRINNING FACE}",
+    ),
+    "three pairs in a row": (
+        [
+            r'{"content": "\ud83d"}',
+            r'{"content": "\ude00\ud83d"}',
+            r'{"content": "\ude00\ud83d"}',
+            r'{"content": "\ude00"}',
+        ],
+        "\N{GRINNING FACE}" * 3,
+    ),
+    "a first half alone": ([r'{"content": "a\ud83d"}', '{"content": "b"}'], "a\ufffdb"),
+    "a second half alone": ([r'{"content": "a"}', r'{"content": "\ude00b"}'], "a\ufffdb"),
+    "a first half at the end": ([r'{"content": "a\ud83d"}'], "a\ufffd"),
+    "two first halves": ([r'{"content": "\ud83d\ud83d"}', r'{"content": "\ude00"}'], "\ufffd\N{GRINNING FACE}"),
+    "in a member that nobody reads": ([r'{"content": "a", "other": "\ud83d"}', '{"content": "b"}'], "ab"),
+    "an escaped escape": ([r'{"content": "\\ud83d"}', r'{"content": "\\ude00"}'], r"\ud83d\ude00"),
+}
+
+
+@pytest.mark.parametrize("name", HALVES)
+async def test_halves_of_a_surrogate_pair_are_joined_and_lone_ones_replaced(name: str) -> None:
+    deltas, text = HALVES[name]
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(*(Raw(raw_event(delta)) for delta in deltas), Raw(event_for({}, "stop")))
+        pieces = await answered(upstream)
+    assert (text_of(pieces), pieces[-1]) == (text, Finish(FinishReason.STOP))
+
+
+async def test_halves_are_joined_in_refusals_and_in_the_arguments_of_each_call() -> None:
+    def call(index: int, arguments: str) -> Raw:
+        function = f'{{"name": "f", "arguments": "{arguments}"}}'
+        return Raw(raw_event(f'{{"tool_calls": [{{"index": {index}, "function": {function}}}]}}'))
+
+    refusals = [Raw(raw_event(r'{"refusal": "\ud83d"}')), Raw(raw_event(r'{"refusal": "\ude00"}'))]
+    async with ScriptedUpstream() as upstream:
+        calls = [call(0, r"a\ud83d"), call(1, r"b\ud83d"), call(0, r"\ude00"), call(1, "x")]
+        upstream.answer(*refusals, *calls, finish=None)
+        pieces = await answered(upstream)
+    assert pieces == [
+        RefusalPiece("\N{GRINNING FACE}"),
+        CallPiece(0, None, "f", "a"),
+        CallPiece(1, None, "f", "b"),
+        CallPiece(0, arguments="\N{GRINNING FACE}"),
+        CallPiece(1, arguments="\ufffdx"),
+        Finish(FinishReason.TOOL_CALLS),
+    ]
+
+
+async def test_bytes_that_are_no_text_never_fail_an_answer() -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(Raw(b'data: {"choices": [{"delta": {"content": "a\xff"}}]}\n\n'), Text("b"))
+        assert text_of(await answered(upstream)) == "a\ufffdb"
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"choices": [{"delta": {"content": 5}}]}', r'{"choices": "\ud83d"}'])
+async def test_what_is_no_chunk_even_when_mended_is_an_error(body: str) -> None:
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model:
+        upstream.answer(Raw(raw_event(r'{"content": "\ud83d"}')), Raw(f"data: {body}\n\n".encode()))
+        with pytest.raises(ModelError, match="a chunk that is not valid"):
+            await pieces_of(model)
+
+
+async def test_thoughts_in_front_of_an_answer_are_hidden_and_come_once_to_be_counted() -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(Text("<thi", "nk>hm, ", "well</", "think>\n\n", "Hel", "lo"), usage=Usage(3, 9))
+        expected = ["Hel", "lo", Finish(FinishReason.STOP), ReasoningPiece("hm, well"), Usage(3, 9)]
+        assert await answered(upstream) == expected
+
+
+async def test_what_only_looks_like_thoughts_is_text() -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(Text("<thi"))
+        assert await answered(upstream) == ["<thi", Finish(FinishReason.STOP)]
+
+
+async def test_thoughts_may_be_kept() -> None:
+    async with ScriptedUpstream() as upstream:
+        model = OpenAICompatible(UpstreamSettings(upstream.url, reasoning="keep"))
+        upstream.answer(Text("<think>hm", "</think>Hi"))
+        assert await pieces_of(model) == ["<think>hm", "</think>Hi", Finish(FinishReason.STOP)]
+        await model.aclose()
+
+
+async def test_a_name_in_pieces_is_known_by_the_tools_on_offer() -> None:
+    request = replace(ask(), tools=(FunctionTool("get_weather"),))
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model:
+        pieces = [{"index": 0, "id": "a", "function": {"name": "get_"}}, {"index": 0, "function": {"name": "weather"}}]
+        upstream.answer(*(Delta({"tool_calls": [piece]}) for piece in pieces), finish="stop")
+        expected = [CallPiece(0, "a", "get_weather"), Finish(FinishReason.TOOL_CALLS)]
+        assert await pieces_of(model, request) == expected

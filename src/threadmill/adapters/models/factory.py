@@ -53,4 +53,5 @@ def _settings(upstream: UpstreamConfig) -> UpstreamSettings:
         ca_file=upstream.ca_file,
         timeouts=timeouts,
         max_tokens_field=upstream.max_tokens_field,
+        reasoning=upstream.reasoning,
     )

@@ -72,13 +72,20 @@ class RefusalPiece:
 
 
 @dataclass(frozen=True, slots=True)
+class ReasoningPiece:
+    """All thoughts that were hidden from the answer. Comes once, before Usage; is counted and never shown."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The model stopped."""
 
     reason: FinishReason
 
 
-Piece: TypeAlias = str | CallPiece | RefusalPiece | Finish | Usage
+Piece: TypeAlias = str | CallPiece | RefusalPiece | ReasoningPiece | Finish | Usage
 """A plain string is answer text: the hot path carries no wrapper."""
 
 

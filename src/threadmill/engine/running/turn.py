@@ -13,6 +13,7 @@ from threadmill.engine.ports.model import (
     ModelError,
     ModelRequest,
     Piece,
+    ReasoningPiece,
     RefusalPiece,
 )
 from threadmill.engine.prompt.conversation import text_of
@@ -56,7 +57,7 @@ async def _stream(execution: Execution, prompt: Prompt) -> Turn:
         await _listen(execution, request, listener)
     finally:
         listener.speech.close()
-    usage = listener.usage or _counted(execution, request)
+    usage = _usage_of(listener, execution, request)
     execution.ports.metrics.tokens_spent(usage)
     return Turn(listener.finish, usage)
 
@@ -71,6 +72,16 @@ async def _listen(execution: Execution, request: ModelRequest, listener: "_Liste
                 asked = None
             await listener.hear(batch)
     await listener.end()
+
+
+def _usage_of(listener: "_Listener", execution: Execution, request: ModelRequest) -> Usage:
+    """The upstream's usage, with the hidden thoughts where it does not count them itself; else our own count."""
+    if listener.usage is not None and (listener.usage.reasoning_tokens or not listener.thoughts):
+        return listener.usage
+    reasoning = execution.ports.tokens.count(listener.thoughts, request.model)
+    if listener.usage is not None:
+        return replace(listener.usage, reasoning_tokens=min(reasoning, listener.usage.completion_tokens))
+    return _counted(execution, request) + Usage(completion_tokens=reasoning, reasoning_tokens=reasoning)
 
 
 def _counted(execution: Execution, request: ModelRequest) -> Usage:
@@ -89,6 +100,7 @@ class _Listener:
         self.calls: Calls = Calls(execution, references)
         self.finish: FinishReason = FinishReason.STOP
         self.usage: Usage | None = None
+        self.thoughts: str = ""
         self._execution: Execution = execution
 
     async def hear(self, batch: Sequence[Piece]) -> None:
@@ -112,13 +124,15 @@ class _Listener:
         if not self.calls:
             await self.speech.say(texts)
 
-    async def _hear_other(self, piece: CallPiece | RefusalPiece | Finish | Usage) -> None:
+    async def _hear_other(self, piece: CallPiece | RefusalPiece | ReasoningPiece | Finish | Usage) -> None:
         match piece:
             case CallPiece():
                 self.speech.close()
                 await self.calls.hear(piece)
             case RefusalPiece(text):
                 await self.speech.refuse(text)
+            case ReasoningPiece(text):
+                self.thoughts = text
             case Finish(reason):
                 self.finish = reason
             case _:

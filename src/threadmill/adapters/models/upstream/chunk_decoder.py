@@ -4,14 +4,18 @@ Only the members we act on are named; msgspec skips the rest, so unknown members
 as strings, missing members and nulls are taken as they come: compatible servers differ in exactly those.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import TypeAlias
 
 import msgspec
 
+from threadmill.adapters.models.upstream.surrogates import SurrogateJoiner
+from threadmill.adapters.models.upstream.thinking import ThinkingFilter
+from threadmill.adapters.models.upstream.tool_call_decoder import ToolCallDecoder
 from threadmill.adapters.models.upstream.upstream_error import TransientError, parse_error, to_model_error
 from threadmill.domain.outcome import ErrorCode, Usage
-from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError, Piece, RefusalPiece
+from threadmill.engine.ports.model import Finish, FinishReason, ModelError, Piece, ReasoningPiece, RefusalPiece
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -89,35 +93,59 @@ _DONE = b"[DONE]"
 class ChunkDecoder:
     """Events of one answer in, pieces out. Knows which call a piece belongs to and whether the answer came to its end.
 
-    An error inside the answer, or what is no chunk, becomes `error`; nothing behind it is read.
+    `tools` are the names of the functions on offer; with `hides_thinking` a block of thoughts in front of the answer is
+    taken out of it. An error inside the answer, or what is no chunk, becomes `error`; nothing behind it is read.
     """
 
-    __slots__ = ("_indexes", "_last", "_model", "_usage", "done", "error", "finished")
+    __slots__ = (
+        "_calls",
+        "_decode",
+        "_filter",
+        "_joiner",
+        "_model",
+        "_thoughts",
+        "_usage",
+        "done",
+        "error",
+        "finished",
+    )
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, tools: Collection[str] = (), *, hides_thinking: bool = True) -> None:
         self.error: ModelError | None = None
         self._model: str = model
         self.done: bool = False
         self.finished: bool = False
         self._usage: Usage | None = None
-        self._indexes: dict[str, int] = {}
-        self._last: int = -1
+        self._calls: ToolCallDecoder = ToolCallDecoder(tools)
+        self._filter: ThinkingFilter | None = ThinkingFilter() if hides_thinking else None
+        self._thoughts: str = ""
+        self._joiner: SurrogateJoiner | None = None
+        self._decode: Callable[[bytes], _Chunk] = _decode
 
     def read(self, events: Sequence[bytes]) -> list[Piece]:
         """The pieces of `events`, in order. Usage is held back to `end`: some servers send it with every chunk."""
         pieces: list[Piece] = []
+        decode = self._decode
         for event in events:
             try:
-                chunk = _decode(event)
+                chunk = decode(event)
             except (msgspec.DecodeError, UnicodeDecodeError):
-                if self._is_over(event):
-                    break
-                continue
+                mended = self._mended(event)
+                if mended is None:
+                    if self._is_over(event):
+                        break
+                    continue
+                chunk, decode = mended, self._decode
             if chunk.error is not None or chunk.object == "error":
                 self.error = to_model_error(parse_error(event), self._model)
                 break
-            if chunk.choices:
-                self._choice(chunk.choices[0], pieces)
+            choices = chunk.choices
+            if choices:
+                choice = choices[0]
+                if choice.index or len(choices) > 1:
+                    self._choices(choices, pieces)
+                else:
+                    self._choice(choice, pieces)
             if chunk.usage is not None:
                 self._usage = _usage_of(chunk.usage)
         return pieces
@@ -126,13 +154,30 @@ class ChunkDecoder:
         """The stream is over: what was held back. An answer that lacks its end is `error`."""
         if self.error is not None:
             return []
-        if not (self.finished or self.done):
-            self.error = TransientError(ErrorCode.SERVER_ERROR, "The upstream's answer was cut off.")
-            return []
-        pieces: list[Piece] = [] if self.finished else [Finish(FinishReason.STOP)]
+        pieces: list[Piece] = []
+        if not self.finished:
+            if not self.done:
+                self.error = TransientError(ErrorCode.SERVER_ERROR, "The upstream's answer was cut off.")
+                return []
+            self._finish("stop", pieces)
+        if self._thoughts:
+            pieces.append(ReasoningPiece(self._thoughts))
         if self._usage is not None:
             pieces.append(self._usage)
         return pieces
+
+    def _mended(self, event: bytes) -> _Chunk | None:
+        """The chunk whose text is no valid Unicode; None for what is no chunk. From then on all go this way."""
+        if self._joiner is not None:
+            return None
+        joiner = SurrogateJoiner()
+        try:
+            chunk = _decode_mended(joiner, event)
+        except msgspec.DecodeError:
+            return None
+        self._joiner = joiner
+        self._decode = partial(_decode_mended, joiner)
+        return chunk
 
     def _is_over(self, event: bytes) -> bool:
         """What is no chunk: the end mark, nothing at all, or an error."""
@@ -145,49 +190,64 @@ class ChunkDecoder:
             self.error = ModelError(ErrorCode.SERVER_ERROR, "The upstream sent a chunk that is not valid.")
         return True
 
+    def _choices(self, choices: Sequence[_Choice], pieces: list[Piece]) -> None:
+        """One is asked for; should more come, that of index 0 is the answer, wherever in the list it stands."""
+        for choice in choices:
+            if not choice.index:
+                self._choice(choice, pieces)
+
     def _choice(self, choice: _Choice, pieces: list[Piece]) -> None:
-        if choice.index:
-            return
         said = choice.delta or choice.message
         if said is not None:
-            if said.content and (text := said.content if isinstance(said.content, str) else _joined(said.content)):
-                pieces.append(text)
+            content = said.content
+            if content:
+                text = content if isinstance(content, str) else _joined(content)
+                if self._filter is not None:
+                    self._filtered(text, self._filter, pieces)
+                elif text:
+                    pieces.append(text)
             if said.refusal is not None or said.tool_calls is not None or said.function_call is not None:
                 self._tool_or_refusal(said, pieces)
         if choice.finish_reason is not None and not self.finished:
             self._finish(choice.finish_reason, pieces)
 
+    def _filtered(self, text: str, thinking: ThinkingFilter, pieces: list[Piece]) -> None:
+        """Until the answer has begun: what is no thought."""
+        if text := thinking.feed(text):
+            pieces.append(text)
+        if thinking.is_over:
+            self._filter, self._thoughts = None, thinking.thoughts
+
     def _tool_or_refusal(self, said: _Delta, pieces: list[Piece]) -> None:
         if said.refusal:
             pieces.append(RefusalPiece(said.refusal))
-        pieces.extend(map(self._call, said.tool_calls or ()))
+        for call in said.tool_calls or ():
+            function = call.function or _Function()
+            pieces += self._calls.read(call.index, call.id, function.name, _arguments(function))
         if said.function_call is not None:
-            self._last = 0
-            pieces.append(CallPiece(0, None, said.function_call.name, _arguments(said.function_call)))
-
-    def _call(self, call: _Call) -> CallPiece:
-        function = call.function or _Function()
-        index = self._index(call) if call.index is None else call.index
-        self._last = index
-        return CallPiece(index, call.id or None, function.name or None, _arguments(function))
-
-    def _index(self, call: _Call) -> int:
-        """Where an upstream numbers nothing: a known id continues its call, a new id or name begins one."""
-        if call.id and call.id in self._indexes:
-            return self._indexes[call.id]
-        begins = bool(call.id) or bool(call.function and call.function.name) or self._last < 0
-        index = self._last + 1 if begins else self._last
-        if call.id:
-            self._indexes[call.id] = index
-        return index
+            pieces += self._calls.read(0, None, said.function_call.name, _arguments(said.function_call))
 
     def _finish(self, reason: str, pieces: list[Piece]) -> None:
         self.finished = True
+        rest = self._joiner.end() if self._joiner is not None else ""
+        if self._filter is not None:
+            rest = self._filter.feed(rest) + self._filter.end()
+            self._thoughts = self._filter.thoughts
+        if rest:
+            pieces.append(rest)
+        pieces += self._calls.end()
         known = _FINISH.get(reason, FinishReason.STOP)
-        if known is FinishReason.STOP and self._last >= 0:
+        if known is FinishReason.STOP and self._calls:
             # Some servers, and OpenAI itself under a named tool_choice, say `stop` after calls.
             known = FinishReason.TOOL_CALLS
         pieces.append(Finish(known))
+
+
+def _decode_mended(joiner: SurrogateJoiner, event: bytes) -> _Chunk:
+    try:
+        return _decode(joiner.mend(event))
+    except ValueError as error:  # msgspec's own is one too
+        raise msgspec.DecodeError(str(error)) from None
 
 
 def _joined(parts: list[_TextPart]) -> str:

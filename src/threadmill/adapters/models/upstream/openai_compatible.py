@@ -8,6 +8,7 @@ import aiohttp
 
 from threadmill.adapters.models.context_windows import context_window_of
 from threadmill.adapters.models.upstream.chat_request import encode_request
+from threadmill.adapters.models.upstream.chunk_decoder import ChunkDecoder
 from threadmill.adapters.models.upstream.connection import MAX_ERROR_BYTES, Connection, read_bounded
 from threadmill.adapters.models.upstream.model_list import MAX_BYTES, parse_model_list
 from threadmill.adapters.models.upstream.response_stream import ResponseStream
@@ -79,7 +80,7 @@ class OpenAICompatible:
         attempt = 1
         while True:
             try:
-                return await self._attempt(body, request.model)
+                return await self._attempt(body, request)
             except TransientError as error:
                 if attempt >= self._settings.timeouts.attempts:
                     raise
@@ -88,18 +89,22 @@ class OpenAICompatible:
             await self._retry_policy.sleep(pause)
             attempt += 1
 
-    async def _attempt(self, body: bytes, model: str) -> tuple[ResponseStream, Sequence[Piece]]:
+    async def _attempt(self, body: bytes, request: ModelRequest) -> tuple[ResponseStream, Sequence[Piece]]:
         timeouts = self._settings.timeouts
         deadline = asyncio.get_running_loop().time() + timeouts.first_token
         response = await self._connection.post("chat/completions", body, timeouts.first_token)
         try:
             if response.status >= 300:
-                raise await self._failure(response, model)
-            answer = ResponseStream(response, model, timeouts, deadline)
+                raise await self._failure(response, request.model)
+            answer = ResponseStream(response, self._decoder(request), timeouts, deadline)
             return answer, await answer.next()
         except BaseException:
             response.close()
             raise
+
+    def _decoder(self, request: ModelRequest) -> ChunkDecoder:
+        tools = [tool.name for tool in request.tools]
+        return ChunkDecoder(request.model, tools, hides_thinking=self._settings.reasoning == "hide")
 
     async def _failure(self, response: aiohttp.ClientResponse, model: str) -> ModelError:
         body = await self._body(response, MAX_ERROR_BYTES)

@@ -44,13 +44,15 @@ class ResponseStream:
     first event must have come.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, model: str, timeouts: Timeouts, deadline: float) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, decoder: ChunkDecoder, timeouts: Timeouts, deadline: float
+    ) -> None:
         self._response: aiohttp.ClientResponse = response
         self._timeouts: Timeouts = timeouts
         self._deadline: float = deadline
         self._limit: float = timeouts.first_token
         self._parser: SseParser | _JsonBody | None = None
-        self._decoder: ChunkDecoder = ChunkDecoder(model)
+        self._decoder: ChunkDecoder = decoder
         self._begun: bool = False
         self._ended: bool = False
         self._silent: bool = False

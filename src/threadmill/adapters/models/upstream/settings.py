@@ -26,7 +26,7 @@ class UpstreamSettings:
     """One Chat Completions server. `base_url` ends where `/chat/completions` begins; its query is kept (Azure).
 
     `headers` are sent with every request. `ca_file` is trusted besides the system's authorities, which SSL_CERT_FILE
-    replaces.
+    replaces. `reasoning` is what becomes of thoughts in front of an answer that are no part of it.
     """
 
     base_url: str
@@ -36,6 +36,7 @@ class UpstreamSettings:
     ca_file: Path | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    reasoning: Literal["hide", "keep"] = "hide"
 
     def redact(self, text: str) -> str:
         """`text` without this upstream's secrets, should the upstream have repeated them."""
