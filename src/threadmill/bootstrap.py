@@ -1,7 +1,6 @@
 """The only place that picks adapters: settings -> ports -> engine -> app. Everything else receives."""
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -22,8 +21,9 @@ from threadmill.adapters.system.clock import RandomIds, SystemClock
 from threadmill.adapters.system.metrics import PrometheusMetrics
 from threadmill.adapters.tokens.counter import BpeTokenCounter
 from threadmill.adapters.tokens.offsets import BpeTokenOffsets
-from threadmill.api.app import build_app
+from threadmill.api.app import Access, build_app
 from threadmill.api.auth import ApiKeys
+from threadmill.api.browser import BrowserPolicy, is_loopback
 from threadmill.api.http import ApiContext
 from threadmill.domain.error import Unavailable
 from threadmill.engine.documents.ingester import Ingester
@@ -54,7 +54,7 @@ class Application:
 def check_settings(settings: Settings) -> None:
     """Refuse what would be unsafe or cannot work. Raises SettingsError with the next step in it."""
     server = settings.server
-    if not settings.api_keys and not _is_loopback(server.host):
+    if not settings.api_keys and not is_loopback(server.host):
         raise SettingsError(
             f"No API keys are set, so the server listens on loopback only, not on {server.host}. "
             "Set THREADMILL_API_KEYS=<key> to open it to the network, or use --host 127.0.0.1."
@@ -62,15 +62,6 @@ def check_settings(settings: Settings) -> None:
     database_path(settings)
     if server.role != "all":
         raise SettingsError("--role api|worker needs PostgreSQL, which is not supported yet; use --role all.")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def database_path(settings: Settings) -> Path:
@@ -82,6 +73,14 @@ def database_path(settings: Settings) -> Path:
             "leave it unset to keep the database in the data directory."
         )
     return Path(url.removeprefix("sqlite:///")) if url else settings.server.data_dir / "threadmill.db"
+
+
+def open_access(settings: Settings) -> Access:
+    """Who may ask. Without keys no page of another origin may, unless it is named (ADR-0018)."""
+    given, has_keys = settings.server.access, bool(settings.api_keys)
+    origins = (("*",) if has_keys else ()) if given.cors_origins is None else given.cors_origins
+    browsers = BrowserPolicy(has_keys, frozenset(origins), frozenset(given.allowed_hosts))
+    return Access(ApiKeys(settings.api_keys), browsers, given.metrics_open)
 
 
 @asynccontextmanager
@@ -98,7 +97,7 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application, No
         tending = asyncio.create_task(engine.tend())
         try:
             context = ApiContext(engine, settings.config.limits.max_body_bytes)
-            yield Application(build_app(context, ApiKeys(settings.api_keys), metrics.text), engine)
+            yield Application(build_app(context, open_access(settings), metrics.text), engine)
         finally:
             tending.cancel()
             await asyncio.gather(tending, return_exceptions=True)

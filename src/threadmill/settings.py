@@ -5,6 +5,7 @@ Names and meanings are fixed in docs/reference/settings.md. A wrong value ends t
 
 import fnmatch
 import os
+import re
 import ssl
 import tomllib
 from collections.abc import Mapping
@@ -162,6 +163,20 @@ class ConfigFile(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """Who may ask beside those with a key (ADR-0018).
+
+    `cors_origins`: pages of these origins may read answers; None: all when keys are set, else none. `allowed_hosts`:
+    names this server answers to besides loopback, `*.example.org` and `*` included; none: all when keys are set.
+    `metrics_open`: /metrics asks for no key.
+    """
+
+    cors_origins: tuple[str, ...] | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    metrics_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """Where the server listens, where it keeps its data, what it does."""
 
@@ -171,6 +186,7 @@ class ServerSettings:
     database_url: str | None = None
     role: Role = "all"
     log_format: Literal["text", "json"] = "text"
+    access: AccessSettings = field(default_factory=AccessSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +218,37 @@ def _server(env: Mapping[str, str]) -> ServerSettings:
         data_dir=Path(env.get("THREADMILL_DATA_DIR", ".threadmill")),
         database_url=env.get("THREADMILL_DATABASE_URL") or None,
         log_format=log_format,
+        access=_access(env),
     )
+
+
+def _access(env: Mapping[str, str]) -> AccessSettings:
+    origins = env.get("THREADMILL_CORS_ORIGINS")
+    return AccessSettings(
+        None if origins is None else _list("THREADMILL_CORS_ORIGINS", origins, _ORIGIN, "like https://app.example"),
+        _list("THREADMILL_ALLOWED_HOSTS", env.get("THREADMILL_ALLOWED_HOSTS", ""), _HOST, "a name like api.example"),
+        _switch(env, "THREADMILL_METRICS_OPEN"),
+    )
+
+
+_ORIGIN = re.compile(r"\*|https?://[a-z0-9.\-\[\]:_]+|[a-z][a-z0-9+.-]*-extension://[a-z0-9-]+", re.IGNORECASE)
+_HOST = re.compile(r"\*|(\*\.)?[a-z0-9._-]+|\[?[0-9a-f:.]+\]?", re.IGNORECASE)
+
+
+def _list(name: str, text: str, form: re.Pattern[str], example: str) -> tuple[str, ...]:
+    """Entries between commas, in lower case."""
+    entries = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    for entry in entries:
+        if not form.fullmatch(entry):
+            raise SettingsError(f"{name} has '{entry}'; each entry must be {example}, or * for all.")
+    return entries
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name, "")
+    if text not in ("", "0", "1"):
+        raise SettingsError(f"{name} is '{text}'; it must be 1 or 0.")
+    return text == "1"
 
 
 def _port(env: Mapping[str, str]) -> int:
@@ -220,18 +266,41 @@ def _integer(env: Mapping[str, str], name: str, default: int) -> int:
         raise SettingsError(f"{name} is '{text}'; it must be a whole number.") from None
 
 
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_KEY = re.compile(r"(?=.{16})[!-+\--<>-~]+={0,2}")
+"""Printable, without space and comma; `=` at its end only, as base64 writes it."""
+
+_KEYS_ADVICE = (
+    "Write KEY or PROJECT=KEY, separated by commas: a project of a-z, 0-9, _ and -, 63 at most; a key of 16 characters "
+    "at least, with = at its end only. `default=KEY` leaves no doubt."
+)
+
+
 def _api_keys(text: str) -> dict[str, str]:
-    """`KEY` (project `default`) or `PROJECT=KEY`, separated by commas."""
+    """Project by key. An entry is `KEY` (project `default`) or `PROJECT=KEY`; what may be either is refused."""
     keys: dict[str, str] = {}
-    for entry in filter(None, (part.strip() for part in text.split(","))):
-        project, separator, key = entry.partition("=")
-        project, key = (project.strip(), key.strip()) if separator else ("default", project.strip())
-        if not project or not key:
-            raise SettingsError("THREADMILL_API_KEYS has an empty project or key; write KEY or PROJECT=KEY.")
-        if key in keys and keys[key] != project:
+    for number, entry in enumerate(filter(None, (part.strip() for part in text.split(","))), 1):
+        project, key = _api_key(entry, f"entry {number} of THREADMILL_API_KEYS")
+        if keys.setdefault(key, project) != project:
             raise SettingsError("THREADMILL_API_KEYS gives one key to two projects.")
-        keys[key] = project
     return keys
+
+
+def _api_key(entry: str, where: str) -> tuple[str, str]:
+    """Project and key of an entry, which no error repeats. Its padding is the key's, not a sign between the two."""
+    project, separator, key = entry.partition("=")
+    if not separator or not key.strip("="):
+        if entry.endswith("=") and not key and _PROJECT.fullmatch(project):
+            text = f"{where} may be a key that ends in '=', or a project without a key."
+            raise SettingsError(text[0].upper() + text[1:], _KEYS_ADVICE)
+        project, key = "default", entry
+    if not _PROJECT.fullmatch(project):
+        raise SettingsError(f"The project in {where} has another form than a project's.", _KEYS_ADVICE)
+    if not _KEY.fullmatch(key):
+        raise SettingsError(
+            f"The key in {where} is shorter than 16 characters, or has others than it may.", _KEYS_ADVICE
+        )
+    return project, key
 
 
 def _config(env: Mapping[str, str]) -> ConfigFile:

@@ -101,7 +101,7 @@ async def test_bodies_that_are_no_json_object_are_refused(live: Live, raw: bytes
 
 
 async def test_health_readiness_and_metrics_need_no_key(tmp_path: Path) -> None:
-    async with serving(tmp_path, keys="secret-secret") as live, aiohttp.ClientSession() as session:
+    async with serving(tmp_path, keys="secret-secret-secret") as live, aiohttp.ClientSession() as session:
         base = live.api.base
         async with session.get(f"{base}/healthz") as response:
             assert (response.status, await response.text()) == (200, "ok\n")

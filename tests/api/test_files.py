@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.serving import Live, Reply, serving
 
+RED, BLUE = "key-of-project-red", "key-of-project-blue"
+
 PURPOSE_TEXT = (
     "'world_domination' is not one of ['fine-tune', 'assistants', 'batch', 'user_data', 'vision', 'evals'] - 'purpose'"
 )
@@ -200,12 +202,14 @@ async def test_files_are_listed_newest_first_by_purpose_and_in_pages(live: Live)
 
 
 async def test_another_projects_file_is_not_there(tmp_path: Path) -> None:
-    async with serving(tmp_path, keys="red=r,blue=b") as live:
+    async with serving(tmp_path, keys=f"red={RED},blue={BLUE}") as live:
         red = Live(
-            live.url, type(live.api)(live.api.base, live.api.session, {"Authorization": "Bearer r"}), live.assembly
+            live.url, type(live.api)(live.api.base, live.api.session, {"Authorization": f"Bearer {RED}"}), live.assembly
         )
         blue = Live(
-            live.url, type(live.api)(live.api.base, live.api.session, {"Authorization": "Bearer b"}), live.assembly
+            live.url,
+            type(live.api)(live.api.base, live.api.session, {"Authorization": f"Bearer {BLUE}"}),
+            live.assembly,
         )
         made = await uploaded(red)
         for method, tail in (("GET", ""), ("GET", "/content"), ("DELETE", "")):

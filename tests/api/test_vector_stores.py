@@ -16,6 +16,8 @@ from openai.types.vector_stores import VectorStoreFile
 from tests.support.embeddings import EmbeddingServer, embedding_server
 from tests.support.serving import Json, Live, serving
 
+RED, BLUE = "key-of-project-red", "key-of-project-blue"
+
 CATS = b"Cats purr when they are content. A cat sleeps most of the day."
 BRIDGES = b"The bridge over the river is built of steel and stone."
 POLL_MS = 5
@@ -544,10 +546,14 @@ async def test_limits_hold_over_http(live: Live, sdk: AsyncOpenAI) -> None:
 
 
 async def test_another_projects_store_is_not_there(tmp_path: Path) -> None:
-    async with serving(tmp_path, keys="red=r,blue=b") as live, sdk_of(live, "r") as red, sdk_of(live, "b") as blue:
+    async with (
+        serving(tmp_path, keys=f"red={RED},blue={BLUE}") as live,
+        sdk_of(live, RED) as red,
+        sdk_of(live, BLUE) as blue,
+    ):
         store = await filled(red, ("a.txt", CATS))
         assert (await blue.vector_stores.list()).data == []
-        api = replace_headers(live, "b")
+        api = replace_headers(live, BLUE)
         for method, tail, body in MISSING:
             if "FILE" not in str(body):
                 assert (await api.api.refused(method, f"/vector_stores/{store.id}{tail}", body))[0] == 404

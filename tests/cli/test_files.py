@@ -147,7 +147,7 @@ def test_an_upload_that_is_refused_half_way_shows_the_servers_reason(tmp_path: P
     large = tmp_path / "large.txt"
     with large.open("wb") as file:
         file.truncate(64 * 1024 * 1024)
-    with server(tmp_path / "data", THREADMILL_API_KEYS="the-only-key") as url:
+    with server(tmp_path / "data", THREADMILL_API_KEYS="the-only-key-there-is") as url:
         result = run(*CREATE, str(large), "--base-url", url, "--api-key", "another-key", "--format", "json")
     assert result.code == 3
     assert json.loads(result.err)["error"]["code"] == "invalid_api_key"

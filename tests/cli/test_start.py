@@ -93,8 +93,18 @@ def test_a_configuration_says_how_to_go_on(tmp_path: Path) -> None:
         ("PORT", "65536", "THREADMILL_PORT is 65536; it must be 0 (any free one) to 65535."),
         ("LOG_FORMAT", "xml", "THREADMILL_LOG_FORMAT is 'xml'; it must be text or json."),
         ("LEASE_SECONDS", "1", "THREADMILL_LEASE_SECONDS: Input should be greater than or equal to 3."),
-        ("API_KEYS", "a=", "THREADMILL_API_KEYS has an empty project or key; write KEY or PROJECT=KEY."),
-        ("API_KEYS", "a=k,b=k", "THREADMILL_API_KEYS gives one key to two projects."),
+        (
+            "CORS_ORIGINS",
+            "app.example",
+            "THREADMILL_CORS_ORIGINS has 'app.example'; each entry must be like https://app.",
+        ),
+        ("ALLOWED_HOSTS", "http://a", "THREADMILL_ALLOWED_HOSTS has 'http://a'; each entry must be a name like api."),
+        ("METRICS_OPEN", "yes", "THREADMILL_METRICS_OPEN is 'yes'; it must be 1 or 0."),
+        (
+            "API_KEYS",
+            "a=key-of-two-projects,b=key-of-two-projects",
+            "THREADMILL_API_KEYS gives one key to two projects.",
+        ),
         ("UPSTREAM_URL", "http://", "The upstream 'environment' has base URL 'http://'; it must be like http://127."),
     ],
 )
@@ -124,7 +134,7 @@ def test_a_port_in_use_says_so_and_how_to_take_another(tmp_path: Path) -> None:
 
 def test_an_address_that_is_not_ours_says_so(tmp_path: Path) -> None:
     for host, why in (("192.0.2.1", "Cannot assign requested address."), ("nowhere.invalid", "")):
-        said = serve(tmp_path, "--host", host, THREADMILL_API_KEYS="k")
+        said = serve(tmp_path, "--host", host, THREADMILL_API_KEYS="key-of-sixteen-or-more")
         assert said[0].startswith(f"Cannot listen on {host}:0: {why}")
         assert said[1] == "  Choose another with --host."
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from threadmill.api.auth import ApiKeys
+from threadmill.api.browser import BrowserPolicy
 from threadmill.api.http import ApiContext, BodyTooLarge
 from threadmill.api.middleware import ApiMiddleware
 from threadmill.api.routes.assistants import AssistantRoutes
@@ -32,7 +34,16 @@ RETRY_HEADERS = {"retry-after": "1", "retry-after-ms": "250"}
 """Sent with 503: nothing was done, so clients may repeat the request. SDKs prefer the milliseconds."""
 
 
-def build_app(context: ApiContext, keys: ApiKeys, metrics: Callable[[], bytes]) -> ASGIApp:
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask: keys, pages, and whether /metrics needs a key."""
+
+    keys: ApiKeys
+    browsers: BrowserPolicy
+    metrics_open: bool = False
+
+
+def build_app(context: ApiContext, access: Access, metrics: Callable[[], bytes]) -> ASGIApp:
     """The whole API. `metrics` gives Prometheus' text."""
     app = Starlette()
     for routes in (
@@ -52,7 +63,7 @@ def build_app(context: ApiContext, keys: ApiKeys, metrics: Callable[[], bytes]) 
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_crash)
     # Outermost, so that even an unforeseen error's answer carries its request id, and a stream's deltas pass no layer.
-    return ApiMiddleware(app, keys)
+    return ApiMiddleware(app, access.keys, access.browsers, metrics_open=access.metrics_open)
 
 
 def _json(status: int, body: bytes) -> Response:

@@ -32,7 +32,14 @@ def caller_project(request: Request) -> ProjectId:
 
 
 async def read_body(context: ApiContext, request: Request) -> bytes:
-    """The whole body. Raises BodyTooLarge before more than the limit is held in memory."""
+    """The whole body. Raises BodyTooLarge before more than the limit is held in memory.
+
+    What the body says it is does not matter, as long as it is JSON; but a page of another origin must say so, for only
+    then has its browser asked whether it may send that (ADR-0018). Raises Invalid otherwise.
+    """
+    if request.scope["state"].get("cross_origin") and not _says_json(request):
+        text = "Send the body as Content-Type: application/json; pages of other origins may send nothing else here."
+        raise Invalid(text, code="unsupported_content_type")
     pieces: list[bytes] = []
     left = context.max_body_bytes
     async for piece in request.stream():
@@ -42,6 +49,15 @@ async def read_body(context: ApiContext, request: Request) -> bytes:
             raise BodyTooLarge(text, code="request_too_large")
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _says_json(request: Request) -> bool:
+    """Whether a body says that it is JSON; one that is not there need not."""
+    headers = request.headers
+    if "transfer-encoding" not in headers and headers.get("content-length", "0") == "0":
+        return True
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
 
 
 def json_response(body: bytes, headers: dict[str, str] | None = None) -> Response:

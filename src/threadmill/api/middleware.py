@@ -1,4 +1,4 @@
-"""Plain ASGI in front of the routes: request id, Azure paths, keys, beta header, and the service's response headers.
+"""Plain ASGI in front of the routes: request id, Azure paths, browsers, keys, beta header, and the service's response headers.
 
 It is passed by every request, so it does a few dictionary look-ups and no more; streams pass through untouched.
 """
@@ -9,10 +9,12 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from threadmill.api.auth import ApiKeys
+from threadmill.api.browser import BrowserPolicy, Headers, is_cross_origin, is_local, is_preflight
 from threadmill.domain.error import Invalid, ThreadmillError
 from threadmill.wire.error import error_response
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+METRICS = "/metrics"
 
 BETA_V1_REFUSED = (
     "The v1 Assistants API has been deprecated. Please use the v2 API by setting the header "
@@ -21,11 +23,16 @@ BETA_V1_REFUSED = (
 
 
 class ApiMiddleware:
-    """Wraps the app. Puts `project` and `request_id` into the scope's state."""
+    """Wraps the app. Puts `project`, `request_id` and `cross_origin` into the scope's state.
 
-    def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
+    `metrics_open`: /metrics is shown to everybody who may ask at all.
+    """
+
+    def __init__(self, app: ASGIApp, keys: ApiKeys, browsers: BrowserPolicy, *, metrics_open: bool = False) -> None:
         self._app: ASGIApp = app
         self._keys: ApiKeys = keys
+        self._browsers: BrowserPolicy = browsers
+        self._metrics_open: bool = metrics_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -34,6 +41,8 @@ class ApiMiddleware:
             return
         began = time.perf_counter()
         request_id = f"req_{os.urandom(16).hex()}"
+        headers: Headers = dict(scope["headers"])
+        cors = self._browsers.cors_headers(headers) if b"origin" in headers else []
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -43,28 +52,36 @@ class ApiMiddleware:
                     (b"x-request-id", request_id.encode()),
                     (b"openai-processing-ms", b"%d" % took),
                     (b"x-content-type-options", b"nosniff"),
+                    *cors,
                 ]
             await send(message)
 
         try:
-            self._authenticate(scope, request_id)
+            self._browsers.check(scope, headers)
+            if is_preflight(scope, headers):
+                answer = self._browsers.preflight(headers)
+                await send({"type": "http.response.start", "status": 204, "headers": answer})
+                await send({"type": "http.response.body", "body": b""})
+                return
+            self._authenticate(scope, headers, request_id)
             # A stream's deltas go straight to the server: the wrappers in between have done their work with its start.
             scope["state"]["send"] = send
         except ThreadmillError as error:
             status, body = error_response(error)
-            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-            await send_with_headers({"type": "http.response.start", "status": status, "headers": headers})
+            answer = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+            await send_with_headers({"type": "http.response.start", "status": status, "headers": answer})
             await send({"type": "http.response.body", "body": body})
             return
         await self._app(scope, receive, send_with_headers)
 
-    def _authenticate(self, scope: Scope, request_id: str) -> None:
+    def _authenticate(self, scope: Scope, headers: Headers, request_id: str) -> None:
         _serve_azure_path(scope)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        if scope["path"] in OPEN_PATHS:
+        state["cross_origin"] = is_cross_origin(headers)
+        path: str = scope["path"]
+        if path in OPEN_PATHS or (path == METRICS and (self._metrics_open or is_local(scope, headers))):
             return
-        headers: dict[bytes, bytes] = dict(scope["headers"])
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         state["project"] = self._keys.authenticate(authorization, headers.get(b"api-key", b"").decode("latin-1"))
         if b"assistants=v1" in headers.get(b"openai-beta", b""):

@@ -3,6 +3,7 @@
 ThreadmillError
 ├── Invalid                  the request cannot be understood or breaks a limit
 ├── Unauthenticated          no key, or a key nobody knows
+├── Forbidden                from a host or a page that may not ask at all
 ├── NotFound                 no such object for this caller
 ├── Conflict                 understood, but not in the present status
 │   ├── ThreadLocked         a run is active on the thread
@@ -38,6 +39,10 @@ class Invalid(ThreadmillError):
 
 class Unauthenticated(ThreadmillError):
     """No key, or a key nobody knows (behaviour.md 8.3)."""
+
+
+class Forbidden(ThreadmillError):
+    """The request's host or origin may not use this server, whatever its key."""
 
 
 class NotFound(ThreadmillError):

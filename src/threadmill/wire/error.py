@@ -8,6 +8,7 @@ from threadmill.wire.tool_response import Json
 STATUS_AND_TYPE: dict[type[e.ThreadmillError], tuple[int, str]] = {
     e.Invalid: (400, "invalid_request_error"),
     e.Unauthenticated: (401, "invalid_request_error"),
+    e.Forbidden: (403, "invalid_request_error"),
     e.NotFound: (404, "invalid_request_error"),
     e.Conflict: (400, "invalid_request_error"),
     e.Overloaded: (503, "server_error"),
