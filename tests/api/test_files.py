@@ -222,7 +222,7 @@ async def test_an_upload_cut_off_half_way_leaves_nothing_behind(live: Live, tmp_
     host, port = live.url.removeprefix("http://").removesuffix("/v1").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(
-        b"POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+        b"POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\n"
         b"content-length: 9000000\r\n\r\n" + head
     )
     await writer.drain()
@@ -278,7 +278,7 @@ async def test_a_file_that_says_it_is_too_large_is_refused_before_it_is_sent(liv
     host, port = live.url.removeprefix("http://").removesuffix("/v1").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(
-        b"POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+        b"POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\n"
         b"content-length: 600000000\r\n\r\n"
     )
     answer = await reader.readuntil(b"\r\n\r\n")
