@@ -58,7 +58,7 @@ async def upload(size: int) -> None:
     first = HEAD % (b"file", b'; filename="large.bin"')
     last = b"\r\n" + HEAD % (b"purpose", b"") + b"user_data\r\n--b--\r\n"
     writer.write(
-        b"POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+        b"POST /v1/files HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
         b"content-length: %d\r\n\r\n" % (len(first) + size + len(last)) + first
     )
     block = os.urandom(MB)

@@ -63,7 +63,7 @@ async def test_an_upload_cut_off_half_way_leaves_nothing_in_the_bucket(s3: S3Ser
         host, port = live.url.removeprefix("http://").removesuffix("/v1").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(
-            b"POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+            b"POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\n"
             b"content-length: 99000000\r\n\r\n" + head
         )
         await writer.drain()
