@@ -124,7 +124,7 @@ async def _open_adapters(
     store: SqliteStore, blobs: Blobs, settings: Settings, metrics: Metrics
 ) -> AsyncGenerator[Ports, None]:
     tokens = BpeTokenCounter()
-    models = open_models(settings.config, tokens)
+    models = open_models(settings.config, tokens, metrics)
     clock, ids = SystemClock(), RandomIds()
     sandbox = await open_sandbox(SandboxSettings.of(settings), clock)
     search = open_search(store, settings)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal, cast
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 MAX_PORT = 65535
 
@@ -22,6 +22,8 @@ BUILT_IN_MODEL = "rehearsal"
 """The model that is always there (design.md 1)."""
 
 CONFIG_ADVICE = "Mend the file, or unset THREADMILL_CONFIG to start without it; docs/reference/upstreams.md shows one."
+
+HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
 
 Role = Literal["all", "api", "worker"]
 
@@ -45,11 +47,34 @@ class UpstreamConfig(BaseModel):
     api_key_env: str | None = None
     models: tuple[str, ...] = ("*",)
     ca_file: Path | None = None
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    api_key_header: Annotated[str, Field(pattern=HEADER_NAME)] | None = None
+    system_role: Literal["system", "developer"] = "system"
+    omit: tuple[str, ...] = ()
+    extra_body: dict[str, JsonValue] = Field(default_factory=dict)
+    max_concurrent: Annotated[int, Field(ge=1)] | None = None
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     reasoning: Literal["hide", "keep"] = "hide"
     connect_seconds: Annotated[float, Field(gt=0)] = 10
-    first_token_seconds: Annotated[float, Field(gt=0)] = 120
-    between_tokens_seconds: Annotated[float, Field(gt=0)] = 60
+    first_token_seconds: Annotated[float, Field(gt=0)] | None = None
+    between_tokens_seconds: Annotated[float, Field(gt=0)] | None = None
+    keepalive_seconds: Annotated[float, Field(ge=1)] = 60
+
+    @model_validator(mode="after")
+    def leaves_our_members(self) -> "UpstreamConfig":
+        """No request is one without these."""
+        if taken := sorted({"model", "messages", "stream"} & {*self.omit, *self.extra_body}):
+            raise ValueError(f"omit and extra_body cannot hold {', '.join(taken)}")
+        return self
+
+    @field_validator("headers")
+    @classmethod
+    def can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
+        """As a header of HTTP; a value's own words are not repeated, it may be a key."""
+        for name, value in headers.items():
+            if not re.fullmatch(HEADER_NAME, name) or not value.isprintable() or not value.isascii():
+                raise ValueError(f"'{name}' cannot be sent as a header")
+        return headers
 
 
 class ModelConfig(BaseModel):

@@ -126,3 +126,16 @@ def test_response_formats_are_sent_unless_automatic() -> None:
     assert wanted(ResponseFormat(ResponseFormatType.JSON_OBJECT)) == {"type": "json_object"}
     schema = ResponseFormat(ResponseFormatType.JSON_SCHEMA, '{"name":"n","schema":{}}')
     assert wanted(schema) == {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}}
+
+
+def test_what_an_upstream_does_not_take_is_left_out_and_what_it_wants_is_there() -> None:
+    settings = UpstreamSettings(
+        "http://x", system_role="developer", omit=frozenset({"temperature", "other"}), extra_body=b'{"top_k":5,"a":{}}'
+    )
+    request = ModelRequest(
+        "m", (PromptMessage(PromptRole.SYSTEM, (TextPart("Be brief."),)), user("x")), temperature=0.5
+    )
+    body = sent(request, settings)
+    assert [message["role"] for message in body["messages"]] == ["developer", "user"]
+    assert body.keys() == {"model", "messages", "stream", "stream_options", "top_k", "a"}
+    assert (body["top_k"], body["a"]) == (5, {})

@@ -1,10 +1,13 @@
 """Several upstreams, aliases, rehearsal and the questions asked about models."""
 
 import asyncio
+import socket
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from tests.models.support import Naps, ask, client, pieces_of, text_of
 from tests.support.upstream import Pause, ScriptedUpstream, Stall, Text
@@ -12,11 +15,13 @@ from threadmill.adapters.models.context_windows import context_window_of
 from threadmill.adapters.models.factory import open_models
 from threadmill.adapters.models.rehearsal.model import Rehearsal
 from threadmill.adapters.models.router import ModelAliases, ModelRouter, UpstreamRoute
+from threadmill.adapters.models.upstream.connection import Connection
 from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatible
-from threadmill.adapters.models.upstream.settings import UpstreamSettings
+from threadmill.adapters.models.upstream.settings import Timeouts, UpstreamSettings
+from threadmill.adapters.system.metrics import PrometheusMetrics
 from threadmill.adapters.tokens.counter import BpeTokenCounter
 from threadmill.engine.ports.model import ModelError
-from threadmill.settings import ConfigFile
+from threadmill.settings import ConfigFile, UpstreamConfig
 
 REHEARSAL = Rehearsal(BpeTokenCounter())
 NAMES = ModelAliases({"gpt-4-1106-preview": "gpt-4o"}, {"gpt-4o": 64_000, "mine": 5_000})
@@ -67,7 +72,7 @@ async def test_rehearsal_that_is_not_offered_is_a_name_like_any() -> None:
     off = ConfigFile.model_validate({"models": {"rehearsal": False, "m": {"context_window": 300}}})
     assert (off.rehearsal, list(off.models)) == (False, ["m"])
     with pytest.raises(ModelError, match="no upstream"):
-        await pieces_of(open_models(off, BpeTokenCounter()), ask(model="rehearsal"))
+        await pieces_of(open_models(off, BpeTokenCounter(), PrometheusMetrics()), ask(model="rehearsal"))
 
 
 async def test_a_name_that_no_pattern_fits_is_refused_with_the_patterns() -> None:
@@ -147,12 +152,60 @@ async def test_a_configuration_becomes_models() -> None:
                 "models": {"new": {"context_window": 300}},
             }
         )
-        models = open_models(config, BpeTokenCounter())
+        models = open_models(config, BpeTokenCounter(), PrometheusMetrics())
         upstream.answer(Text("x"))
         await pieces_of(models, ask(model="old"))
         assert upstream.requests[0].headers["Authorization"] == "Bearer k-1234"
         assert models.describe("old").context_window == 300
         await models.aclose()
+
+
+async def test_an_upstreams_settings_reach_its_requests() -> None:
+    async with ScriptedUpstream() as upstream:
+        one = {"base_url": upstream.url, "api_key": "k-1234", "api_key_header": "api-key", "headers": {"X-Team": "me"}}
+        one |= {"extra_body": {"stream_options": {"include_usage": False}, "top_k": 3}, "omit": ["temperature"]}
+        one |= {"first_token_seconds": 3, "keepalive_seconds": 7, "max_concurrent": 2, "system_role": "developer"}
+        metrics = PrometheusMetrics()
+        models = open_models(ConfigFile.model_validate({"upstreams": [one]}), BpeTokenCounter(), metrics)
+        upstream.answer(Text("x"))
+        await pieces_of(models, replace(ask(), temperature=0.3))
+        await models.aclose()
+    headers, body = upstream.requests[0].headers, upstream.requests[0].json
+    assert (headers["api-key"], headers["X-Team"], "Authorization" in headers) == ("k-1234", "me", False)
+    assert (body["stream_options"], body["top_k"], "temperature" in body) == ({"include_usage": False}, 3, False)
+    assert b'threadmill_upstream_requests{state="answering",upstream="default"} 0.0' in metrics.text()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"omit": ["model"]}, "cannot hold model"),
+        ({"extra_body": {"messages": [], "stream": False}}, "cannot hold messages, stream"),
+        ({"headers": {"X Team": "a"}}, "'X Team' cannot be sent"),
+        ({"headers": {"X-Team": "secret\r\nHost: b"}}, "'X-Team' cannot be sent"),
+        ({"api_key_header": "a: b"}, "String should match pattern"),
+        ({"max_concurrent": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_settings_that_cannot_be_sent_are_refused(wrong: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said) as caught:
+        UpstreamConfig.model_validate({"base_url": "http://a"} | wrong)
+    assert "secret" not in str(caught.value.errors(include_input=False))
+
+
+async def test_silence_on_a_connection_is_probed_by_the_system() -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.answer(Text("x"), Stall())
+        connection = Connection(UpstreamSettings(upstream.url, timeouts=Timeouts(keepalive=42)))
+        response = await connection.post("chat/completions", b"{}", None)
+        assert response.connection is not None
+        assert response.connection.transport is not None
+        opened: socket.socket = response.connection.transport.get_extra_info("socket")
+        assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 42
+        assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 10
+        response.close()
+        await connection.aclose()
 
 
 async def test_the_base_urls_query_and_own_headers_are_kept() -> None:

@@ -173,7 +173,11 @@ class ScriptedUpstream:
         self, status: int, error: JsonObject | str | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
         """Answer with a status and `{"error": error}`."""
-        self.reply(status, json.dumps({"error": error}).encode(), headers)
+        self.fail_with(status, {"error": error}, headers)
+
+    def fail_with(self, status: int, body: JsonObject, headers: Mapping[str, str] | None = None) -> None:
+        """Answer with a status and any JSON object."""
+        self.reply(status, json.dumps(body).encode(), headers)
 
     def reply(
         self,

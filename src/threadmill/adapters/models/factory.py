@@ -1,20 +1,29 @@
 """From settings to models: the one place that knows both shapes."""
 
+from functools import partial
+
+import msgspec
+
 from threadmill.adapters.models.rehearsal.model import Rehearsal
 from threadmill.adapters.models.router import ModelAliases, ModelRouter, UpstreamRoute
 from threadmill.adapters.models.upstream.embeddings import UpstreamEmbedder
 from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatible
 from threadmill.adapters.models.upstream.reranking import UpstreamReranker
 from threadmill.adapters.models.upstream.settings import Timeouts, UpstreamSettings
+from threadmill.engine.ports.metrics import Metrics
 from threadmill.engine.ports.tokens import Tokens
 from threadmill.settings import ConfigFile, UpstreamConfig
 
 
-def open_models(config: ConfigFile, tokens: Tokens) -> ModelRouter:
+def open_models(config: ConfigFile, tokens: Tokens, metrics: Metrics) -> ModelRouter:
     """All models of the configuration. Nothing is connected yet; `aclose` what you got."""
     windows = {name: model.context_window for name, model in config.models.items()}
     routes = [
-        UpstreamRoute(OpenAICompatible(_settings(upstream), windows), upstream.models) for upstream in config.upstreams
+        UpstreamRoute(
+            OpenAICompatible(_settings(one), windows, report_slots=partial(metrics.upstream_slots, one.name)),
+            one.models,
+        )
+        for one in config.upstreams
     ]
     rehearsal = Rehearsal(tokens) if config.rehearsal else None
     return ModelRouter(routes, rehearsal, ModelAliases(config.aliases, windows))
@@ -45,13 +54,25 @@ def _named(config: ConfigFile, name: str | None) -> UpstreamSettings:
 
 
 def _settings(upstream: UpstreamConfig) -> UpstreamSettings:
-    timeouts = Timeouts(upstream.connect_seconds, upstream.first_token_seconds, upstream.between_tokens_seconds)
+    timeouts = Timeouts(
+        upstream.connect_seconds,
+        upstream.first_token_seconds,
+        upstream.between_tokens_seconds,
+        keepalive=upstream.keepalive_seconds,
+    )
     return UpstreamSettings(
         base_url=upstream.base_url,
         name=upstream.name,
         api_key=upstream.api_key,
+        headers=upstream.headers,
+        api_key_header=upstream.api_key_header,
         ca_file=upstream.ca_file,
         timeouts=timeouts,
         max_tokens_field=upstream.max_tokens_field,
+        system_role=upstream.system_role,
+        # What an operator adds stands for our own member of that name.
+        omit=frozenset(upstream.omit) | frozenset(upstream.extra_body),
+        extra_body=msgspec.json.encode(upstream.extra_body),
+        max_concurrent=upstream.max_concurrent,
         reasoning=upstream.reasoning,
     )

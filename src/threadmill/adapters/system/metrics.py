@@ -1,6 +1,6 @@
 """The Metrics port on prometheus-client, with a registry of its own: nothing global."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from threadmill.domain.outcome import ErrorCode, Usage
 from threadmill.domain.run import RunStatus
@@ -27,6 +27,12 @@ class PrometheusMetrics:
         self._failures = Counter(
             "threadmill_upstream_errors", "Turns ended by an upstream error.", ["code"], registry=self.registry
         )
+        self._slots = Gauge(
+            "threadmill_upstream_requests",
+            "Requests to an upstream with max_concurrent.",
+            ["upstream", "state"],
+            registry=self.registry,
+        )
 
     def run_moved(self, status: RunStatus) -> None:
         """See the port."""
@@ -44,6 +50,11 @@ class PrometheusMetrics:
         """See the port."""
         self._tokens.labels("prompt").inc(usage.prompt_tokens)
         self._tokens.labels("completion").inc(usage.completion_tokens)
+
+    def upstream_slots(self, upstream: str, answering: int, waiting: int) -> None:
+        """See the port."""
+        self._slots.labels(upstream, "answering").set(answering)
+        self._slots.labels(upstream, "waiting").set(waiting)
 
     def upstream_failed(self, code: ErrorCode) -> None:
         """See the port."""

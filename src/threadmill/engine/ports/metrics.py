@@ -25,6 +25,10 @@ class Metrics(Protocol):
         """By one turn."""
         ...
 
+    def upstream_slots(self, upstream: str, answering: int, waiting: int) -> None:
+        """How many requests an upstream with few places answers now, and how many wait for one."""
+        ...
+
     def upstream_failed(self, code: ErrorCode) -> None:
         """A turn ended in an upstream error."""
         ...

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
+from threadmill.domain.ids import ProjectId
 from threadmill.domain.message import ContentPart
 from threadmill.domain.outcome import ErrorCode, Usage
 from threadmill.domain.tool import FunctionCall, FunctionTool, ResponseFormat, ToolChoice
@@ -31,7 +32,10 @@ class PromptMessage:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """Everything one turn asks of a model. None means: leave it to the upstream. Token limits count tokens."""
+    """Everything one turn asks of a model. None means: leave it to the upstream. Token limits count tokens.
+
+    `project` is told to no upstream: among those who wait for one it is fair by project.
+    """
 
     model: str
     messages: tuple[PromptMessage, ...]
@@ -43,6 +47,7 @@ class ModelRequest:
     top_p: float | None = None
     reasoning_effort: str | None = None
     max_completion_tokens: int | None = None
+    project: ProjectId | None = None
 
 
 class FinishReason(StrEnum):

@@ -80,6 +80,7 @@ def request_for(run: Run, messages: tuple[PromptMessage, ...]) -> ModelRequest:
         top_p=None if run.top_p == 1.0 else run.top_p,
         reasoning_effort=run.reasoning_effort,
         max_completion_tokens=left,
+        project=run.project,
     )
 
 

@@ -3,6 +3,8 @@
 Members are left out wherever the upstream's default is meant: the fewer are sent, the more servers understand.
 """
 
+from dataclasses import dataclass
+
 import msgspec
 
 from threadmill.adapters.models.upstream.settings import UpstreamSettings
@@ -75,11 +77,22 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """What a model turned out to refuse: members to leave out, and whether it knows the token limit's other name."""
+
+    omit: frozenset[str] = frozenset()
+    swaps_token_limit: bool = False
+
+
+NO_ADAPTATION = Adaptation()
+
+
 class _Body(msgspec.Struct, omit_defaults=True):
     model: str
     messages: list[_Message]
     stream: bool
-    stream_options: _StreamOptions
+    stream_options: _StreamOptions | None = None
     tools: list[_Tool] | None = None
     tool_choice: str | _Named | None = None
     parallel_tool_calls: bool | None = None
@@ -91,15 +104,18 @@ class _Body(msgspec.Struct, omit_defaults=True):
     max_tokens: int | None = None
 
 
+OPTIONAL = frozenset(_Body.__struct_fields__) - {"model", "messages", "stream"}
+"""Members that may be left out of a body."""
+
 _encode = msgspec.json.Encoder().encode
 
 
-def encode_request(request: ModelRequest, settings: UpstreamSettings) -> bytes:
+def encode_request(request: ModelRequest, settings: UpstreamSettings, adaptation: Adaptation = NO_ADAPTATION) -> bytes:
     """The body; the token limit goes under the member this upstream knows."""
-    old_name = settings.max_tokens_field == "max_tokens"
+    old_name = (settings.max_tokens_field == "max_tokens") != adaptation.swaps_token_limit
     body = _Body(
         model=request.model,
-        messages=[_message(message) for message in request.messages],
+        messages=[_message(message, settings.system_role) for message in request.messages],
         stream=True,
         # Not a default of the struct: omit_defaults would leave it out.
         stream_options=_StreamOptions(),
@@ -114,10 +130,18 @@ def encode_request(request: ModelRequest, settings: UpstreamSettings) -> bytes:
         body.tools = [_Tool(_function(tool)) for tool in request.tools]
         body.tool_choice = _choice(request.tool_choice, request.tools)
         body.parallel_tool_calls = None if request.parallel_tool_calls else False
-    return _encode(body)
+    for member in adaptation.omit | settings.omit:
+        if member in OPTIONAL:
+            setattr(body, member, None)
+    return _with_extra(_encode(body), settings.extra_body)
 
 
-def _message(message: PromptMessage) -> _Message:
+def _with_extra(body: bytes, extra: bytes) -> bytes:
+    """Both JSON objects as one, neither of them empty or read."""
+    return body if extra == b"{}" else body[:-1] + b"," + extra[1:]
+
+
+def _message(message: PromptMessage, system_role: str) -> _Message:
     has_image = any(isinstance(part, ImageUrlPart) for part in message.parts)
     content: str | list[_Part] | None
     if has_image and message.role is PromptRole.USER:
@@ -126,7 +150,8 @@ def _message(message: PromptMessage) -> _Message:
         content = "\n\n".join(_as_text(part) for part in message.parts)
     calls = [_call(call) for call in message.tool_calls]
     # An assistant that only called has no content; null is what every server takes there, "" is not.
-    return _Message(message.role, content or None if calls else content, calls or None, message.tool_call_id)
+    role = system_role if message.role is PromptRole.SYSTEM else message.role
+    return _Message(role, content or None if calls else content, calls or None, message.tool_call_id)
 
 
 def _part(part: ContentPart) -> _Part:

@@ -1,7 +1,9 @@
 """HTTP to one upstream: where it is, how it is reached, and what it means when it is not."""
 
 import asyncio
+import socket
 import ssl
+from typing import TypeAlias
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -14,6 +16,13 @@ from threadmill.engine.ports.model import ModelError
 
 MAX_ERROR_BYTES = 64 * 1024
 """Bytes of an error body that are read."""
+
+PROBES = 4
+"""Unanswered probes behind which a connection is lost."""
+
+
+_Address: TypeAlias = tuple[int, int, int, str, tuple[object, ...]]
+"""As getaddrinfo gives it: family, kind, protocol first."""
 
 
 class Connection:
@@ -29,8 +38,8 @@ class Connection:
         self._session: aiohttp.ClientSession | None = None
         self._proxy: str | None = None
 
-    async def post(self, path: str, body: bytes, seconds: float) -> aiohttp.ClientResponse:
-        """The response, its headers read. Raises ModelError, TransientError where another try may help."""
+    async def post(self, path: str, body: bytes, seconds: float | None) -> aiohttp.ClientResponse:
+        """The response, its headers read within `seconds`. Raises ModelError, TransientError where another try may help."""
         return await self._request("POST", path, seconds, body)
 
     async def get(self, path: str, seconds: float) -> aiohttp.ClientResponse:
@@ -44,7 +53,7 @@ class Connection:
             await session.close()
 
     async def _request(
-        self, method: str, path: str, seconds: float, body: bytes | None = None
+        self, method: str, path: str, seconds: float | None, body: bytes | None = None
     ) -> aiohttp.ClientResponse:
         session = self._open()
         try:
@@ -62,7 +71,7 @@ class Connection:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             # No limit: the engine bounds the runs. A queue here would look like a slow upstream.
-            connector = aiohttp.TCPConnector(limit=0, ssl=self._trust())
+            connector = aiohttp.TCPConnector(limit=0, ssl=self._trust(), socket_factory=self._socket)
             timeout = aiohttp.ClientTimeout(total=None, connect=self._settings.timeouts.connect)
             # No cookies: an upstream's session must not tie one user's runs to another's.
             self._session = aiohttp.ClientSession(
@@ -74,9 +83,27 @@ class Connection:
     def _headers(self) -> dict[str, str]:
         # Compression would only make an upstream or its proxy hold tokens back.
         headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
-        if self._settings.api_key:
-            headers["Authorization"] = f"Bearer {self._settings.api_key}"
+        if (key := self._settings.api_key) is not None:
+            name = self._settings.api_key_header
+            headers |= {name: key} if name else {"Authorization": f"Bearer {key}"}
         return headers | dict(self._settings.headers)
+
+    def _socket(self, address: _Address) -> socket.socket:
+        """A model may think for minutes in silence; a peer that is gone is found by the system's own probes."""
+        family, kind, protocol, _, _ = address
+        made = socket.socket(family, kind, protocol)
+        made.setblocking(False)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        seconds = max(1, round(self._settings.timeouts.keepalive))
+        for name, value in (
+            ("TCP_KEEPIDLE", seconds),
+            ("TCP_KEEPALIVE", seconds),  # macOS's name for it
+            ("TCP_KEEPINTVL", max(1, seconds // PROBES)),
+            ("TCP_KEEPCNT", PROBES),
+        ):
+            if hasattr(socket, name):
+                made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        return made
 
     def _trust(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
@@ -88,7 +115,7 @@ class Connection:
                 raise ModelError(ErrorCode.SERVER_ERROR, text) from None
         return context
 
-    def _unreachable(self, error: Exception, seconds: float) -> ModelError:
+    def _unreachable(self, error: Exception, seconds: float | None) -> ModelError:
         name, code = self._settings.name, ErrorCode.SERVER_ERROR
         match error:
             case aiohttp.ServerTimeoutError():
@@ -96,7 +123,8 @@ class Connection:
                 return TransientError(code, f"The upstream '{name}' could not be reached within {connect:g} seconds.")
             case TimeoutError():
                 # Not tried again: the caller has waited long enough.
-                return ModelError(code, f"The upstream '{name}' sent nothing for {seconds:g} seconds.")
+                waited = "in time" if seconds is None else f"for {seconds:g} seconds"
+                return ModelError(code, f"The upstream '{name}' sent nothing {waited}.")
             case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
                 return ModelError(code, f"The upstream '{name}' has no certificate this server trusts; see ca_file.")
             case aiohttp.ClientConnectorError():

@@ -49,7 +49,7 @@ class UpstreamJsonClient:
         await self._connection.aclose()
 
     async def _attempt(self, path: str, body: bytes, model: str) -> bytes:
-        seconds = self._settings.timeouts.first_token
+        seconds = self._settings.timeouts.whole
         response = await self._connection.post(path, body, seconds)
         try:
             if response.status >= 300:

@@ -2,19 +2,34 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 
 import aiohttp
+import msgspec
 
 from threadmill.adapters.models.context_windows import context_window_of
-from threadmill.adapters.models.upstream.chat_request import encode_request
+from threadmill.adapters.models.upstream.chat_request import NO_ADAPTATION, OPTIONAL, Adaptation, encode_request
 from threadmill.adapters.models.upstream.chunk_decoder import ChunkDecoder
 from threadmill.adapters.models.upstream.connection import MAX_ERROR_BYTES, Connection, read_bounded
 from threadmill.adapters.models.upstream.model_list import MAX_BYTES, parse_model_list
+from threadmill.adapters.models.upstream.refusals import (
+    MemberRefused,
+    adapted,
+    explained,
+    explained_role,
+    refused_member,
+)
 from threadmill.adapters.models.upstream.response_stream import ResponseStream
 from threadmill.adapters.models.upstream.retry import RetryPolicy
 from threadmill.adapters.models.upstream.settings import UpstreamSettings
-from threadmill.adapters.models.upstream.upstream_error import TransientError, parse_error, to_model_error
+from threadmill.adapters.models.upstream.slots import Slots
+from threadmill.adapters.models.upstream.upstream_error import (
+    TransientError,
+    UpstreamErrorBody,
+    parse_error,
+    to_model_error,
+)
 from threadmill.engine.ports.model import ModelError, ModelInfo, ModelRequest, Piece
 
 LOG = logging.getLogger("threadmill.models")
@@ -22,15 +37,24 @@ LOG = logging.getLogger("threadmill.models")
 LIST_SECONDS = 60.0
 """How long a list of models is believed."""
 
+MAX_ADAPTATIONS = 1_000
+"""Models whose refusals are remembered."""
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
 
 class OpenAICompatible:
-    """One upstream. `windows` are context windows by model name, where our own table is wrong or silent."""
+    """One upstream. `windows` are context windows by model name, where our own table is wrong or silent.
+
+    `report_slots` is told how many requests are answered and how many wait, where the upstream answers few at once.
+    """
 
     def __init__(
         self,
         settings: UpstreamSettings,
         windows: Mapping[str, int] | None = None,
         retry_policy: RetryPolicy | None = None,
+        report_slots: Callable[[int, int], None] = lambda _answering, _waiting: None,
     ) -> None:
         self._settings: UpstreamSettings = settings
         self._windows: Mapping[str, int] = windows or {}
@@ -38,9 +62,19 @@ class OpenAICompatible:
         self._connection: Connection = Connection(settings)
         self._listed: dict[str, ModelInfo] = {}
         self._listed_until: float = float("-inf")
+        self._adaptations: dict[str, Adaptation] = {}
+        self._slots: Slots | None = Slots(settings.max_concurrent, report_slots) if settings.max_concurrent else None
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
-        """See the port. One batch per network read."""
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
+        """See the port. One batch per network read. Where places are few it waits for one, without a time-out."""
+        return self._stream(request) if self._slots is None else self._stream_in(self._slots, request)
+
+    async def _stream_in(self, slots: Slots, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
+        async with slots.hold(request.project), aclosing(self._stream(request)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def _stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
         try:
             answer, batch = await self._begin(request)
             try:
@@ -76,11 +110,15 @@ class OpenAICompatible:
 
     async def _begin(self, request: ModelRequest) -> tuple[ResponseStream, Sequence[Piece]]:
         """The answer and its first pieces. After those nothing is tried again: they may have been seen."""
-        body = encode_request(request, self._settings)
         attempt = 1
         while True:
+            adaptation = self._adaptations.get(request.model, NO_ADAPTATION)
             try:
-                return await self._attempt(body, request)
+                return await self._attempt(encode_request(request, self._settings, adaptation), request)
+            except MemberRefused as error:
+                if adaptation == self._adaptations.get(request.model, NO_ADAPTATION):
+                    self._learn(request.model, adaptation, error)
+                continue
             except TransientError as error:
                 if attempt >= self._settings.timeouts.attempts:
                     raise
@@ -91,34 +129,58 @@ class OpenAICompatible:
 
     async def _attempt(self, body: bytes, request: ModelRequest) -> tuple[ResponseStream, Sequence[Piece]]:
         timeouts = self._settings.timeouts
-        deadline = asyncio.get_running_loop().time() + timeouts.first_token
-        response = await self._connection.post("chat/completions", body, timeouts.first_token)
+        first = timeouts.first_token
+        deadline = None if first is None else asyncio.get_running_loop().time() + first
+        response = await self._connection.post("chat/completions", body, first)
         try:
             if response.status >= 300:
-                raise await self._failure(response, request.model)
+                raise await self._refusal(response, request.model, body)
             answer = ResponseStream(response, self._decoder(request), timeouts, deadline)
             return answer, await answer.next()
         except BaseException:
             response.close()
             raise
 
+    async def _refusal(self, response: aiohttp.ClientResponse, model: str, sent: bytes) -> ModelError:
+        """The failure, with the member of the request that it is about, if it is about one."""
+        error, body = await self._failure(response, model)
+        if type(error) is not ModelError:
+            return error
+        members = _members(sent).keys() & OPTIONAL
+        if (member := refused_member(body, members)) is not None:
+            return explained(error, member, self._settings.name)
+        return explained_role(error, body.status, body.message)
+
+    def _learn(self, model: str, tried: Adaptation, error: MemberRefused) -> None:
+        """Ask this model otherwise from now on. Raises the error where the request would mean another thing."""
+        adaptation = adapted(tried, error.member)
+        if adaptation is None or len(self._adaptations) >= MAX_ADAPTATIONS:
+            raise error
+        self._adaptations[model] = adaptation
+        LOG.warning(
+            "The model '%s' of the upstream '%s' refuses %s; it is asked without from now on.",
+            model,
+            self._settings.name,
+            error.member,
+        )
+
     def _decoder(self, request: ModelRequest) -> ChunkDecoder:
         tools = [tool.name for tool in request.tools]
         return ChunkDecoder(request.model, tools, hides_thinking=self._settings.reasoning == "hide")
 
-    async def _failure(self, response: aiohttp.ClientResponse, model: str) -> ModelError:
-        body = await self._body(response, MAX_ERROR_BYTES)
+    async def _failure(self, response: aiohttp.ClientResponse, model: str) -> tuple[ModelError, UpstreamErrorBody]:
+        body = parse_error(await self._body(response, MAX_ERROR_BYTES), response.status)
         after = self._retry_policy.parse_retry_after(response.headers.get("Retry-After"))
         if response.status in (401, 403):
             LOG.error("The upstream '%s' refused this server's API key.", self._settings.name)
-        return to_model_error(parse_error(body, response.status), model, after)
+        return to_model_error(body, model, after), body
 
     async def _ask_models(self) -> bytes:
         try:
             response = await self._connection.get("models", self._settings.timeouts.ready)
             try:
                 if response.status in (401, 403) or response.status >= 500:
-                    raise await self._failure(response, "")
+                    raise (await self._failure(response, ""))[0]
                 return await self._body(response, MAX_BYTES)
             finally:
                 response.close()

@@ -5,6 +5,7 @@ stream), `<` an HTML page of something that is no model server; all else is Serv
 """
 
 import asyncio
+import math
 
 import aiohttp
 
@@ -41,16 +42,16 @@ class _JsonBody:
 
 class ResponseStream:
     """Ask `next` until it gives nothing; `close` in any case. One reader. `deadline` is the loop's time by which the
-    first event must have come.
+    first event must have come; None: as long as the reader waits.
     """
 
     def __init__(
-        self, response: aiohttp.ClientResponse, decoder: ChunkDecoder, timeouts: Timeouts, deadline: float
+        self, response: aiohttp.ClientResponse, decoder: ChunkDecoder, timeouts: Timeouts, deadline: float | None
     ) -> None:
         self._response: aiohttp.ClientResponse = response
         self._timeouts: Timeouts = timeouts
-        self._deadline: float = deadline
-        self._limit: float = timeouts.first_token
+        self._deadline: float = math.inf if deadline is None else deadline
+        self._limit: float | None = timeouts.first_token
         self._parser: SseParser | _JsonBody | None = None
         self._decoder: ChunkDecoder = decoder
         self._begun: bool = False
@@ -58,7 +59,9 @@ class ResponseStream:
         self._silent: bool = False
         self._loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         # One timer looks after the whole answer: a timeout for each read would cost more than the read.
-        self._watch: asyncio.TimerHandle = self._loop.call_at(deadline, self._check_deadline)
+        self._watch: asyncio.TimerHandle | None = None
+        if deadline is not None:
+            self._watch = self._loop.call_at(deadline, self._check_deadline)
 
     async def next(self) -> list[Piece]:
         """The pieces of the next network read that holds any; empty at the end. Raises ModelError."""
@@ -76,7 +79,8 @@ class ResponseStream:
 
     def close(self) -> None:
         """Close the connection at once, unless the answer was read to its end: then it is used again."""
-        self._watch.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
         self._response.close()
 
     def _check_deadline(self) -> None:
@@ -101,9 +105,16 @@ class ResponseStream:
         return pieces
 
     def _reset_deadline(self) -> None:
-        self._deadline = self._loop.time() + self._limit
-        if self._deadline < self._watch.when():
-            self._watch.cancel()
+        limit, watch = self._limit, self._watch
+        if limit is None:
+            if watch is not None:
+                watch.cancel()
+                self._watch = None
+            return
+        self._deadline = self._loop.time() + limit
+        if watch is None or self._deadline < watch.when():
+            if watch is not None:
+                watch.cancel()
             self._watch = self._loop.call_at(self._deadline, self._check_deadline)
 
     def _parse(self, data: bytes) -> list[bytes]:

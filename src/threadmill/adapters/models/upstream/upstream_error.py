@@ -23,18 +23,27 @@ class _Body(msgspec.Struct):
     message: str | None = None
     type: _Label = None
     code: _Label = None
+    param: _Label = None
     detail: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
 
 
+class _Place(msgspec.Struct):
+    loc: list[str | int] = []
+    msg: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamErrorBody:
-    """An upstream's error: its message, its codes, and the HTTP status it came with or names (0: none)."""
+    """An upstream's error: its message, its codes, the member it is about, and the HTTP status it came with or names
+    (0: none).
+    """
 
     message: str = ""
     code: str = ""
     kind: str = ""
     status: int = 0
+    param: str = ""
 
 
 class TransientError(ModelError):
@@ -46,6 +55,7 @@ class TransientError(ModelError):
 
 
 _decode = msgspec.json.Decoder(_Body, strict=False).decode
+_decode_places = msgspec.json.Decoder(list[_Place], strict=False).decode
 _decode_text = msgspec.json.Decoder(str).decode
 
 _TOO_LONG_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "prompt_too_long"})
@@ -71,7 +81,9 @@ def parse_error(body: bytes, status: int = 0) -> UpstreamErrorBody:
     inner = _inner(said)
     code = _label(inner.code)
     named = int(code) if code.isdigit() and 400 <= int(code) <= 599 else 0
-    return UpstreamErrorBody(inner.message or _detail(said), code, _label(inner.type), status or named)
+    return UpstreamErrorBody(
+        inner.message or _detail(said), code, _label(inner.type), status or named, _label(inner.param)
+    )
 
 
 def _inner(said: _Body) -> _Body:
@@ -85,7 +97,14 @@ def _inner(said: _Body) -> _Body:
 
 
 def _detail(said: _Body) -> str:
-    return _text(said.detail) if bytes(said.detail).startswith(b'"') else ""
+    """FastAPI's own errors: a text, or a list of places and what is wrong there."""
+    raw = bytes(said.detail)
+    if raw.startswith(b'"'):
+        return _text(said.detail)
+    try:
+        return "; ".join(f"{'.'.join(map(str, one.loc))}: {one.msg}" for one in _decode_places(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
 
 
 def _text(raw: msgspec.Raw) -> str:
