@@ -19,6 +19,7 @@ from threadmill.adapters.search.local_index import LocalSearchIndex
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.clock import RandomIds, SystemClock
 from threadmill.adapters.system.metrics import PrometheusMetrics
+from threadmill.adapters.system.object_locks import ProcessObjectLocks
 from threadmill.adapters.tokens.counter import BpeTokenCounter
 from threadmill.adapters.tokens.offsets import BpeTokenOffsets
 from threadmill.api.app import Access, build_app
@@ -132,7 +133,8 @@ async def _open_adapters(
     if settings.config.upstreams:  # a long prompt must not make every other stream wait for a vocabulary
         asyncio.get_running_loop().run_in_executor(None, tokens.load)
     try:
-        yield Ports(store, store, log, models, clock, ids, tokens, metrics, blobs, store.files, sandbox, search)
+        files, locks = store.files, ProcessObjectLocks()
+        yield Ports(store, store, log, models, clock, ids, tokens, metrics, blobs, files, sandbox, search, locks)
     finally:
         await sandbox.close()
         await search.aclose()

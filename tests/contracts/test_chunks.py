@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.test_store import AnyStore, opened
-from threadmill.domain.error import LostRace
+from threadmill.domain.error import Invalid, LostRace
 from threadmill.domain.ids import FileBatchId, FileId, ProjectId, VectorStoreId
 from threadmill.domain.page import Order, PageQuery
 from threadmill.domain.vector_store import (
+    CountChange,
     FileBatch,
     FileCounts,
     FileError,
@@ -21,7 +22,7 @@ from threadmill.domain.vector_store import (
 )
 from threadmill.engine.ports.chunks import Edition
 from threadmill.engine.ports.search_index import IndexedChunk, IndexedFile
-from threadmill.engine.ports.store import Delete, Insert, Scope, Sealed, Update, WriteSet
+from threadmill.engine.ports.store import AddCounts, Delete, Insert, Scope, Sealed, StoreHasRoom, Update, WriteSet
 
 P, OTHER = ProjectId("p"), ProjectId("other")
 VS, FILE, BATCH = VectorStoreId("vs_1"), FileId("file-1"), FileBatchId("vsfb_1")
@@ -90,6 +91,55 @@ async def test_a_deleted_store_takes_its_files_and_batches_with_it(store: AnySto
     assert await store.get(VectorStoreFile, P, READING.id) is None
     assert await store.get(FileBatch, P, BATCH) is None
     assert await store.chunks.pending(10, frozenset()) == []
+
+
+async def test_counts_are_added_to_whatever_the_version_is_and_stay_when_somebody_changes_the_rest(
+    store: AnyStore,
+) -> None:
+    await put(store, STORE, FileBatch(BATCH, P, VS, 1, FileCounts(in_progress=1)))
+    done = CountChange.of(READING, READING.completed("e", 10))
+    counts = (AddCounts(VectorStore, VS, done, used_at=7), AddCounts(FileBatch, BATCH, done))
+    await store.apply(WriteSet(counts))
+    await store.apply(WriteSet((AddCounts(VectorStore, VS, used_at=5),)))
+    counted = replace(STORE, file_counts=FileCounts(completed=1), usage_bytes=10, last_active_at=7)
+    assert await store.get(VectorStore, P, VS) == counted
+    assert await store.get(FileBatch, P, BATCH) == FileBatch(BATCH, P, VS, 1, FileCounts(completed=1))
+    await store.apply(WriteSet((Update(replace(STORE, name="new", version=2), 1),)))
+    changed = replace(counted, name="new", version=2)
+    assert await store.get(VectorStore, P, VS) == changed
+    assert list((await store.page(VectorStore, Scope(P), PageQuery())).items) == [changed]
+
+
+async def test_counting_what_is_gone_does_nothing(store: AnyStore) -> None:
+    await store.apply(WriteSet((AddCounts(VectorStore, VS, CountChange(FileCounts(1))), AddCounts(FileBatch, BATCH))))
+    assert await store.get(VectorStore, P, VS) is None
+
+
+async def test_a_file_that_changed_meanwhile_is_not_taken_out_as_what_it_was(store: AnyStore) -> None:
+    await put(store, STORE, READING)
+    await store.apply(WriteSet((Update(READING.completed("e", 1), 1),)))
+    with pytest.raises(LostRace):
+        await store.apply(WriteSet((Delete(VectorStoreFile, READING.id, 1),)))
+    await store.apply(WriteSet((Delete(VectorStoreFile, READING.id, 2),)))
+    assert await store.get(VectorStoreFile, P, READING.id) is None
+
+
+async def test_a_store_is_not_filled_beyond_its_room(store: AnyStore) -> None:
+    with pytest.raises(LostRace):
+        await store.apply(WriteSet((), (StoreHasRoom(VS, 1, 10),)))
+    await put(store, STORE)
+    await store.apply(WriteSet((), (StoreHasRoom(VS, 2, 3),)))
+    with pytest.raises(Invalid, match="at most 3 files; this one would have 4"):
+        await store.apply(WriteSet((), (StoreHasRoom(VS, 3, 3),)))
+
+
+async def test_files_of_stores_are_looked_up_at_once(store: AnyStore) -> None:
+    rows = [replace(READING, file_id=FileId(f"file-{number}")) for number in range(2_000)]
+    await put(store, STORE, *rows)
+    for count in (0, 1, 3, 2_000):
+        found = await store.chunks.held([row.id for row in rows[:count]])
+        assert sorted(found, key=lambda row: row.id) == sorted(rows[:count], key=lambda row: row.id)
+    assert await store.chunks.held([replace(READING, file_id=FileId("file-none")).id]) == []
 
 
 async def test_an_edition_counts_once_it_is_sealed(store: AnyStore) -> None:

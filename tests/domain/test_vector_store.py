@@ -6,6 +6,8 @@ from threadmill.domain.error import Conflict, Invalid
 from threadmill.domain.ids import FileBatchId, FileId, ProjectId, VectorStoreId
 from threadmill.domain.supported_file import extension_of, refuse_unsupported
 from threadmill.domain.vector_store import (
+    MAX_STORE_FILES,
+    CountChange,
     ExpiresAfter,
     FileBatch,
     FileBatchStatus,
@@ -14,9 +16,9 @@ from threadmill.domain.vector_store import (
     FileErrorCode,
     VectorStore,
     VectorStoreFile,
-    VectorStoreFileStatus,
     VectorStoreStatus,
     check_expiry,
+    check_store_room,
     usage_bytes,
 )
 
@@ -35,17 +37,17 @@ def test_an_empty_store_is_completed() -> None:
 
 
 def test_counts_bytes_and_status_follow_a_file_through_its_life() -> None:
-    with_one = store().with_file(None, FILE)
+    with_one = store().counted(CountChange.of(None, FILE))
     assert (with_one.status(100), with_one.file_counts) == (VectorStoreStatus.IN_PROGRESS, FileCounts(in_progress=1))
     done = FILE.completed("e", 1_045)
-    ready = with_one.with_file(FILE, done)
+    ready = with_one.counted(CountChange.of(FILE, done))
     assert (ready.status(100), ready.file_counts, ready.usage_bytes) == ("completed", FileCounts(completed=1), 1_045)
-    empty = ready.with_file(done, None)
-    assert (empty.file_counts, empty.usage_bytes, empty.version) == (FileCounts(), 0, 4)
+    empty = ready.counted(CountChange.of(done, None))
+    assert empty == store(), "counting makes no new version"
 
 
 def test_a_store_whose_files_failed_is_completed() -> None:
-    failed = store().with_file(None, FILE).with_file(FILE, FILE.failed(ERROR))
+    failed = store().counted(CountChange.of(None, FILE) + CountChange.of(FILE, FILE.failed(ERROR)))
     assert failed.status(100) is VectorStoreStatus.COMPLETED
     assert failed.file_counts == FileCounts(failed=1)
 
@@ -69,25 +71,24 @@ def test_a_store_lives_so_many_days_from_its_last_use() -> None:
     assert mortal.expires_at == 100 + 3 * 86_400
     assert mortal.status(mortal.expires_at - 1) is VectorStoreStatus.COMPLETED
     assert mortal.status(mortal.expires_at) is VectorStoreStatus.EXPIRED
-    assert mortal.used(200).expires_at == 200 + 3 * 86_400
+    assert mortal.counted(CountChange(), used_at=200).expires_at == 200 + 3 * 86_400
+    assert mortal.counted(CountChange(), used_at=99) == mortal, "an earlier use that is noted later takes nothing away"
 
 
-def test_a_use_does_not_raise_the_dead() -> None:
-    mortal = store(ExpiresAfter(1))
-    assert mortal.used(10**9) is mortal
-    assert store().used(10**9).last_active_at == 10**9
+def test_a_store_has_room_for_so_many_files() -> None:
+    check_store_room(MAX_STORE_FILES)
+    with pytest.raises(Invalid, match=r"at most 10,000 files; this one would have 10,001\."):
+        check_store_room(MAX_STORE_FILES + 1)
 
 
 def test_a_batch_reads_as_its_files_do() -> None:
     batch = FileBatch(FileBatchId("vsfb_1"), PROJECT, STORE, 100)
     assert batch.status is FileBatchStatus.COMPLETED
-    running = batch.with_file(None, VectorStoreFileStatus.IN_PROGRESS).with_file(
-        None, VectorStoreFileStatus.IN_PROGRESS
-    )
+    running = batch.counted(CountChange(FileCounts(in_progress=2)))
     assert (running.status, running.file_counts.total) == (FileBatchStatus.IN_PROGRESS, 2)
-    half = running.with_file(VectorStoreFileStatus.IN_PROGRESS, VectorStoreFileStatus.COMPLETED)
+    half = running.counted(CountChange.of(FILE, FILE.completed("e", 1)))
     assert half.status is FileBatchStatus.IN_PROGRESS
-    ended = half.with_file(VectorStoreFileStatus.IN_PROGRESS, VectorStoreFileStatus.CANCELLED)
+    ended = half.counted(CountChange.of(FILE, FILE.cancelled()))
     assert (ended.status, ended.file_counts) == (FileBatchStatus.CANCELLED, FileCounts(completed=1, cancelled=1))
 
 

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from tests.support.stage import PROJECT, Stage
+from tests.support.stage import PROJECT, FakeClock, Stage
 from threadmill.adapters.memory.store import MemoryStore
+from threadmill.adapters.system.object_locks import ProcessObjectLocks
 from threadmill.domain.command import OpenToolCalls
 from threadmill.domain.decide import Progress, decide
 from threadmill.domain.delta import ArgumentsDelta, CallOpened, RefusalDelta, TextDelta
@@ -54,7 +55,7 @@ from threadmill.engine.prompt.conversation import text_of
 from threadmill.engine.running.commit import write_set
 from threadmill.engine.running.draft import FunctionDraft
 from threadmill.engine.running.reaper import sweep
-from threadmill.engine.storage.retry import ATTEMPTS, until_won
+from threadmill.engine.storage.retry import ATTEMPTS, FIRST_DELAY, MAX_DELAY, retry_on_conflict
 
 STOP = Finish(FinishReason.STOP)
 COST = Usage(3, 2)
@@ -490,17 +491,35 @@ def test_arguments_are_valid_only_as_a_json_object() -> None:
         assert FunctionDraft(CallId("c"), "f", [text]).has_valid_arguments() is valid
 
 
-async def test_a_lost_race_is_tried_again_but_not_for_ever() -> None:
-    tries = 0
+class HurriedClock(FakeClock):
+    """Sleeping is over at once, and noted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+async def test_a_lost_race_is_tried_again_with_more_and_more_time_but_not_for_ever() -> None:
+    tries, clock = 0, HurriedClock()
 
     async def lose() -> None:
         nonlocal tries
         tries += 1
         raise LostRace("again")
 
-    with pytest.raises(Unavailable):
-        await until_won(lose)
+    with pytest.raises(Unavailable, match="Too many requests change this object"):
+        await retry_on_conflict(clock, lose, jitter=lambda: 1.0)
     assert tries == ATTEMPTS
+    assert clock.slept[:2] == [FIRST_DELAY * 4, FIRST_DELAY * 8], "the first retry is at once"
+    assert clock.slept[-1] == MAX_DELAY
+    assert 1 < sum(clock.slept) < 10
+    clock.slept.clear()
+    with pytest.raises(Unavailable):
+        await retry_on_conflict(clock, lose, jitter=lambda: 0.5)
+    assert clock.slept[-1] == MAX_DELAY / 2
 
 
 class Racing(MemoryStore):
@@ -579,7 +598,8 @@ async def test_a_thread_taken_meanwhile_locks_out_the_slower_one() -> None:
     assistant, thread = await stage.assistant(), await stage.thread("hi")
 
     async def faster() -> None:
-        await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
+        elsewhere = replace(stage.engine, ports=replace(stage.ports, locks=ProcessObjectLocks()))
+        await runs.create(elsewhere, PROJECT, thread.id, NewRun(assistant.id))
 
     store.meanwhile = faster
     with pytest.raises(ThreadLocked):

@@ -332,7 +332,7 @@ class Raced(MemoryStore):
         return await super().apply(write_set)
 
 
-async def test_a_touch_that_loses_its_race_is_no_error() -> None:
+async def test_a_search_is_a_use_and_gets_in_nobodys_way() -> None:
     store = Raced()
     stage = Stage(store)
     made = await filled(stage, "fox")
@@ -344,6 +344,8 @@ async def test_a_touch_that_loses_its_race_is_no_error() -> None:
 
     store.first = rename
     assert await found(stage, made.id, "fox") == ["fox"]
+    used = await vector_stores.retrieve(stage.engine, PROJECT, made.id)
+    assert (used.name, used.last_active_at) == ("new", stage.clock.at)
 
 
 async def test_two_deletes_of_one_store_are_one_delete_and_one_not_found() -> None:

@@ -1,10 +1,15 @@
 """The schema a migrated file has is the schema the code believes in."""
 
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import create_engine, inspect
 
-from threadmill.adapters.sql.migrate import migrate
+from threadmill.adapters.sql.migrate import MIGRATIONS, migrate
 from threadmill.adapters.sql.tables import METADATA
 
 
@@ -33,3 +38,32 @@ def test_a_migrated_database_equals_the_tables_in_code(tmp_path: Path) -> None:
     METADATA.create_all(engine)
     engine.dispose()
     assert shape(migrated) == shape(fresh)
+
+
+def upgrade(path: Path, revision: str) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+    finally:
+        engine.dispose()
+
+
+def test_counts_that_were_kept_in_the_objects_are_columns_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    counts = {"in_progress": 1, "completed": 2, "failed": 3, "cancelled": 4}
+    store = json.dumps({"file_counts": counts, "usage_bytes": 5, "last_active_at": 6}).encode()
+    batch = json.dumps({"file_counts": counts}).encode()
+    upgrade(path, "0003")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("INSERT INTO vector_stores VALUES (1, 'vs_1', 'p', 1, 1, ?)", (store,))
+        database.execute("INSERT INTO file_batches VALUES (1, 'vsfb_1', 'p', 1, 1, ?, 'vs_1')", (batch,))
+    upgrade(path, "0004")
+    names = "files_in_progress, files_completed, files_failed, files_cancelled"
+    with closing(sqlite3.connect(path)) as database:
+        found = database.execute(f"SELECT {names}, usage_bytes, last_active_at FROM vector_stores").fetchall()
+        assert found == [(1, 2, 3, 4, 5, 6)]
+        assert database.execute(f"SELECT {names} FROM file_batches").fetchall() == [(1, 2, 3, 4)]

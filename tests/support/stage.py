@@ -13,6 +13,7 @@ from threadmill.adapters.blobs.disk import DiskBlobs
 from threadmill.adapters.event_log.local import LocalEventLog
 from threadmill.adapters.search.local_index import LocalSearchIndex
 from threadmill.adapters.system.metrics import PrometheusMetrics
+from threadmill.adapters.system.object_locks import ProcessObjectLocks
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.file import FilePurpose, NewFile
 from threadmill.domain.ids import (
@@ -256,6 +257,7 @@ class Stage:
     def hire(self) -> None:
         """A new process: memory is empty, the store is what it was."""
         self.mortal = Mortal(self.store)
+        self.locks = ProcessObjectLocks()
         log, metrics = LocalEventLog(self.store), PrometheusMetrics()
         store: Any = self.mortal
         self.ports = Ports(
@@ -271,6 +273,7 @@ class Stage:
             getattr(self.store, "files", self.store),
             self.sandbox,
             self.search,
+            self.locks,
         )
         self.worker = Worker(self.ports, self.settings, self._note)
         self.ingester = Ingester(self.ports, self.settings.readers, self._note)

@@ -4,7 +4,7 @@ A status of a store or a batch is never kept: it is read off the counts of its f
 whichever of them a client polls.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
@@ -81,21 +81,35 @@ class FileCounts:
         """All of them."""
         return self.in_progress + self.completed + self.failed + self.cancelled
 
-    def moved(self, before: VectorStoreFileStatus | None, after: VectorStoreFileStatus | None) -> "FileCounts":
-        """The counts once a file went from `before` to `after`; None: it was not there, or is there no more."""
-        leaving, arriving = FileCounts.of([before] if before else []), FileCounts.of([after] if after else [])
+    def __add__(self, other: "FileCounts") -> "FileCounts":
         return FileCounts(
-            self.in_progress - leaving.in_progress + arriving.in_progress,
-            self.completed - leaving.completed + arriving.completed,
-            self.failed - leaving.failed + arriving.failed,
-            self.cancelled - leaving.cancelled + arriving.cancelled,
+            self.in_progress + other.in_progress,
+            self.completed + other.completed,
+            self.failed + other.failed,
+            self.cancelled + other.cancelled,
         )
 
+
+@dataclass(frozen=True, slots=True)
+class CountChange:
+    """What the coming, ending or going of files adds to the counts and bytes of their store and batch; often negative."""
+
+    file_counts: FileCounts = field(default_factory=FileCounts)
+    usage_bytes: int = 0
+
+    def __add__(self, other: "CountChange") -> "CountChange":
+        return CountChange(self.file_counts + other.file_counts, self.usage_bytes + other.usage_bytes)
+
     @staticmethod
-    def of(statuses: Iterable[VectorStoreFileStatus]) -> "FileCounts":
-        """Count them."""
-        found = [str(status) for status in statuses]
-        return FileCounts(**{str(status): found.count(status) for status in VectorStoreFileStatus})
+    def of(before: "VectorStoreFile | None", after: "VectorStoreFile | None") -> "CountChange":
+        """One file went from `before` to `after`; None: it was not there, or is there no more."""
+        return CountChange._of(before, -1) + CountChange._of(after, 1)
+
+    @staticmethod
+    def _of(file: "VectorStoreFile | None", sign: int) -> "CountChange":
+        if file is None:
+            return CountChange()
+        return CountChange(FileCounts(**{str(file.status): sign}), sign * file.usage_bytes)
 
 
 class FileBatchStatus(StrEnum):
@@ -117,7 +131,11 @@ class ExpiresAfter:
 
 @dataclass(frozen=True, slots=True)
 class VectorStore:
-    """A vector store as stored. `file_counts` and `usage_bytes` are kept in step with its files by `with_file`."""
+    """A vector store as stored.
+
+    `file_counts`, `usage_bytes` and `last_active_at` follow its files and its use, whatever its `version`: files that end
+    do not get in the way of who changes the store itself.
+    """
 
     id: VectorStoreId
     project: ProjectId
@@ -144,19 +162,13 @@ class VectorStore:
             return VectorStoreStatus.EXPIRED
         return VectorStoreStatus.IN_PROGRESS if self.file_counts.in_progress else VectorStoreStatus.COMPLETED
 
-    def used(self, now: Instant) -> "VectorStore":
-        """The store after a use at `now`, which prolongs its life. An expired store stays expired."""
-        if self.status(now) is VectorStoreStatus.EXPIRED:
-            return self
-        return replace(self, last_active_at=now, version=self.version + 1)
-
-    def with_file(self, before: "VectorStoreFile | None", after: "VectorStoreFile | None") -> "VectorStore":
-        """The store once one of its files changed; None: it was not there, or is there no more."""
+    def counted(self, change: CountChange, used_at: Instant | None = None) -> "VectorStore":
+        """The store once its files changed so; a use at `used_at` prolongs its life."""
         return replace(
             self,
-            file_counts=self.file_counts.moved(before and before.status, after and after.status),
-            usage_bytes=self.usage_bytes + (after.usage_bytes if after else 0) - (before.usage_bytes if before else 0),
-            version=self.version + 1,
+            file_counts=self.file_counts + change.file_counts,
+            usage_bytes=self.usage_bytes + change.usage_bytes,
+            last_active_at=max(self.last_active_at, used_at or 0),
         )
 
 
@@ -206,7 +218,7 @@ class VectorStoreFile:
 
 @dataclass(frozen=True, slots=True)
 class FileBatch:
-    """Files added to a store in one request."""
+    """Files added to a store in one request. `file_counts` follows them, whatever its `version`."""
 
     id: FileBatchId
     project: ProjectId
@@ -224,9 +236,9 @@ class FileBatch:
             return FileBatchStatus.IN_PROGRESS
         return FileBatchStatus.CANCELLED if self.file_counts.cancelled else FileBatchStatus.COMPLETED
 
-    def with_file(self, before: VectorStoreFileStatus | None, after: VectorStoreFileStatus | None) -> "FileBatch":
-        """The batch once one of its files changed."""
-        return replace(self, file_counts=self.file_counts.moved(before, after), version=self.version + 1)
+    def counted(self, change: CountChange) -> "FileBatch":
+        """The batch once its files changed so."""
+        return replace(self, file_counts=self.file_counts + change.file_counts)
 
 
 def store_file_id(store_id: VectorStoreId, file_id: FileId) -> StoreFileId:
@@ -254,3 +266,10 @@ def check_expiry(expires_after: ExpiresAfter, param: str = "expires_after") -> E
         text = f"integer above maximum value. Expected a value <= {MAX_EXPIRY_DAYS}, but got {days} instead."
         raise Invalid(f"Invalid '{param}.days': {text}", param=f"{param}.days", code="integer_above_max_value")
     return expires_after
+
+
+def check_store_room(files: int, most: int = MAX_STORE_FILES) -> None:
+    """Raises Invalid when a store would have more `files` than it can hold."""
+    if files > most:
+        text = f"A vector store can hold at most {most:,} files; this one would have {files:,}."
+        raise Invalid(text, param="file_ids", code="too_many_files")

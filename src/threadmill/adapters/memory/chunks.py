@@ -65,6 +65,11 @@ class MemoryChunks:
         found = [(self._chunks.get(editions.get(file_id, ""), []), seq) for file_id, seq in places]
         return [chunks[seq].text if seq < len(chunks) else None for chunks, seq in found]
 
+    async def held(self, ids: Sequence[StoreFileId]) -> Sequence[VectorStoreFile]:
+        """See the port."""
+        wanted = frozenset(ids)
+        return [file for file in self._files() if file.id in wanted]
+
     async def pending(self, limit: int, beside: frozenset[str]) -> Sequence[VectorStoreFile]:
         """See the port."""
         reading = [file for file in self._files() if file.status is VectorStoreFileStatus.IN_PROGRESS]

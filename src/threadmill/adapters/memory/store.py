@@ -13,8 +13,9 @@ from threadmill.domain.page import Order, Page, PageQuery
 from threadmill.domain.run import ACTIVE, Run, RunStatus
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
-from threadmill.domain.vector_store import VectorStoreFile
+from threadmill.domain.vector_store import FileBatch, VectorStore, VectorStoreFile, check_store_room
 from threadmill.engine.ports.store import (
+    AddCounts,
     Delete,
     Fence,
     Insert,
@@ -23,6 +24,7 @@ from threadmill.engine.ports.store import (
     Scope,
     Sealed,
     StoredEvent,
+    StoreHasRoom,
     ThreadHasRoom,
     ThreadIsFree,
     Update,
@@ -184,7 +186,7 @@ def _active(state: _State, thread_id: ThreadId) -> Run | None:
     return None
 
 
-def _check(state: _State, guard: ThreadIsFree | ThreadHasRoom | Fence) -> None:
+def _check(state: _State, guard: ThreadIsFree | ThreadHasRoom | StoreHasRoom | Fence) -> None:
     match guard:
         case Fence(run_id, epoch):
             run = state.rows.get(run_id)
@@ -199,6 +201,11 @@ def _check(state: _State, guard: ThreadIsFree | ThreadHasRoom | Fence) -> None:
             held = [row for row in state.rows.values() if isinstance(row, Message) and row.thread_id == thread_id]
             if len(held) + new > most:
                 raise thread_full(thread_id, most)
+        case StoreHasRoom(store_id, new, most):
+            store = state.rows.get(store_id)
+            if not isinstance(store, VectorStore):
+                raise LostRace(f"{store_id} is gone")
+            check_store_room(store.file_counts.total + new, most)
 
 
 def _write(state: _State, write: Write) -> None:
@@ -214,11 +221,32 @@ def _write(state: _State, write: Write) -> None:
             held = state.rows.get(row.id)
             if held is None or held.version != expected:
                 raise LostRace(f"{row.id} is not version {expected} any more")
-            state.rows[row.id] = row
-        case Delete(kind, object_id):
-            if not isinstance(state.rows.get(object_id), kind):
-                raise LostRace(f"{object_id} is gone")
+            state.rows[row.id] = _keeping_counts(row, held)
+        case Delete(kind, object_id, expected):
+            gone = state.rows.get(object_id)
+            if not isinstance(gone, kind) or expected not in (None, gone.version):
+                raise LostRace(f"{object_id} is gone or not version {expected} any more")
             _remove(state, object_id)
+        case AddCounts():
+            _count(state, write)
+
+
+def _count(state: _State, write: AddCounts) -> None:
+    match state.rows.get(write.id):
+        case VectorStore() as store:
+            state.rows[write.id] = store.counted(write.change, write.used_at)
+        case FileBatch() as batch:
+            state.rows[write.id] = batch.counted(write.change)
+        case _:
+            pass
+
+
+def _keeping_counts(row: Row, held: Row) -> Row:
+    """The row's new value with what only AddCounts changes."""
+    if isinstance(row, VectorStore) and isinstance(held, VectorStore):
+        counts, usage_bytes = held.file_counts, held.usage_bytes
+        return replace(row, file_counts=counts, usage_bytes=usage_bytes, last_active_at=held.last_active_at)
+    return row
 
 
 def _remove(state: _State, object_id: str) -> None:

@@ -1,6 +1,6 @@
 """Statements about chunks and the files of vector stores."""
 
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import ClauseElement, ColumnElement, and_, bindparam, delete, insert, select, update
 
 from threadmill.adapters.sql.tables import CHUNKS, EDITIONS, READING, VECTOR_STORE_FILES
 
@@ -24,6 +24,14 @@ UNREFERENCED = select(EDITIONS.c.id).where(~_IS_REFERENCED).order_by(EDITIONS.c.
 EDITIONS_OF = select(VECTOR_STORE_FILES.c.file_id, VECTOR_STORE_FILES.c.edition).where(
     VECTOR_STORE_FILES.c.vector_store_id == bindparam("store_id"), VECTOR_STORE_FILES.c.edition.is_not(None)
 )
+
+
+def store_files(count: int) -> ClauseElement:
+    """Store files by row key; parameters are id_0 to id_<count - 1>."""
+    keys: list[ColumnElement[str]] = [bindparam(f"id_{number}") for number in range(count)]
+    return select(VECTOR_STORE_FILES.c.data).where(VECTOR_STORE_FILES.c.id.in_(keys))
+
+
 EDITION_OF = select(VECTOR_STORE_FILES.c.edition).where(
     VECTOR_STORE_FILES.c.id == bindparam("row_id"), VECTOR_STORE_FILES.c.edition.is_not(None)
 )

@@ -1,9 +1,27 @@
 """Every statement of the SQL stores, written once with SQLAlchemy Core; an adapter compiles them for its dialect."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from sqlalchemy import ClauseElement, Select, Table, and_, bindparam, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ClauseElement,
+    Column,
+    ColumnElement,
+    Integer,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from threadmill.adapters.sql.tables import (
     ACTIVE,
@@ -27,7 +45,13 @@ from threadmill.domain.page import Order
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
-from threadmill.domain.vector_store import FileBatch, VectorStore, VectorStoreFile
+from threadmill.domain.vector_store import (
+    FileBatch,
+    FileCounts,
+    VectorStore,
+    VectorStoreFile,
+    VectorStoreFileStatus,
+)
 from threadmill.engine.ports.store import Row
 
 Rows: TypeAlias = "Select[*tuple[Any, ...]]"
@@ -43,6 +67,16 @@ TABLE_OF: dict[type[Row], Table] = {
     VectorStoreFile: VECTOR_STORE_FILES,
     FileBatch: FILE_BATCHES,
 }
+
+_COUNTED: dict[Table, list[Column[Any]]] = {
+    table: [
+        column
+        for column in table.columns
+        if column.name in {"usage_bytes", "last_active_at"} or "files_" in column.name
+    ]
+    for table in (VECTOR_STORES, FILE_BATCHES)
+}
+"""What AddCounts changes, in the order of the fields of FileCounts."""
 
 _EXECUTING = or_(RUNS.c.status == "in_progress", RUNS.c.status == "cancelling")
 
@@ -85,7 +119,32 @@ def columns_of(row: Row) -> dict[str, Any]:
     if isinstance(row, VectorStoreFile):
         names = {"file_id": row.file_id, "batch_id": row.batch_id, "edition": row.edition}
         columns |= {**names, "status": row.status.value}
+    if isinstance(row, VectorStore | FileBatch):
+        columns |= counts_of(row.file_counts)
+    if isinstance(row, VectorStore):
+        columns |= {"usage_bytes": row.usage_bytes, "last_active_at": row.last_active_at}
     return columns
+
+
+def counts_of(counts: FileCounts) -> dict[str, int]:
+    """The columns that count files."""
+    return {f"files_{status}": getattr(counts, status) for status in VectorStoreFileStatus}
+
+
+def with_columns(row: Row, found: tuple[Any, ...]) -> Row:
+    """A row as `data` says it, with the columns that change without it: see `_data`."""
+    match row:
+        case Run():
+            return replace(row, lease_until=found[0], epoch=found[1])
+        case VectorStore():
+            usage_bytes, last_active_at = found[4:]
+            return replace(
+                row, file_counts=FileCounts(*found[:4]), usage_bytes=usage_bytes, last_active_at=last_active_at
+            )
+        case FileBatch():
+            return replace(row, file_counts=FileCounts(*found))
+        case _:
+            return row
 
 
 def files_of(row: Row) -> tuple[FileId, ...] | None:
@@ -108,27 +167,41 @@ def add_events(count: int) -> ClauseElement:
 def update_of(table: Table) -> ClauseElement:
     """One row if it still has version `expected`."""
     fixed = {"ord", "id", "project", "created_at", "thread_id", "run_id"}
-    names = [column.name for column in table.columns if column.name not in fixed]
+    counted = {column.name for column in _COUNTED.get(table, ())}
+    names = [column.name for column in table.columns if column.name not in fixed | counted]
     matches = and_(table.c.id == bindparam("row_id"), table.c.version == bindparam("expected"))
     return update(table).where(matches).values({name: bindparam(name) for name in names})
 
 
 def delete_from(table: Table) -> ClauseElement:
-    """One row by id; what belongs to it goes by foreign key."""
-    return delete(table).where(table.c.id == bindparam("row_id"))
+    """One row by id, of version `expected` if that is not null; what belongs to it goes by foreign key."""
+    expected = bindparam("expected", type_=Integer)
+    return delete(table).where(table.c.id == bindparam("row_id"), or_(expected.is_(None), table.c.version == expected))
+
+
+def add_counts(kind: type[VectorStore] | type[FileBatch]) -> ClauseElement:
+    """Add the parameters named like the columns to them; a store was last used at `last_active_at` or later."""
+    table = TABLE_OF[kind]
+    values: dict[str, Any] = {column.name: column + bindparam(column.name) for column in _COUNTED[table]}
+    if table is VECTOR_STORES:
+        held: ColumnElement[int] = table.c.last_active_at
+        used: ColumnElement[int] = bindparam("last_active_at")
+        values["last_active_at"] = case((held < used, used), else_=held)
+    return update(table).where(table.c.id == bindparam("row_id")).values(values)
 
 
 def row_by_id(kind: type[Row]) -> Rows:
-    """`data` of one row of the project; of a run its lease and epoch too, which heartbeats change alone."""
+    """`data` of one row of the project, and its columns that change without it."""
     table = TABLE_OF[kind]
     matches = and_(table.c.id == bindparam("row_id"), table.c.project == bindparam("project"))
     return _data(table).where(matches)
 
 
 def _data(table: Table) -> Rows:
+    """`data`, then the columns that change alone: lease and epoch by heartbeats, counts and bytes by files."""
     if table is RUNS:
         return select(table.c.data, table.c.lease_until, table.c.epoch)
-    return select(table.c.data)
+    return select(table.c.data, *_COUNTED.get(table, ()))
 
 
 def cursor_position(kind: type[Row], filters: tuple[str, ...]) -> Rows:
@@ -206,6 +279,8 @@ REFERENCING = {
 LAST_SEQ = select(func.max(RUN_EVENTS.c.seq)).where(RUN_EVENTS.c.run_id == bindparam("run_id"))
 EPOCH = select(RUNS.c.epoch).where(RUNS.c.id == bindparam("row_id"))
 THREAD_EXISTS = select(THREADS.c.id).where(THREADS.c.id == bindparam("row_id"))
+_STORE_TOTAL = sum((c for c in _COUNTED[VECTOR_STORES] if "files_" in c.name), start=literal(0))
+COUNT_STORE_FILES = select(_STORE_TOTAL).where(VECTOR_STORES.c.id == bindparam("row_id"))
 COUNT_MESSAGES = select(func.count()).select_from(MESSAGES).where(MESSAGES.c.thread_id == bindparam("thread_id"))
 WAITING = _data(RUNS).where(ACTIVE, RUNS.c.status == "queued").order_by(RUNS.c.ord).limit(bindparam("rows"))
 LAPSED = (

@@ -117,8 +117,21 @@ def _vector_store_id() -> Column[object]:
 READING = text("status = 'in_progress'")
 """Files still to be read, in the very words of the partial index."""
 
+
+def _counts() -> list[Column[object]]:
+    """What files add to without a new version of the row; the values in `data` are those of the row's last change."""
+    names = ("files_in_progress", "files_completed", "files_failed", "files_cancelled")
+    return [Column(name, Integer, nullable=False, server_default="0") for name in names]
+
+
 VECTOR_STORES = Table(
-    "vector_stores", METADATA, *_object_columns(), Index("vector_stores_page", "project", "created_at", "ord")
+    "vector_stores",
+    METADATA,
+    *_object_columns(),
+    *_counts(),
+    Column("usage_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("last_active_at", BigInteger, nullable=False, server_default="0"),
+    Index("vector_stores_page", "project", "created_at", "ord"),
 )
 VECTOR_STORE_FILES = Table(
     "vector_store_files",
@@ -140,6 +153,7 @@ FILE_BATCHES = Table(
     METADATA,
     *_object_columns(),
     _vector_store_id(),
+    *_counts(),
     Index("file_batches_store", "vector_store_id"),
 )
 EDITIONS = Table(

@@ -12,7 +12,7 @@ from threadmill.domain.ids import MessageId, ThreadId
 from threadmill.domain.message import Message
 from threadmill.domain.run import Run
 from threadmill.domain.thread import Thread
-from threadmill.engine.ports.store import Delete, R, Row, Write
+from threadmill.engine.ports.store import Delete, Insert, R, Row, Update, Write
 
 MAX_CACHED_ROWS = 8_192
 """Assistants, threads and runs kept."""
@@ -38,7 +38,7 @@ class RowCache:
             # Rare, and a cascade may have taken any of them. Reads under way must not bring the dead back.
             self._rows.clear()
             self.generation += 1
-        elif isinstance(write.row, Run | Thread | Assistant):
+        elif isinstance(write, Insert | Update) and isinstance(write.row, Run | Thread | Assistant):
             self.add(write.row)
 
     def add(self, row: Row) -> None:
@@ -110,7 +110,7 @@ class HistoryCache:
         if isinstance(write, Delete):
             for thread_id in list(self._threads):
                 self._evict(thread_id)
-        elif isinstance(write.row, Message):
+        elif isinstance(write, Insert | Update) and isinstance(write.row, Message):
             self._update(write.row)
 
     def _update(self, message: Message) -> None:

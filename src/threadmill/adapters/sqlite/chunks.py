@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from threadmill.adapters.sql import chunk_statements as s
@@ -30,6 +31,11 @@ _TEXT_OF = Statement(s.TEXT_OF)
 _PENDING = Statement(s.PENDING)
 _COMPLETED = Statement(s.COMPLETED)
 _HOLDING = Statement(s.HOLDING)
+
+
+@cache
+def _store_files(count: int) -> Statement:
+    return Statement(s.store_files(count))
 
 
 class SqliteChunks:
@@ -108,6 +114,14 @@ class SqliteChunks:
             return [None if row is None else row[0] for row in rows]
 
         return await self._database.read(read)
+
+    async def held(self, ids: Sequence[StoreFileId]) -> Sequence[VectorStoreFile]:
+        """See the port."""
+        if not ids:
+            return []
+        count = 1 << (len(ids) - 1).bit_length()  # few statements for any number of keys
+        keys = {f"id_{number}": ids[min(number, len(ids) - 1)] for number in range(count)}
+        return [decode(VectorStoreFile, data) for (data,) in await self._all(_store_files(count), **keys)]
 
     async def pending(self, limit: int, beside: frozenset[str]) -> Sequence[VectorStoreFile]:
         """See the port."""

@@ -26,7 +26,9 @@ from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
+from threadmill.domain.vector_store import FileBatch, VectorStore, check_store_room
 from threadmill.engine.ports.store import (
+    AddCounts,
     Delete,
     Fence,
     Guard,
@@ -36,6 +38,7 @@ from threadmill.engine.ports.store import (
     Scope,
     Sealed,
     StoredEvent,
+    StoreHasRoom,
     ThreadHasRoom,
     ThreadIsFree,
     Update,
@@ -57,6 +60,11 @@ def _update(kind: type[Row]) -> Statement:
 @cache
 def _delete(kind: type[Row]) -> Statement:
     return Statement(s.delete_from(s.TABLE_OF[kind]))
+
+
+@cache
+def _add_counts(kind: type[VectorStore] | type[FileBatch]) -> Statement:
+    return Statement(s.add_counts(kind))
 
 
 @cache
@@ -89,6 +97,7 @@ _LAST_SEQ = Statement(s.LAST_SEQ)
 _EPOCH = Statement(s.EPOCH)
 _THREAD_EXISTS = Statement(s.THREAD_EXISTS)
 _COUNT_MESSAGES = Statement(s.COUNT_MESSAGES)
+_COUNT_STORE_FILES = Statement(s.COUNT_STORE_FILES)
 _DELETE_LINKS = Statement(s.DELETE_LINKS)
 _INSERT_LINK = Statement(s.INSERT_LINK)
 _WAITING = Statement(s.WAITING)
@@ -252,9 +261,20 @@ def _check(cursor: sqlite3.Cursor, guard: Guard) -> None:
         case Sealed(edition):
             if SEALED.run(cursor, edition=edition).fetchone() is None:
                 raise LostRace(f"the chunks of {edition} are gone")
+        case ThreadHasRoom() | StoreHasRoom():
+            _check_room(cursor, guard)
+
+
+def _check_room(cursor: sqlite3.Cursor, guard: ThreadHasRoom | StoreHasRoom) -> None:
+    match guard:
         case ThreadHasRoom(thread_id, new, most):
             if _COUNT_MESSAGES.run(cursor, thread_id=thread_id).fetchone()[0] + new > most:
                 raise thread_full(thread_id, most)
+        case StoreHasRoom(store_id, new, most):
+            held = _COUNT_STORE_FILES.run(cursor, row_id=store_id).fetchone()
+            if held is None:
+                raise LostRace(f"{store_id} is gone")
+            check_store_room(held[0] + new, most)
 
 
 def _write(cursor: sqlite3.Cursor, write: Write, encoded: _EncodeCache) -> None:
@@ -268,10 +288,13 @@ def _write(cursor: sqlite3.Cursor, write: Write, encoded: _EncodeCache) -> None:
             if done.rowcount != 1:
                 raise LostRace(f"{row.id} is not version {expected} any more")
             _link(cursor, row, fresh=False)
-        case Delete(kind, object_id):
-            if _delete(kind).run(cursor, row_id=object_id).rowcount != 1:
-                raise LostRace(f"{object_id} is gone")
+        case Delete(kind, object_id, expected):
+            if _delete(kind).run(cursor, row_id=object_id, expected=expected).rowcount != 1:
+                raise LostRace(f"{object_id} is gone or not version {expected} any more")
             _DELETE_LINKS.run(cursor, object_id=object_id)
+        case AddCounts(kind, object_id, change, used_at):
+            values = {**s.counts_of(change.file_counts), "usage_bytes": change.usage_bytes}
+            _add_counts(kind).run(cursor, row_id=object_id, last_active_at=used_at or 0, **values)
 
 
 def _link(cursor: sqlite3.Cursor, row: Row, *, fresh: bool) -> None:
@@ -286,11 +309,7 @@ def _link(cursor: sqlite3.Cursor, row: Row, *, fresh: bool) -> None:
 
 
 def _row(kind: type[R], found: tuple[Any, ...]) -> R:
-    row = decode(kind, found[0])
-    if isinstance(row, Run):
-        # Heartbeats change these columns alone.
-        return cast("R", replace(row, lease_until=found[1], epoch=found[2]))
-    return row
+    return cast("R", s.with_columns(decode(kind, found[0]), found[1:]))
 
 
 def _event(name: str, data: bytes) -> Event:

@@ -14,10 +14,8 @@ from threadmill.domain.error import ThreadmillError, Unavailable
 from threadmill.domain.file import File
 from threadmill.domain.ids import StoreFileId, VectorStoreId
 from threadmill.domain.vector_store import (
-    FileBatch,
     FileError,
     FileErrorCode,
-    VectorStore,
     VectorStoreFile,
     VectorStoreFileStatus,
 )
@@ -26,9 +24,10 @@ from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.chunks import Edition
 from threadmill.engine.ports.embedder import EmbeddingFailed
 from threadmill.engine.ports.search_index import IndexedFile
-from threadmill.engine.ports.store import Sealed, Update, Write, WriteSet
+from threadmill.engine.ports.store import Sealed, Update, WriteSet
 from threadmill.engine.ports.text_extractor import ExtractionFailed
-from threadmill.engine.storage.retry import until_won
+from threadmill.engine.storage.counting import counting
+from threadmill.engine.storage.retry import change
 
 SORRY = "An internal error occurred."
 GONE = FileError(FileErrorCode.INVALID_FILE, "The file was deleted before it was read.")
@@ -143,23 +142,18 @@ class Ingester:
 
         async def attempt() -> None:
             held = await self._ports.store.get(VectorStoreFile, row.project, row.id)
-            store = await self._ports.store.get(VectorStore, row.project, row.vector_store_id)
-            if held is None or store is None or held.status is not VectorStoreFileStatus.IN_PROGRESS:
+            if held is None or held.status is not VectorStoreFileStatus.IN_PROGRESS:
                 return
             if _reads_otherwise(held, row):
                 return  # it was added anew: the next round reads it as is wanted now
-            await self._ports.store.apply(WriteSet(tuple(await self._writes(held, store, outcome)), guards))
+            writes = (Update(settled := _settled(held, outcome), held.version), *counting(held, settled))
+            await self._ports.store.apply(WriteSet(writes, guards))
 
-        await until_won(attempt)
+        await change(self._ports, (row.id,), attempt)
 
-    async def _writes(self, held: VectorStoreFile, store: VectorStore, outcome: Edition | FileError) -> list[Write]:
-        done = held.completed(outcome.id, outcome.usage_bytes) if isinstance(outcome, Edition) else held.failed(outcome)
-        writes: list[Write] = [Update(done, held.version), Update(store.with_file(held, done), store.version)]
-        if held.batch_id is not None:
-            batch = await self._ports.store.get(FileBatch, held.project, held.batch_id)
-            if batch is not None:
-                writes.append(Update(batch.with_file(held.status, done.status), batch.version))
-        return writes
+
+def _settled(held: VectorStoreFile, outcome: Edition | FileError) -> VectorStoreFile:
+    return held.completed(outcome.id, outcome.usage_bytes) if isinstance(outcome, Edition) else held.failed(outcome)
 
 
 def _reads_otherwise(held: VectorStoreFile, row: VectorStoreFile) -> bool:

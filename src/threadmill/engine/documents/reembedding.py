@@ -14,7 +14,7 @@ from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.chunks import Edition
 from threadmill.engine.ports.search_index import IndexedFile
 from threadmill.engine.ports.store import Sealed, Update, WriteSet
-from threadmill.engine.storage.retry import until_won
+from threadmill.engine.storage.retry import change
 
 PAGE = 500
 """Rows looked at in one read."""
@@ -73,6 +73,6 @@ async def _move(ports: Ports, row: VectorStoreFile, edition: Edition) -> None:
         await ports.store.apply(WriteSet((Update(after, held.version),), (Sealed(edition.id),)))
         return True
 
-    if await until_won(attempt):
+    if await change(ports, (row.id,), attempt):
         chunks = await ports.search.chunks.chunks(edition.id)
         await ports.search.index.put(row.vector_store_id, IndexedFile(row.file_id, edition.id, chunks))

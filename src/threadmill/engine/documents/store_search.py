@@ -3,16 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from threadmill.domain.error import LostRace
 from threadmill.domain.file import File
 from threadmill.domain.filter import Attributes, Filter, matches
 from threadmill.domain.ids import FileId, ProjectId, VectorStoreId
 from threadmill.domain.new_store import StoreSearch
 from threadmill.domain.page import Order, PageQuery
-from threadmill.domain.vector_store import VectorStore, VectorStoreFile, VectorStoreFileStatus, store_file_id
+from threadmill.domain.vector_store import (
+    VectorStore,
+    VectorStoreFile,
+    VectorStoreFileStatus,
+    VectorStoreStatus,
+    store_file_id,
+)
 from threadmill.engine.documents.retrieval import Found, Retrieval, Wish
 from threadmill.engine.ports.bundle import Ports
-from threadmill.engine.ports.store import Scope, Update, WriteSet
+from threadmill.engine.ports.store import AddCounts, Scope, WriteSet
 
 TOUCHED_EVERY = 60
 """Seconds in which a store's last use is noted once."""
@@ -72,9 +77,6 @@ async def _allowed(
 async def touch(ports: Ports, store: VectorStore) -> None:
     """Note that the store is in use, which prolongs its life."""
     now = ports.clock.now()
-    if now - store.last_active_at < TOUCHED_EVERY:
+    if now - store.last_active_at < TOUCHED_EVERY or store.status(now) is VectorStoreStatus.EXPIRED:
         return
-    try:
-        await ports.store.apply(WriteSet((Update(store.used(now), store.version),)))
-    except LostRace:
-        return  # somebody else changed it just now, which counts as well
+    await ports.store.apply(WriteSet((AddCounts(VectorStore, store.id, used_at=now),)))

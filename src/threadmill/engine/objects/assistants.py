@@ -11,7 +11,7 @@ from threadmill.engine.engine import Engine
 from threadmill.engine.objects.attachments import check_resources
 from threadmill.engine.objects.store_file_insertion import check_files, new_store
 from threadmill.engine.ports.store import Delete, Insert, Scope, Update, Write, WriteSet
-from threadmill.engine.storage.retry import until_won
+from threadmill.engine.storage.retry import change
 
 
 async def create(engine: Engine, project: ProjectId, new: NewAssistant) -> Assistant:
@@ -56,7 +56,7 @@ async def modify(engine: Engine, project: ProjectId, assistant_id: AssistantId, 
         await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
         return after
 
-    return await until_won(attempt)
+    return await change(engine.ports, (assistant_id,), attempt)
 
 
 async def delete(engine: Engine, project: ProjectId, assistant_id: AssistantId) -> None:

@@ -11,11 +11,11 @@ from threadmill.domain.ids import FileId, ProjectId
 from threadmill.domain.message import ImageFilePart, NewMessage
 from threadmill.domain.new_store import NewStoreFile, NewVectorStore
 from threadmill.domain.tool import ToolResources
-from threadmill.domain.vector_store import VectorStore, VectorStoreStatus
+from threadmill.domain.vector_store import VectorStore, VectorStoreStatus, store_file_id
 from threadmill.engine.objects.files import require
 from threadmill.engine.objects.store_file_insertion import HELPER_EXPIRY, check_files, fill, new_store
 from threadmill.engine.ports.bundle import Ports
-from threadmill.engine.ports.store import Write
+from threadmill.engine.ports.store import StoreHasRoom, Write
 
 MAX_FILES = 20
 """Files of one code interpreter (behaviour.md 5)."""
@@ -51,6 +51,7 @@ class Attached:
 
     resources: ToolResources
     writes: tuple[Write, ...] = ()
+    guards: tuple[StoreHasRoom, ...] = ()
 
 
 async def attach(
@@ -70,11 +71,19 @@ async def attach(
         return Attached(resources)
     store = None if wanted is not None else await _usable_store(ports, project, resources)
     if store is not None:
-        return Attached(resources, (await fill(ports, store, files)).writes)
+        filling = await fill(ports, store, files)
+        return Attached(resources, filling.writes, filling.guards)
     asked = wanted or NewVectorStore()
     expiry = asked.expires_after or HELPER_EXPIRY
     made = new_store(ports, project, replace(asked, expires_after=expiry, files=(*asked.files, *files)))
     return Attached(replace(resources, vector_store_ids=(made.store.id,)), made.writes)
+
+
+def attached_ids(resources: ToolResources, said: Sequence[NewMessage]) -> Iterator[str]:
+    """Ids of the rows that `attach` may change besides its thread: the files, in the stores there are."""
+    for file in _for_search(said):
+        for store_id in resources.vector_store_ids or ():
+            yield store_file_id(store_id, file.file_id)
 
 
 async def _usable_store(ports: Ports, project: ProjectId, resources: ToolResources) -> VectorStore | None:

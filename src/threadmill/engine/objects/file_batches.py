@@ -1,18 +1,19 @@
 """Use cases of file batches: create, retrieve, cancel (behaviour.md 7.4). Their files are listed by `store_files.page`."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import chain
 
 from threadmill.domain.error import no_file_batch
-from threadmill.domain.ids import FileBatchId, ProjectId, VectorStoreId
+from threadmill.domain.ids import FileBatchId, ProjectId, StoreFileId, VectorStoreId
 from threadmill.domain.new_store import NewStoreFile
 from threadmill.domain.page import Order, PageQuery
-from threadmill.domain.vector_store import FileBatch, FileCounts, VectorStoreFile, VectorStoreFileStatus
+from threadmill.domain.vector_store import FileBatch, FileCounts, VectorStoreFile, VectorStoreFileStatus, store_file_id
 from threadmill.engine.engine import Engine
 from threadmill.engine.objects.store_file_insertion import check_files, fill
 from threadmill.engine.objects.vector_stores import retrieve as retrieve_store
 from threadmill.engine.ports.store import Insert, Scope, Update, WriteSet
-from threadmill.engine.storage.retry import until_won
+from threadmill.engine.storage.counting import counting
+from threadmill.engine.storage.retry import change
 
 AT_ONCE = 100
 """Files cancelled in one transaction."""
@@ -31,9 +32,9 @@ async def create(
 
     async def attempt() -> None:
         filled = await fill(engine.ports, await retrieve_store(engine, project, store_id), files, batch.id)
-        await engine.ports.store.apply(WriteSet((*filled.writes, Insert(batch))))
+        await engine.ports.store.apply(WriteSet((*filled.writes, Insert(batch)), filled.guards))
 
-    await until_won(attempt)
+    await change(engine.ports, {store_file_id(store_id, one.file_id) for one in files}, attempt)
     engine.ingester.wake()
     return batch
 
@@ -51,26 +52,21 @@ async def cancel(engine: Engine, project: ProjectId, store_id: VectorStoreId, ba
     """Cancel what is not read yet; a batch that is done stays as it is (behaviour.md 7.4). Raises NotFound."""
     scope = Scope(project, vector_store_id=store_id, batch_id=batch_id, status=VectorStoreFileStatus.IN_PROGRESS)
 
-    async def attempt() -> bool:
-        batch = await retrieve(engine, project, store_id, batch_id)
-        store = await retrieve_store(engine, project, store_id)
-        page = await engine.ports.store.page(VectorStoreFile, scope, PageQuery(AT_ONCE, Order.ASC))
-        after_batch, after_store = batch, store
-        for row in page.items:
-            gone = row.cancelled()
-            after_batch, after_store = after_batch.with_file(row.status, gone.status), after_store.with_file(row, gone)
-        if not page.items:
-            return False
-        counts = (
-            Update(replace(after_batch, version=batch.version + 1), batch.version),
-            Update(replace(after_store, version=store.version + 1), store.version),
-        )
-        rows = (Update(row.cancelled(), row.version) for row in page.items)
-        await engine.ports.store.apply(WriteSet((*counts, *rows)))
-        for row in page.items:
-            engine.ingester.interrupt(row.id)
-        return page.has_more
-
-    while await until_won(attempt):
-        pass
+    await retrieve(engine, project, store_id, batch_id)
+    while (page := await engine.ports.store.page(VectorStoreFile, scope, PageQuery(AT_ONCE, Order.ASC))).items:
+        await _cancel(engine, batch_id, [row.id for row in page.items])
     return await retrieve(engine, project, store_id, batch_id)
+
+
+async def _cancel(engine: Engine, batch_id: FileBatchId, ids: Sequence[StoreFileId]) -> None:
+    """Cancel those of the files that are still being read for the batch."""
+
+    async def attempt() -> None:
+        held = await engine.ports.search.stores.held(ids)
+        rows = [row for row in held if (row.batch_id, row.status) == (batch_id, VectorStoreFileStatus.IN_PROGRESS)]
+        changes = [(Update(row.cancelled(), row.version), *counting(row, row.cancelled())) for row in rows]
+        await engine.ports.store.apply(WriteSet(tuple(chain.from_iterable(changes))))
+        for row in rows:
+            engine.ingester.interrupt(row.id)
+
+    await change(engine.ports, ids, attempt)

@@ -9,10 +9,11 @@ from threadmill.domain.ids import MessageId, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message, MessageStatus, NewMessage
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.thread import Thread
+from threadmill.domain.tool import ToolResources
 from threadmill.engine.engine import Engine
-from threadmill.engine.objects.attachments import attach, check_messages
-from threadmill.engine.ports.store import Delete, Insert, Scope, ThreadHasRoom, ThreadIsFree, Update, Write, WriteSet
-from threadmill.engine.storage.retry import until_won
+from threadmill.engine.objects.attachments import attach, attached_ids, check_messages
+from threadmill.engine.ports.store import Delete, Insert, Scope, ThreadHasRoom, ThreadIsFree, Update, WriteSet
+from threadmill.engine.storage.retry import change
 
 
 def new_messages(
@@ -38,14 +39,15 @@ def new_messages(
 
 async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: NewMessage) -> Message:
     """Add a message to a thread without an active run (behaviour.md 1.4). Raises NotFound, ThreadLocked, ThreadFull, Invalid."""
-    await _require_thread(engine, project, thread_id)
+    before = await _require_thread(engine, project, thread_id)
     await check_messages(engine.ports, project, [new])
 
     async def attempt() -> Message:
         thread = await _require_thread(engine, project, thread_id)
         (message,) = new_messages(engine, project, thread_id, [new])
-        writes = (*await attached(engine, thread, [new]), Insert(message))
-        guards = (ThreadIsFree(thread_id), *room(engine, thread_id, [new]))
+        found = await attach(engine.ports, project, thread.tool_resources, [new])
+        writes = (*found.writes, *with_resources(thread, found.resources), Insert(message))
+        guards = (ThreadIsFree(thread_id), *room(engine, thread_id, [new]), *found.guards)
         try:
             await engine.ports.store.apply(WriteSet(writes, guards))
         except LostRace:
@@ -56,7 +58,9 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
             raise
         return message
 
-    made = await until_won(attempt)
+    # Who only says something changes nothing of the thread: nobody has to wait for that.
+    ids = (thread_id, *attached_ids(before.tool_resources, [new])) if new.attachments else ()
+    made = await change(engine.ports, ids, attempt)
     read_attached(engine, [new])
     return made
 
@@ -72,13 +76,11 @@ def room(engine: Engine, thread_id: ThreadId, said: Sequence[NewMessage]) -> tup
     return (ThreadHasRoom(thread_id, len(said), engine.settings.max_messages),) if said else ()
 
 
-async def attached(engine: Engine, thread: Thread, said: Sequence[NewMessage]) -> tuple[Write, ...]:
-    """What has to be written so that the thread's tools have the files the messages hand them. Raises Invalid."""
-    found = await attach(engine.ports, thread.project, thread.tool_resources, said)
-    if found.resources == thread.tool_resources:
-        return found.writes
-    after = replace(thread, tool_resources=found.resources, version=thread.version + 1)
-    return (*found.writes, Update(after, thread.version))
+def with_resources(thread: Thread, resources: ToolResources) -> tuple[Update, ...]:
+    """What has to be written so that the thread has these resources; nothing if it has."""
+    if resources == thread.tool_resources:
+        return ()
+    return (Update(replace(thread, tool_resources=resources, version=thread.version + 1), thread.version),)
 
 
 async def _require_thread(engine: Engine, project: ProjectId, thread_id: ThreadId) -> Thread:
@@ -118,7 +120,7 @@ async def modify(
         await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
         return after
 
-    return await until_won(attempt)
+    return await change(engine.ports, (message_id,), attempt)
 
 
 async def _retrieve_closed(engine: Engine, project: ProjectId, thread_id: ThreadId, message_id: MessageId) -> Message:

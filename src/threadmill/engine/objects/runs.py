@@ -29,14 +29,14 @@ from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import ToolOutput, ToolResources
 from threadmill.engine.engine import Engine
-from threadmill.engine.objects.attachments import attach, check_messages
-from threadmill.engine.objects.messages import new_messages, read_attached, room
+from threadmill.engine.objects.attachments import attach, attached_ids, check_messages
+from threadmill.engine.objects.messages import new_messages, read_attached, room, with_resources
 from threadmill.engine.objects.threads import check_new, new_thread
 from threadmill.engine.ports.store import Insert, Scope, ThreadIsFree, Update, WriteSet
 from threadmill.engine.running.commit import commit, write_set
 from threadmill.engine.running.reaper import load_progress
 from threadmill.engine.running.worker import claimed
-from threadmill.engine.storage.retry import until_won
+from threadmill.engine.storage.retry import change
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +50,27 @@ class Accepted:
 async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: NewRun) -> Accepted:
     """Create a run on a thread (behaviour.md 1.8). Raises NotFound, ThreadLocked, ThreadFull, Invalid."""
     await check_messages(engine.ports, project, new.additional_messages)
+    before = await _thread(engine, project, thread_id)
 
     async def attempt() -> Accepted:
         assistant = await _assistant(engine, project, new)
-        thread = await engine.ports.store.get(Thread, project, thread_id)
-        if thread is None:
-            raise no_thread(thread_id)
+        thread = await _thread(engine, project, thread_id)
         found = await attach(engine.ports, project, thread.tool_resources, new.additional_messages)
         run = _new_run(engine, assistant, replace(thread, tool_resources=found.resources), new)
         await _check_context(engine, run, new.additional_messages)
         messages = new_messages(engine, project, thread_id, new.additional_messages)
-        writes = (*found.writes, *_changed(thread, found.resources), *(Insert(message) for message in messages))
-        guards = (ThreadIsFree(thread_id), *room(engine, thread_id, new.additional_messages))
+        writes = (*found.writes, *with_resources(thread, found.resources), *(Insert(message) for message in messages))
+        guards = (ThreadIsFree(thread_id), *room(engine, thread_id, new.additional_messages), *found.guards)
         try:
             return await _accept(engine, run, WriteSet(writes, guards), ())
         except LostRace:
             await _explain_lost_create(engine, thread_id)
             raise
 
-    accepted = await until_won(attempt)
+    ids = (thread_id, *attached_ids(before.tool_resources, new.additional_messages))
+    accepted = await change(engine.ports, ids, attempt)
     read_attached(engine, new.additional_messages)
     return accepted
-
-
-def _changed(thread: Thread, resources: ToolResources) -> tuple[Update, ...]:
-    if resources == thread.tool_resources:
-        return ()
-    return (Update(replace(thread, tool_resources=resources, version=thread.version + 1), thread.version),)
 
 
 async def create_with_thread(engine: Engine, project: ProjectId, made: NewThread, new: NewRun) -> Accepted:
@@ -84,13 +78,15 @@ async def create_with_thread(engine: Engine, project: ProjectId, made: NewThread
     assistant = await _assistant(engine, project, new)
     made = replace(made, tool_resources=new.tool_resources or made.tool_resources)
     await check_new(engine, project, made)
-    thread, writes = await new_thread(engine, project, made)
-    messages = new_messages(engine, project, thread.id, made.messages)
-    run = _new_run(engine, assistant, thread, new)
-    if not run.instructions and not any(message.role is MessageRole.USER for message in messages):
-        raise _no_context()
-    base = WriteSet((*writes, *map(Insert, messages)), room(engine, thread.id, made.messages))
-    accepted = await _accept(engine, run, base, (Event(EventName.THREAD_CREATED, thread),))
+
+    async def attempt() -> Accepted:
+        thread, messages, base = await new_thread(engine, project, made)
+        run = _new_run(engine, assistant, thread, new)
+        if not run.instructions and not any(message.role is MessageRole.USER for message in messages):
+            raise _no_context()
+        return await _accept(engine, run, base, (Event(EventName.THREAD_CREATED, thread),))
+
+    accepted = await change(engine.ports, attached_ids(made.tool_resources, made.messages), attempt)
     if made.new_store is not None:
         engine.ingester.wake()
     read_attached(engine, made.messages)
@@ -121,6 +117,13 @@ async def _accept(engine: Engine, run: Run, base: WriteSet, before: tuple[Event,
 def _start(engine: Engine, progress: Progress) -> Decision:
     now = engine.ports.clock.now()
     return decide(replace(progress, run=claimed(progress.run, now, engine.settings.lease)), c.Start(), now)
+
+
+async def _thread(engine: Engine, project: ProjectId, thread_id: ThreadId) -> Thread:
+    thread = await engine.ports.store.get(Thread, project, thread_id)
+    if thread is None:
+        raise no_thread(thread_id)
+    return thread
 
 
 async def _assistant(engine: Engine, project: ProjectId, new: NewRun) -> Assistant:
@@ -216,7 +219,7 @@ async def modify(
         await engine.ports.store.apply(WriteSet((Update(changed, run.version),)))
         return changed
 
-    return await until_won(attempt)
+    return await change(engine.ports, (run_id,), attempt)
 
 
 async def cancel(engine: Engine, project: ProjectId, thread_id: ThreadId, run_id: RunId) -> Run:
@@ -237,7 +240,7 @@ async def cancel(engine: Engine, project: ProjectId, thread_id: ThreadId, run_id
         engine.worker.interrupt(run_id)
         return cancelling
 
-    return await until_won(attempt)
+    return await change(engine.ports, (run_id,), attempt)
 
 
 async def submit_tool_outputs(
@@ -255,7 +258,7 @@ async def submit_tool_outputs(
         first = await _resume(engine, before, queued)
         return Accepted(queued.progress.run, first - 1)
 
-    return await until_won(attempt)
+    return await change(engine.ports, (run_id,), attempt)
 
 
 async def _resume(engine: Engine, before: Progress, queued: Decision) -> int:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from threadmill.domain.error import Invalid
 from threadmill.domain.ids import FileBatchId, ProjectId
 from threadmill.domain.new_store import NewStoreFile, NewVectorStore
 from threadmill.domain.supported_file import refuse_unsupported
 from threadmill.domain.vector_store import (
     HELPER_EXPIRY_DAYS,
     MAX_STORE_FILES,
+    CountChange,
     ExpiresAfter,
     FileBatch,
     FileCounts,
@@ -17,22 +17,33 @@ from threadmill.domain.vector_store import (
     VectorStoreFile,
     VectorStoreFileStatus,
     check_expiry,
-    store_file_id,
+    check_store_room,
 )
 from threadmill.engine.objects.files import require
 from threadmill.engine.ports.bundle import Ports
-from threadmill.engine.ports.store import Insert, Update, Write
+from threadmill.engine.ports.store import AddCounts, Insert, StoreHasRoom, Update, Write
 
 HELPER_EXPIRY = ExpiresAfter(HELPER_EXPIRY_DAYS)
 """Life of the stores that threads get without asking for one by itself (behaviour.md 4)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
-    """The store with its new files, and what has to be written for it."""
+class Made:
+    """A new store, and what has to be written for it and its files."""
 
     store: VectorStore
     writes: tuple[Write, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """Files as they will be in a store, and what has to be written and hold for that. No version of the store is asked:
+    who adds files is in nobody's way.
+    """
+
+    files: tuple[VectorStoreFile, ...]
+    writes: tuple[Write, ...]
+    guards: tuple[StoreHasRoom, ...]
 
 
 async def check_files(ports: Ports, project: ProjectId, files: Sequence[NewStoreFile], param: str = "file_ids") -> None:
@@ -42,13 +53,13 @@ async def check_files(ports: Ports, project: ProjectId, files: Sequence[NewStore
         refuse_unsupported([file.filename for file in found], param)
 
 
-def new_store(ports: Ports, project: ProjectId, new: NewVectorStore) -> Filled:
+def new_store(ports: Ports, project: ProjectId, new: NewVectorStore) -> Made:
     """The store a request asks for, with its files; these were checked. Raises Invalid."""
     now = ports.clock.now()
     files = _distinct(new.files)
     if new.expires_after is not None:
         check_expiry(new.expires_after)
-    _check_room(len(files))
+    check_store_room(len(files))
     store = VectorStore(
         id=ports.ids.vector_store(),
         project=project,
@@ -61,28 +72,30 @@ def new_store(ports: Ports, project: ProjectId, new: NewVectorStore) -> Filled:
         metadata=new.metadata,
     )
     rows = [Insert(_reading(ports, store, file, None)) for file in files]
-    return Filled(store, (Insert(store), *rows))
+    return Made(store, (Insert(store), *rows))
 
 
 async def fill(
-    ports: Ports, before: VectorStore, files: Sequence[NewStoreFile], batch_id: FileBatchId | None = None
-) -> Filled:
-    """Add checked files to a store that exists. A file that is in it already is read anew. Raises Invalid."""
-    store, writes = before, list[Write]()
-    for new in _distinct(files):
-        row = _reading(ports, before, new, batch_id)
-        held = await ports.store.get(VectorStoreFile, before.project, store_file_id(before.id, new.file_id))
-        store = store.with_file(held, row)
-        if held is None:
-            writes.append(Insert(row))
-            continue
-        # It stays findable by its old chunks until the new ones are there.
-        writes.append(Update(replace(row, edition=held.edition, version=held.version + 1), held.version))
-        writes += await _left_batch(ports, held)
-    _check_room(store.file_counts.total)
-    now = ports.clock.now()
-    store = replace(store, last_active_at=now, version=before.version + 1)
-    return Filled(store, (Update(store, before.version), *writes))
+    ports: Ports, store: VectorStore, files: Sequence[NewStoreFile], batch_id: FileBatchId | None = None
+) -> Filling:
+    """Add checked files to a store that exists. A file that is in it already is read anew.
+
+    Applying what is given raises Invalid when there is no room.
+    """
+    wanted = [_reading(ports, store, new, batch_id) for new in _distinct(files)]
+    held = {row.id: row for row in await ports.search.stores.held([row.id for row in wanted])}
+    # What is read anew stays findable by its old chunks until the new ones are there.
+    rows = [_anew(row, held[row.id]) if row.id in held else row for row in wanted]
+    writes: list[Write] = [Update(row, held[row.id].version) if row.id in held else Insert(row) for row in rows]
+    writes += [write for before in held.values() for write in _left_batch(before)]
+    change = sum((CountChange.of(held.get(row.id), row) for row in rows), CountChange())
+    used = AddCounts(VectorStore, store.id, change, ports.clock.now())
+    room = StoreHasRoom(store.id, len(rows) - len(held), MAX_STORE_FILES)
+    return Filling(tuple(rows), (used, *writes), (room,))
+
+
+def _anew(row: VectorStoreFile, held: VectorStoreFile) -> VectorStoreFile:
+    return replace(row, edition=held.edition, version=held.version + 1)
 
 
 def _distinct(files: Sequence[NewStoreFile]) -> Sequence[NewStoreFile]:
@@ -102,17 +115,8 @@ def _reading(ports: Ports, store: VectorStore, new: NewStoreFile, batch_id: File
     )
 
 
-async def _left_batch(ports: Ports, held: VectorStoreFile) -> Sequence[Write]:
+def _left_batch(held: VectorStoreFile) -> Sequence[Write]:
     """The batch that waited for a file which is now added anew waits for it no more."""
     if held.batch_id is None or held.status is not VectorStoreFileStatus.IN_PROGRESS:
         return ()
-    batch = await ports.store.get(FileBatch, held.project, held.batch_id)
-    if batch is None:
-        return ()
-    return (Update(batch.with_file(held.status, VectorStoreFileStatus.CANCELLED), batch.version),)
-
-
-def _check_room(files: int) -> None:
-    if files > MAX_STORE_FILES:
-        text = f"A vector store can hold at most {MAX_STORE_FILES:,} files; this one would have {files:,}."
-        raise Invalid(text, param="file_ids", code="too_many_files")
+    return (AddCounts(FileBatch, held.batch_id, CountChange.of(held, held.cancelled())),)

@@ -14,7 +14,7 @@ from threadmill.engine.engine import Engine
 from threadmill.engine.objects.store_file_insertion import check_files, fill
 from threadmill.engine.objects.vector_stores import retrieve as retrieve_store
 from threadmill.engine.ports.store import Scope, Update, WriteSet
-from threadmill.engine.storage.retry import until_won
+from threadmill.engine.storage.retry import change
 from threadmill.engine.storage.store_file_removal import take_out
 
 
@@ -25,10 +25,11 @@ async def add(engine: Engine, project: ProjectId, store_id: VectorStoreId, new: 
 
     async def attempt() -> VectorStoreFile:
         filled = await fill(engine.ports, await retrieve_store(engine, project, store_id), [new])
-        await engine.ports.store.apply(WriteSet(filled.writes))
-        return await retrieve(engine, project, store_id, new.file_id)
+        await engine.ports.store.apply(WriteSet(filled.writes, filled.guards))
+        (row,) = filled.files
+        return row
 
-    added = await until_won(attempt)
+    added = await change(engine.ports, (store_file_id(store_id, new.file_id),), attempt)
     engine.ingester.wake()
     return added
 
@@ -81,7 +82,7 @@ async def modify(
         await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
         return after
 
-    return await until_won(attempt)
+    return await change(engine.ports, (store_file_id(store_id, file_id),), attempt)
 
 
 async def remove(engine: Engine, project: ProjectId, store_id: VectorStoreId, file_id: FileId) -> None:

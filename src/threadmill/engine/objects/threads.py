@@ -4,15 +4,16 @@ from dataclasses import replace
 
 from threadmill.domain.error import LostRace, no_thread
 from threadmill.domain.ids import ProjectId, ThreadId
+from threadmill.domain.message import Message
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.patch import NewThread, ThreadPatch
 from threadmill.domain.thread import Thread
 from threadmill.engine.engine import Engine
-from threadmill.engine.objects.attachments import attach, check_messages, check_resources
+from threadmill.engine.objects.attachments import attach, attached_ids, check_messages, check_resources
 from threadmill.engine.objects.messages import new_messages, room
 from threadmill.engine.objects.store_file_insertion import check_files
-from threadmill.engine.ports.store import Delete, Insert, Scope, Update, Write, WriteSet
-from threadmill.engine.storage.retry import until_won
+from threadmill.engine.ports.store import Delete, Insert, Scope, Update, WriteSet
+from threadmill.engine.storage.retry import change
 
 
 async def check_new(engine: Engine, project: ProjectId, new: NewThread) -> None:
@@ -23,23 +24,30 @@ async def check_new(engine: Engine, project: ProjectId, new: NewThread) -> None:
         await check_files(engine.ports, project, new.new_store.files, "tool_resources.file_search.vector_stores")
 
 
-async def new_thread(engine: Engine, project: ProjectId, new: NewThread) -> tuple[Thread, tuple[Write, ...]]:
-    """The thread a checked request asks for, and what has to be written for it, its row first. Raises Invalid."""
+async def new_thread(
+    engine: Engine, project: ProjectId, new: NewThread
+) -> tuple[Thread, tuple[Message, ...], WriteSet]:
+    """The thread a checked request asks for, its messages, and what has to be written for all. Raises Invalid."""
     now = engine.ports.clock.now()
     found = await attach(engine.ports, project, new.tool_resources, new.messages, new.new_store)
     thread = Thread(engine.ports.ids.thread(), project, now, new.metadata, found.resources)
-    return thread, (Insert(thread), *found.writes)
+    messages = new_messages(engine, project, thread.id, new.messages)
+    guards = (*room(engine, thread.id, new.messages), *found.guards)
+    return thread, messages, WriteSet((Insert(thread), *found.writes, *map(Insert, messages)), guards)
 
 
 async def create(engine: Engine, project: ProjectId, new: NewThread) -> Thread:
     """Store a new thread with its first messages. Raises ThreadFull, Invalid for files, NotFound for a store."""
     await check_new(engine, project, new)
-    thread, writes = await new_thread(engine, project, new)
-    messages = new_messages(engine, project, thread.id, new.messages)
-    guards = room(engine, thread.id, new.messages)
-    await engine.ports.store.apply(WriteSet((*writes, *map(Insert, messages)), guards))
+
+    async def attempt() -> Thread:
+        thread, _, writes = await new_thread(engine, project, new)
+        await engine.ports.store.apply(writes)
+        return thread
+
+    made = await change(engine.ports, attached_ids(new.tool_resources, new.messages), attempt)
     engine.ingester.wake()
-    return thread
+    return made
 
 
 async def retrieve(engine: Engine, project: ProjectId, thread_id: ThreadId) -> Thread:
@@ -71,7 +79,7 @@ async def modify(engine: Engine, project: ProjectId, thread_id: ThreadId, patch:
         await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
         return after
 
-    return await until_won(attempt)
+    return await change(engine.ports, (thread_id,), attempt)
 
 
 async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId) -> None:

@@ -11,8 +11,8 @@ from threadmill.domain.vector_store import VectorStore, VectorStoreStatus, check
 from threadmill.engine.documents.store_search import Match, search_stores, touch
 from threadmill.engine.engine import Engine
 from threadmill.engine.objects.store_file_insertion import check_files, new_store
-from threadmill.engine.ports.store import Delete, Scope, Update, WriteSet
-from threadmill.engine.storage.retry import until_won
+from threadmill.engine.ports.store import AddCounts, Delete, Scope, Update, WriteSet
+from threadmill.engine.storage.retry import change
 
 
 async def create(engine: Engine, project: ProjectId, new: NewVectorStore) -> VectorStore:
@@ -45,11 +45,13 @@ async def modify(engine: Engine, project: ProjectId, store_id: VectorStoreId, pa
 
     async def attempt() -> VectorStore:
         before = await retrieve(engine, project, store_id)
-        after = replace(before, **values, last_active_at=engine.ports.clock.now(), version=before.version + 1)
-        await engine.ports.store.apply(WriteSet((Update(after, before.version),)))
+        now = engine.ports.clock.now()
+        after = replace(before, **values, last_active_at=now, version=before.version + 1)
+        used = AddCounts(VectorStore, store_id, used_at=now)
+        await engine.ports.store.apply(WriteSet((Update(after, before.version), used)))
         return after
 
-    return await until_won(attempt)
+    return await change(engine.ports, (store_id,), attempt)
 
 
 async def delete(engine: Engine, project: ProjectId, store_id: VectorStoreId) -> None:

@@ -10,6 +10,7 @@ from threadmill.engine.ports.event_log import EventLog
 from threadmill.engine.ports.file_index import FileIndex
 from threadmill.engine.ports.metrics import Metrics
 from threadmill.engine.ports.model import Model
+from threadmill.engine.ports.object_locks import ObjectLocks
 from threadmill.engine.ports.run_queue import RunQueue
 from threadmill.engine.ports.sandbox import Sandbox
 from threadmill.engine.ports.search_index import SearchIndex
@@ -55,6 +56,7 @@ class Ports:
     files: FileIndex
     sandbox: Sandbox
     search: SearchPorts
+    locks: ObjectLocks
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,10 @@ class Chunks(ChunkSource, Protocol):
 class StoreFiles(Protocol):
     """Questions about the files of vector stores that no list answers."""
 
+    async def held(self, ids: Sequence[StoreFileId]) -> Sequence[VectorStoreFile]:
+        """The rows of these keys that there are, in no order, in one query."""
+        ...
+
     async def pending(self, limit: int, beside: frozenset[str]) -> Sequence[VectorStoreFile]:
         """Files in progress, oldest first, without those whose row key is in `beside`."""
         ...

@@ -1,7 +1,7 @@
 """The store: objects, and transactions as values (ADR-0003)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, TypeVar
 
 from threadmill.domain.assistant import Assistant
@@ -11,6 +11,7 @@ from threadmill.domain.ids import (
     AssistantId,
     FileBatchId,
     FileId,
+    Instant,
     MessageId,
     ProjectId,
     RunId,
@@ -23,7 +24,7 @@ from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
-from threadmill.domain.vector_store import FileBatch, VectorStore, VectorStoreFile, VectorStoreFileStatus
+from threadmill.domain.vector_store import CountChange, FileBatch, VectorStore, VectorStoreFile, VectorStoreFileStatus
 
 Row: TypeAlias = Assistant | Thread | Message | Run | RunStep | File | VectorStore | VectorStoreFile | FileBatch
 R = TypeVar("R", Assistant, Thread, Message, Run, RunStep, File, VectorStore, VectorStoreFile, FileBatch)
@@ -38,7 +39,10 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """The row's new value; the stored one must have version `expected`, else LostRace."""
+    """The row's new value; the stored one must have version `expected`, else LostRace.
+
+    What `AddCounts` changes of vector stores and batches is left as it is stored.
+    """
 
     row: Row
     expected: int
@@ -46,10 +50,24 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove the row and everything that belongs to it; LostRace if it is not there."""
+    """Remove the row and everything that belongs to it; LostRace if it is not there, or not of version `expected`."""
 
     kind: type[Row]
     id: AssistantId | ThreadId | MessageId | FileId | VectorStoreId | StoreFileId
+    expected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddCounts:
+    """Add to what a vector store or a batch counts, whatever its version, which stays; nothing if it is gone.
+
+    Exact as long as each goes with the guarded writes of the files it counts. `used_at`: the store was used then.
+    """
+
+    kind: type[VectorStore] | type[FileBatch]
+    id: VectorStoreId | FileBatchId
+    change: CountChange = field(default_factory=CountChange)
+    used_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +101,17 @@ class ThreadHasRoom:
     most: int
 
 
-Guard: TypeAlias = ThreadIsFree | ThreadHasRoom | Fence | Sealed
-Write: TypeAlias = Insert | Update | Delete
+@dataclass(frozen=True, slots=True)
+class StoreHasRoom:
+    """Guard: with `new` files more the vector store holds at most `most`, else Invalid."""
+
+    vector_store_id: VectorStoreId
+    new: int
+    most: int
+
+
+Guard: TypeAlias = ThreadIsFree | ThreadHasRoom | StoreHasRoom | Fence | Sealed
+Write: TypeAlias = Insert | Update | Delete | AddCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +166,8 @@ class Store(Protocol):
     async def apply(self, write_set: WriteSet) -> int:
         """Apply durably; the sequence number of the first appended event (0 without events).
 
-        Raises LostRace when a guard or expected version does not hold; then nothing was written. Raises Unavailable
+        Raises LostRace when a guard or expected version does not hold (ThreadFull, Invalid for what has no room); then nothing
+        was written. Raises Unavailable
         when the disk is full or the database cannot be written.
         """
         ...

@@ -9,7 +9,7 @@ from threadmill.domain.ids import FileId, Instant
 from threadmill.domain.thread import Thread
 from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.store import Delete, Update, WriteSet
-from threadmill.engine.storage.retry import until_won
+from threadmill.engine.storage.retry import change
 from threadmill.engine.storage.store_file_removal import take_out_everywhere
 
 BATCH = 100
@@ -31,7 +31,8 @@ async def discard(ports: Ports, file: File) -> None:
                 raise no_file(file.id) from None
             raise
 
-    await until_won(attempt)
+    holders = await ports.files.holders(file.project, file.id)
+    await change(ports, (file.id, *(holder.id for holder in holders)), attempt)
     await ports.blobs.remove(file.blob.key, ports.files.blobs_in_use)
 
 

@@ -1,10 +1,11 @@
 """How a file leaves a vector store: its row, the counts and its place in the index."""
 
 from threadmill.domain.error import NotFound, no_store_file
-from threadmill.domain.vector_store import FileBatch, VectorStore, VectorStoreFile
+from threadmill.domain.vector_store import VectorStoreFile
 from threadmill.engine.ports.bundle import Ports
-from threadmill.engine.ports.store import Delete, Update, Write, WriteSet
-from threadmill.engine.storage.retry import until_won
+from threadmill.engine.ports.store import Delete, WriteSet
+from threadmill.engine.storage.counting import counting
+from threadmill.engine.storage.retry import change
 
 
 async def take_out(ports: Ports, held: VectorStoreFile) -> None:
@@ -12,16 +13,11 @@ async def take_out(ports: Ports, held: VectorStoreFile) -> None:
 
     async def attempt() -> None:
         row = await ports.store.get(VectorStoreFile, held.project, held.id)
-        store = await ports.store.get(VectorStore, held.project, held.vector_store_id)
-        if row is None or store is None:
+        if row is None:
             raise no_store_file(held.file_id, held.vector_store_id)
-        writes: list[Write] = [Update(store.with_file(row, None), store.version), Delete(VectorStoreFile, row.id)]
-        batch = None if row.batch_id is None else await ports.store.get(FileBatch, row.project, row.batch_id)
-        if batch is not None:
-            writes.append(Update(batch.with_file(row.status, None), batch.version))
-        await ports.store.apply(WriteSet(tuple(writes)))
+        await ports.store.apply(WriteSet((Delete(VectorStoreFile, row.id, row.version), *counting(row, None))))
 
-    await until_won(attempt)
+    await change(ports, (held.id,), attempt)
     await ports.search.index.remove(held.vector_store_id, held.file_id)
 
 
