@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from bench import load, sandbox, search, upload
+from bench import contention, load, sandbox, search, upload
 from bench.load import Rest, p50
 
 ROOT = Path(__file__).parent.parent
@@ -335,6 +335,7 @@ def main() -> None:
         finally:
             bench.stop()
     rows += upload.rows()
+    rows += contention.rows()
     rows += asyncio.run(sandbox.rows())
     rows += asyncio.run(search.measure())
     lines = [
