@@ -247,8 +247,9 @@ async def test_messages_hand_one_thread_files_to_search_and_to_run(stage: Stage)
         await read(stage)
     resources = (await threads.retrieve(stage.engine, PROJECT, thread.id)).tool_resources
     assert sorted(resources.file_ids or ()) == sorted(ids[:20])
-    (store_id,) = resources.vector_store_ids or ()
-    assert await counted(stage, VectorStoreId(store_id)) == FileCounts(completed=CLIENTS // 2)
+    assert resources.vector_store_ids is not None
+    (store_id,) = resources.vector_store_ids
+    assert await counted(stage, store_id) == FileCounts(completed=CLIENTS // 2)
 
 
 async def test_threads_are_made_with_one_file_for_one_store(stage: Stage) -> None:

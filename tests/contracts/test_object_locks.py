@@ -1,6 +1,7 @@
 """What ObjectLocks keeps: a fair queue for each object, which nobody who leaves it can spoil."""
 
 import asyncio
+from collections.abc import Coroutine
 
 import pytest
 
@@ -9,7 +10,7 @@ from threadmill.adapters.system.object_locks import ProcessObjectLocks
 from threadmill.domain.error import Unavailable
 
 
-async def begun(coroutine: "asyncio.coroutines.Coroutine[None, None, None]") -> "asyncio.Task[None]":
+async def begun(coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
     """A task that has come as far as it can by itself."""
     task = asyncio.create_task(coroutine)
     for _ in range(3):

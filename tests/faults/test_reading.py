@@ -40,4 +40,5 @@ async def test_every_file_settles_once_though_the_server_is_killed_while_it_read
         assert sorted(listed) == sorted(files)
         wanted = {"query": "word7", "max_num_results": 50}
         found = (await api.ok("POST", f"/vector_stores/{store}/search", wanted))["data"]
-        assert [(one["file_id"], one["content"][0]["text"]) for one in found] == [(files[7], "word7 shared")]
+        best = found[0]  # the others have a part of it, "word"
+        assert (best["file_id"], best["content"][0]["text"]) == (files[7], "word7 shared")
