@@ -98,6 +98,11 @@ class LimitConfig(BaseModel):
     max_thread_messages: Annotated[int, Field(ge=1)] = 100_000
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     drain_seconds: Annotated[float, Field(ge=0)] = 10
+    max_connections: Annotated[int, Field(ge=1)] = 10_000
+    head_seconds: Annotated[float, Field(gt=0)] = 15
+    body_seconds: Annotated[float, Field(gt=0)] = 30
+    write_seconds: Annotated[float, Field(gt=0)] = 120
+    keep_alive_seconds: Annotated[int, Field(ge=1)] = 75
 
 
 class SandboxConfig(BaseModel):
@@ -189,7 +194,7 @@ class ConfigFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:
-    """Who may ask beside those with a key (ADR-0018).
+    """Who may ask beside those with a key (ADR-0019).
 
     `cors_origins`: pages of these origins may read answers; None: all when keys are set, else none. `allowed_hosts`:
     names this server answers to besides loopback, `*.example.org` and `*` included; none: all when keys are set.

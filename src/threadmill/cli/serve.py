@@ -5,6 +5,7 @@ import errno
 import gc
 import json
 import logging
+import resource
 import socket
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ import uvloop
 
 from threadmill.adapters.sql.migrate import migrate
 from threadmill.adapters.sqlite.database import acquire_lock
+from threadmill.api.connections import ConnectionLimits, Connections
 from threadmill.api.server import Server, config
 from threadmill.bootstrap import check_settings, database_path, open_application
 from threadmill.settings import ServerSettings, Settings, SettingsError, load
@@ -49,13 +51,44 @@ def settings_for(**options: Any) -> Settings:
     return replace(settings, server=server)
 
 
+MAX_DESCRIPTORS = 1_048_576
+"""Of open files we ask for where the hard limit is none at all: a few programs walk through all there may be."""
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files to the hard one; how many there may be then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return MAX_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError):  # a system may refuse more than it says
+        return soft
+    return wanted
+
+
+def connection_limits(settings: Settings, descriptors: int) -> ConnectionLimits:
+    """Bounds of connections; where there are upstreams each may need a second descriptor for its model."""
+    given = settings.config.limits
+    return ConnectionLimits(
+        given.max_connections,
+        given.head_seconds,
+        given.body_seconds,
+        given.write_seconds,
+        descriptors,
+        per_connection=2 if settings.config.upstreams else 1,
+    )
+
+
 def run_server(**options: Any) -> None:
     """Serve until SIGINT or SIGTERM. Raises SettingsError, Unavailable before anything listens."""
     settings = settings_for(**options)
     _log_to_stderr(settings.server.log_format)
     check_settings(settings)
+    descriptors = raise_descriptor_limit()
     listener = _bind(settings.server)
-    uvloop.run(_serve(settings, listener))
+    uvloop.run(_serve(settings, listener, connection_limits(settings, descriptors)))
 
 
 def _log_to_stderr(log_format: str) -> None:
@@ -85,7 +118,7 @@ def _bind(server: ServerSettings) -> socket.socket:
     return listener
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
+async def _serve(settings: Settings, listener: socket.socket, limits: ConnectionLimits) -> None:
     async with open_application(settings) as application:
         seconds = settings.config.limits.drain_seconds
 
@@ -96,7 +129,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             gc.set_threshold(*GC_THRESHOLDS)
             _print_banner(settings, listener.getsockname()[1])
 
-        await Server(config(application.app), lambda: application.drain(seconds), ready).serve([listener])
+        served = config(application.app, Connections(limits), settings.config.limits.keep_alive_seconds)
+        await Server(served, lambda: application.drain(seconds), ready).serve([listener])
         await asyncio.sleep(0)
 
 

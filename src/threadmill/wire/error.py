@@ -18,6 +18,8 @@ STATUS_AND_TYPE: dict[type[e.ThreadmillError], tuple[int, str]] = {
 }
 
 
+SERVER_ERROR = 500
+
 CONCURRENT_UPDATE = "Somebody else changed this object at the same time, again and again. Please try again."
 """A lost race is told without its cause, which names rows and versions."""
 
@@ -50,6 +52,11 @@ def crash_response(request_id: str) -> tuple[int, bytes]:
         f"the operator of this server if you keep seeing this error. (Please include the request ID {request_id}.)"
     )
     return 500, _error_body(text, "server_error")
+
+
+def protocol_error(status: int, message: str, code: str) -> bytes:
+    """The body for what is refused before it is a request."""
+    return _error_body(message, "server_error" if status >= SERVER_ERROR else "invalid_request_error", code)
 
 
 def unknown_url(method: str, path: str) -> tuple[int, bytes]:

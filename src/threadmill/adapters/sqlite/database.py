@@ -48,8 +48,11 @@ class Database:
         self._writer: sqlite3.Connection = writer
         self._loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
-        self._local: threading.local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        # Opened now, with all their files: when strangers have taken every descriptor it would be too late.
+        self._connections: list[sqlite3.Connection] = [_connect_reader(path) for _ in range(READERS)]
+        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        for connection in self._connections:
+            self._idle.put(connection)
         self._readers: ThreadPoolExecutor = ThreadPoolExecutor(READERS, "threadmill-reader")
         self._thread: threading.Thread = threading.Thread(target=self._write_forever, name="threadmill-writer")
         self._thread.start()
@@ -68,15 +71,13 @@ class Database:
         return await self._loop.run_in_executor(self._readers, self._read, work)
 
     def _read(self, work: Callable[[sqlite3.Cursor], T]) -> T:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = connect(self._path)
-            connection.execute("PRAGMA query_only = 1")
-            self._connections.append(connection)
+        connection = self._idle.get()  # there are as many as threads
         try:
             return work(connection.cursor())
         except sqlite3.Error as error:
             raise _unavailable(error) from error
+        finally:
+            self._idle.put(connection)
 
     async def set_max_pages(self, pages: int) -> None:
         """Refuse to grow the file beyond `pages` of SQLite's pages."""
@@ -163,6 +164,14 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", f"busy_timeout = {BUSY_MS}"):
         connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that only reads, with its files open."""
+    connection = connect(path)
+    connection.execute("PRAGMA query_only = 1")
+    connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     return connection
 
 
