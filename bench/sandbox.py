@@ -13,7 +13,7 @@ from threadmill.adapters.sandbox.factory import SandboxSettings, bwrap_backend
 from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
 from threadmill.adapters.system.clock import SystemClock
 from threadmill.domain.ids import ThreadId
-from threadmill.engine.ports.sandbox import Ended, Ending, SandboxRefused
+from threadmill.engine.ports.sandbox import Ended, EndReason, SandboxUnavailable
 from threadmill.settings import load
 
 Row = tuple[str, str, str, bool]
@@ -28,7 +28,7 @@ async def run(sessions: SessionPool, code: str, thread: ThreadId = ONE) -> float
     """Seconds until it has ended well."""
     began = time.perf_counter()
     async for output in sessions.execute(thread, code):
-        assert not isinstance(output, Ended) or output.how is Ending.COMPLETED, output
+        assert not isinstance(output, Ended) or output.reason is EndReason.COMPLETED, output
     return time.perf_counter() - began
 
 
@@ -129,7 +129,7 @@ def row(name: str, value: float, shown: str, demand: float, unit: str) -> Row:
 
 
 async def speed_rows() -> AsyncGenerator[Row, None]:
-    """How long things take. Raises SandboxRefused."""
+    """How long things take. Raises SandboxUnavailable."""
     colds = statistics.median([await cold() for _ in range(3)])
     async with opened() as (sessions, _):
         starts = statistics.median(await warm(sessions)) * 1e3
@@ -160,7 +160,7 @@ async def rows() -> list[Row]:
     """All of them, or one that says why there are none."""
     try:
         return [found for part in (speed_rows(), crowd_rows()) async for found in part]
-    except SandboxRefused as refused:
+    except SandboxUnavailable as refused:
         return [("code_interpreter", f"not measured: {refused.message}", "", False)]
 
 

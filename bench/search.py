@@ -28,10 +28,10 @@ from tests.support.lsa import LsaEmbedder
 from threadmill.adapters.extract.subprocess_extractor import SubprocessExtractor
 from threadmill.adapters.search.local_index import LocalSearchIndex
 from threadmill.adapters.tokens.offsets import BpeTokenOffsets
-from threadmill.domain.chunking import StaticChunking, chunks_of
+from threadmill.domain.chunking import StaticChunking, split_into_chunks
 from threadmill.domain.ids import FileId
 from threadmill.domain.ranking import HybridWeights
-from threadmill.engine.documents.retrieval import Retrieval, Wish
+from threadmill.engine.documents.retrieval import Retrieval, SearchOptions
 from threadmill.engine.ports.search_index import IndexedChunk, IndexedFile, IndexQuery
 
 DIMENSIONS = 256
@@ -98,7 +98,7 @@ async def fill(index: LocalSearchIndex, words: Words, count: int, length: int) -
             size += sum(map(len, texts))
             chunks = [IndexedChunk(*pair) for pair in zip(texts, words.vectors(FILE_CHUNKS), strict=True)]
             files.append(IndexedFile(FileId(f"file-{at}"), "1", chunks))
-        await asyncio.gather(*(index.put(STORE, file) for file in files))
+        await asyncio.gather(*(index.upsert(STORE, file) for file in files))
     return size / 1e6
 
 
@@ -163,7 +163,7 @@ async def quality() -> list[Row]:
         index = LocalSearchIndex(Path(directory), source)
         retrieval = Retrieval(index, source, embedder)
         for name, weights in (("words", (0, 1)), ("LSA", (1, 0)), ("both", (1, 1))):
-            wish = Wish(limit=10, weights=HybridWeights(*weights))
+            wish = SearchOptions(limit=10, weights=HybridWeights(*weights))
             found = [await retrieval.search([one], {STORE: None}, wish) for one in cranfield().questions]
             score[name] = cranfield().ndcg([[one.place.file_id for one in ranking] for ranking in found])
         await index.aclose()
@@ -202,7 +202,7 @@ async def words_alone() -> list[Row]:
         index = LocalSearchIndex(Path(directory), source)
 
         async def ours(question: str) -> list[str]:
-            hits = await index.search(STORE, IndexQuery(question, depth=11))
+            hits = await index.search(STORE, IndexQuery(question, top_k=11))
             return [hit.file_id for hit in hits.lexical]
 
         short = cranfield().ndcg([await ours(one) for one in cranfield().questions])
@@ -257,9 +257,9 @@ async def ingestion() -> list[Row]:
             began = time.perf_counter()
             for at in range(10):
                 read = await extractor.extract(_whole(data.encode()), name)
-                chunks = chunks_of(read, ruler.ends(read), StaticChunking())
+                chunks = split_into_chunks(read, ruler.ends(read), StaticChunking())
                 pieces = [IndexedChunk(read[chunk.start : chunk.end]) for chunk in chunks]
-                await index.put(STORE, IndexedFile(FileId(f"file-{at}"), "1", pieces))
+                await index.upsert(STORE, IndexedFile(FileId(f"file-{at}"), "1", pieces))
             speed = 10 * len(text) / 1e6 / (time.perf_counter() - began)
             await index.aclose()
         kind = name.removeprefix("a.")

@@ -95,7 +95,7 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application, No
         engine = _engine(ports, settings.config)
         await _recover(engine, settings)
         log_search_mode(ports.search.embedder)  # not before: a start that fails says only why
-        tending = asyncio.create_task(engine.tend())
+        tending = asyncio.create_task(engine.run_background_tasks())
         try:
             context = ApiContext(engine, settings.config.limits.max_body_bytes)
             yield Application(build_app(context, open_access(settings), metrics.text), engine)
@@ -143,7 +143,7 @@ async def _open_adapters(
 
 async def _recover(engine: Engine, settings: Settings) -> None:
     try:
-        await engine.rescue_orphans()
+        await engine.requeue_orphans()
     except Unavailable as error:
         advice = f"Look at the disk, and restore {database_path(settings)} from a backup if it is damaged."
         raise SettingsError(str(error), advice) from error
@@ -197,12 +197,12 @@ def _engine(ports: Ports, config: ConfigFile) -> Engine:
         lease=limits.lease_seconds,
         max_turns=limits.max_turns,
         max_runs=limits.max_runs,
-        store_patience=limits.store_wait_seconds,
+        store_wait_seconds=limits.store_wait_seconds,
         max_messages=limits.max_thread_messages,
     )
 
     def report(text: str, error: BaseException | None) -> None:
         LOG.error("%s", text, exc_info=error)
 
-    ingester = Ingester(ports, settings.readers, report)
+    ingester = Ingester(ports, settings.max_ingestions, report)
     return Engine(ports, settings, Worker(ports, settings, report), ingester, report)

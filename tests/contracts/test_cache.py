@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.cache import HistoryCache, RowCache
 from threadmill.adapters.sqlite.store import SqliteStore
-from threadmill.domain.error import LostRace
+from threadmill.domain.error import VersionConflict
 from threadmill.domain.ids import MessageId, ProjectId, ThreadId
 from threadmill.domain.message import Message, MessageRole, TextPart
 from threadmill.domain.thread import Thread
@@ -52,7 +52,7 @@ async def write_of(store: MemoryStore, what: str, thread: ThreadId, number: int,
 async def tried(store: MemoryStore | SqliteStore, write: Write) -> bool:
     try:
         await store.apply(WriteSet((write,)))
-    except LostRace:
+    except VersionConflict:
         return False
     return True
 

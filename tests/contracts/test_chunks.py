@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.test_store import AnyStore, opened
-from threadmill.domain.error import Invalid, LostRace
+from threadmill.domain.error import InvalidRequest, VersionConflict
 from threadmill.domain.ids import FileBatchId, FileId, ProjectId, VectorStoreId
 from threadmill.domain.page import Order, PageQuery
 from threadmill.domain.vector_store import (
@@ -64,10 +64,10 @@ async def test_stores_files_and_batches_are_read_back_whole(store: AnyStore) -> 
 
 
 async def test_a_file_is_in_a_store_once_and_only_in_one_that_exists(store: AnyStore) -> None:
-    with pytest.raises(LostRace):
+    with pytest.raises(VersionConflict):
         await put(store, READING)
     await put(store, STORE, READING)
-    with pytest.raises(LostRace):
+    with pytest.raises(VersionConflict):
         await put(store, READING)
 
 
@@ -118,18 +118,18 @@ async def test_counting_what_is_gone_does_nothing(store: AnyStore) -> None:
 async def test_a_file_that_changed_meanwhile_is_not_taken_out_as_what_it_was(store: AnyStore) -> None:
     await put(store, STORE, READING)
     await store.apply(WriteSet((Update(READING.completed("e", 1), 1),)))
-    with pytest.raises(LostRace):
+    with pytest.raises(VersionConflict):
         await store.apply(WriteSet((Delete(VectorStoreFile, READING.id, 1),)))
     await store.apply(WriteSet((Delete(VectorStoreFile, READING.id, 2),)))
     assert await store.get(VectorStoreFile, P, READING.id) is None
 
 
 async def test_a_store_is_not_filled_beyond_its_room(store: AnyStore) -> None:
-    with pytest.raises(LostRace):
+    with pytest.raises(VersionConflict):
         await store.apply(WriteSet((), (StoreHasRoom(VS, 1, 10),)))
     await put(store, STORE)
     await store.apply(WriteSet((), (StoreHasRoom(VS, 2, 3),)))
-    with pytest.raises(Invalid, match="at most 3 files; this one would have 4"):
+    with pytest.raises(InvalidRequest, match="at most 3 files; this one would have 4"):
         await store.apply(WriteSet((), (StoreHasRoom(VS, 3, 3),)))
 
 
@@ -145,7 +145,7 @@ async def test_files_of_stores_are_looked_up_at_once(store: AnyStore) -> None:
 async def test_an_edition_counts_once_it_is_sealed(store: AnyStore) -> None:
     await write(store)
     assert await store.chunks.sealed("e") is None
-    with pytest.raises(LostRace):
+    with pytest.raises(VersionConflict):
         await store.apply(WriteSet((Insert(STORE),), (Sealed("e"),)))
     await seal(store)
     assert await store.chunks.sealed("e") == Edition("e", 2, 10)

@@ -12,7 +12,7 @@ from tests.support.stage import PROJECT, Stage, turn_of_the_loop
 from tests.support.stores import filled, read, rows_of
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.store import SqliteStore
-from threadmill.domain.error import LostRace
+from threadmill.domain.error import VersionConflict
 from threadmill.domain.ids import AssistantId, FileId, ProjectId, ThreadId, VectorStoreId
 from threadmill.domain.message import Attachment, MessageRole, NewMessage, TextPart
 from threadmill.domain.new_store import NewStoreFile, NewVectorStore, VectorStorePatch
@@ -50,7 +50,7 @@ class CountingMemory(MemoryStore):
         await turn_of_the_loop()
         try:
             return await super().apply(write_set)
-        except LostRace:
+        except VersionConflict:
             self.lost += 1
             raise
 
@@ -63,7 +63,7 @@ class CountingSqlite(SqliteStore):
     async def apply(self, write_set: WriteSet) -> int:
         try:
             return await super().apply(write_set)
-        except LostRace:
+        except VersionConflict:
             self.lost += 1
             raise
 

@@ -12,7 +12,7 @@ from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.database import DatabaseInUse
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.domain.assistant import Assistant
-from threadmill.domain.error import Invalid, LostRace, ThreadFull, Unavailable
+from threadmill.domain.error import InvalidRequest, ThreadFull, Unavailable, VersionConflict
 from threadmill.domain.event import Event, EventName
 from threadmill.domain.ids import AssistantId, MessageId, ProjectId, RunId, RunStepId, ThreadId
 from threadmill.domain.message import Message, MessageRole, TextPart
@@ -20,7 +20,16 @@ from threadmill.domain.page import Order, PageQuery
 from threadmill.domain.run import Run, RunStatus
 from threadmill.domain.run_step import RunStep, RunStepType
 from threadmill.domain.thread import Thread
-from threadmill.engine.ports.store import Delete, Fence, Insert, Scope, ThreadHasRoom, ThreadIsFree, Update, WriteSet
+from threadmill.engine.ports.store import (
+    Delete,
+    EpochGuard,
+    Insert,
+    Scope,
+    ThreadCapacity,
+    ThreadIsFree,
+    Update,
+    WriteSet,
+)
 
 P, OTHER = ProjectId("p"), ProjectId("other")
 T = ThreadId("thread_1")
@@ -90,7 +99,7 @@ async def test_an_id_of_another_kind_is_not_found(store: AnyStore) -> None:
 async def test_an_update_of_a_stale_version_changes_nothing(store: AnyStore) -> None:
     await put(store, thread())
     await store.apply(WriteSet((Update(replace(thread(), version=2), 1),)))
-    with pytest.raises(LostRace):
+    with pytest.raises(VersionConflict):
         await store.apply(WriteSet((Insert(message("msg_1")), Update(replace(thread(), version=2), 1))))
     assert await store.get(Message, P, "msg_1") is None
 
@@ -100,7 +109,7 @@ async def test_of_many_updates_of_one_version_one_wins(store: AnyStore) -> None:
     update = WriteSet((Update(replace(thread(), version=2), 1),))
     results = await asyncio.gather(*(store.apply(update) for _ in range(20)), return_exceptions=True)
     assert results.count(0) == 1
-    assert sum(isinstance(result, LostRace) for result in results) == 19
+    assert sum(isinstance(result, VersionConflict) for result in results) == 19
 
 
 async def test_a_thread_has_at_most_one_active_run(store: AnyStore) -> None:
@@ -118,24 +127,24 @@ async def test_a_thread_has_at_most_one_active_run(store: AnyStore) -> None:
 
 async def test_a_free_thread_is_guarded(store: AnyStore) -> None:
     guarded = WriteSet((Insert(message("msg_1")),), (ThreadIsFree(T),))
-    with pytest.raises(LostRace):
+    with pytest.raises(VersionConflict):
         await store.apply(guarded)
     await put(store, thread(), run())
-    with pytest.raises(LostRace):
+    with pytest.raises(VersionConflict):
         await store.apply(guarded)
 
 
 async def test_a_fence_keeps_an_old_claim_out(store: AnyStore) -> None:
     await put(store, thread(), run(epoch=2))
-    await store.apply(WriteSet((Insert(message("msg_1")),), (Fence(RunId("run_1"), 2),)))
-    with pytest.raises(LostRace):
-        await store.apply(WriteSet((Insert(message("msg_2")),), (Fence(RunId("run_1"), 1),)))
-    with pytest.raises(LostRace):
-        await store.apply(WriteSet((), (Fence(RunId("run_gone"), 1),)))
+    await store.apply(WriteSet((Insert(message("msg_1")),), (EpochGuard(RunId("run_1"), 2),)))
+    with pytest.raises(VersionConflict):
+        await store.apply(WriteSet((Insert(message("msg_2")),), (EpochGuard(RunId("run_1"), 1),)))
+    with pytest.raises(VersionConflict):
+        await store.apply(WriteSet((), (EpochGuard(RunId("run_gone"), 1),)))
 
 
 async def test_rows_of_a_missing_thread_are_refused(store: AnyStore) -> None:
-    with pytest.raises(LostRace):
+    with pytest.raises(VersionConflict):
         await put(store, message("msg_1"))
 
 
@@ -146,7 +155,7 @@ async def test_a_deleted_thread_takes_everything_with_it(store: AnyStore) -> Non
     assert await store.get(Run, P, "run_1") is None
     assert await store.get(Message, P, "msg_1") is None
     assert await store.events(RunId("run_1")) == []
-    with pytest.raises(LostRace):
+    with pytest.raises(VersionConflict):
         await store.apply(WriteSet((Delete(Thread, T),)))
 
 
@@ -192,7 +201,7 @@ async def test_before_gives_what_stands_right_in_front(store: AnyStore) -> None:
 async def test_a_cursor_from_another_list_is_refused(store: AnyStore) -> None:
     other = ThreadId("thread_2")
     await put(store, thread(), thread(other), message("msg_1"), message("msg_2", thread_id=other))
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidRequest) as refused:
         await store.page(Message, Scope(P, T), PageQuery(after="msg_2"))
     assert refused.value.param == "after"
 
@@ -213,27 +222,27 @@ async def test_history_is_oldest_first_and_can_be_cut(store: AnyStore) -> None:
 
 async def test_the_queue_shows_what_waits_lapsed_and_is_overdue(store: AnyStore) -> None:
     await put(store, thread(), run(expires_at=50))
-    assert [one.id for one in await store.waiting(5)] == ["run_1"]
-    assert await store.lapsed(100, 5) == []
+    assert [one.id for one in await store.queued(5)] == ["run_1"]
+    assert await store.lease_expired(100, 5) == []
     assert await store.overdue(49, 5) == []
     assert [one.id for one in await store.overdue(50, 5)] == ["run_1"]
     started = replace(run(expires_at=50), status=RunStatus.IN_PROGRESS, epoch=1, lease_until=10, version=2)
     await store.apply(WriteSet((Update(started, 1),)))
-    assert await store.waiting(5) == []
-    assert await store.lapsed(10, 5) == []
-    assert [one.id for one in await store.lapsed(11, 5)] == ["run_1"]
+    assert await store.queued(5) == []
+    assert await store.lease_expired(10, 5) == []
+    assert [one.id for one in await store.lease_expired(11, 5)] == ["run_1"]
 
 
 async def test_a_heartbeat_extends_only_its_own_claim(store: AnyStore) -> None:
     await put(store, thread(), run(status=RunStatus.IN_PROGRESS, epoch=3, lease_until=10))
-    assert not await store.extend(RunId("run_1"), 2, 99)
-    assert await store.extend(RunId("run_1"), 3, 99)
+    assert not await store.extend_lease(RunId("run_1"), 2, 99)
+    assert await store.extend_lease(RunId("run_1"), 3, 99)
     held = await store.get(Run, P, "run_1")
     assert held is not None
     assert (held.lease_until, held.version) == (99, 1)
     assert [one.lease_until for one in await store.overdue(10**9, 5)] == []
-    assert await store.lapsed(50, 5) == []
-    assert not await store.extend(RunId("run_gone"), 1, 99)
+    assert await store.lease_expired(50, 5) == []
+    assert not await store.extend_lease(RunId("run_gone"), 1, 99)
 
 
 async def test_everything_acknowledged_is_there_after_a_reopen(tmp_path: Path) -> None:
@@ -277,8 +286,8 @@ async def test_a_full_disk_refuses_the_write_and_keeps_what_was_there(tmp_path: 
 
 
 async def test_a_thread_holds_as_many_messages_as_it_may_and_not_one_more(store: AnyStore) -> None:
-    await store.apply(WriteSet((Insert(thread()), Insert(message("msg_1"))), (ThreadHasRoom(T, 1, 2),)))
-    await store.apply(WriteSet((Insert(message("msg_2")),), (ThreadHasRoom(T, 1, 2),)))
+    await store.apply(WriteSet((Insert(thread()), Insert(message("msg_1"))), (ThreadCapacity(T, 1, 2),)))
+    await store.apply(WriteSet((Insert(message("msg_2")),), (ThreadCapacity(T, 1, 2),)))
     with pytest.raises(ThreadFull):
-        await store.apply(WriteSet((Insert(message("msg_3")),), (ThreadHasRoom(T, 1, 2),)))
+        await store.apply(WriteSet((Insert(message("msg_3")),), (ThreadCapacity(T, 1, 2),)))
     assert [one.id for one in await store.history(T)] == ["msg_1", "msg_2"]

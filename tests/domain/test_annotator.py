@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from threadmill.domain.annotator import Annotator
-from threadmill.domain.citation import MAX_MARKER, Source, source_of
+from threadmill.domain.citation import MAX_MARKER, PassageRef, parse_marker
 from threadmill.domain.ids import FileId
 from threadmill.domain.message import Annotation
-from threadmill.domain.sandbox_link import PREFIX
+from threadmill.domain.sandbox_link import SANDBOX_PREFIX
 
 LINKS = {"a.csv": FileId("file-a"), "a.csv.gz": FileId("file-gz")}
-SOURCES = {Source(4, 0): FileId("file-0"), Source(5, 12): FileId("file-12")}
-MARKER, LINK = "【4:0†foods.txt】", PREFIX + "a.csv"
+SOURCES = {PassageRef(4, 0): FileId("file-0"), PassageRef(5, 12): FileId("file-12")}
+MARKER, LINK = "【4:0†foods.txt】", SANDBOX_PREFIX + "a.csv"
 
 
 def read(*pieces: str, reader: Annotator | None = None) -> list[str | Annotation]:
@@ -42,9 +42,9 @@ def test_a_citation_right_behind_a_link_ends_it() -> None:
 
 
 def test_half_a_link_before_a_citation_is_text_and_is_not_lost() -> None:
-    parts = read(PREFIX[:9], MARKER, PREFIX[9:] + "a.csv")
+    parts = read(SANDBOX_PREFIX[:9], MARKER, SANDBOX_PREFIX[9:] + "a.csv")
     assert [one.type for one in annotations(parts)] == ["file_citation"]
-    assert joined(parts) == PREFIX[:9] + MARKER + PREFIX[9:] + "a.csv"
+    assert joined(parts) == SANDBOX_PREFIX[:9] + MARKER + SANDBOX_PREFIX[9:] + "a.csv"
 
 
 def test_without_links_only_citations_are_looked_for() -> None:
@@ -69,7 +69,7 @@ def test_no_more_is_kept_back_than_a_marker_is_long() -> None:
 
 
 PARTS = st.sampled_from(
-    [MARKER, "【5:12†b】", "【9:9†no】", LINK, LINK + ".gz", PREFIX, "【4:", "sandbox", " ü😀", "\n", "】", "†"]
+    [MARKER, "【5:12†b】", "【9:9†no】", LINK, LINK + ".gz", SANDBOX_PREFIX, "【4:", "sandbox", " ü😀", "\n", "】", "†"]
 )
 
 
@@ -86,6 +86,6 @@ def test_nothing_is_lost_and_every_index_holds_whatever_the_pieces(parts: list[s
 
 
 def test_what_a_marker_names_is_read_off_its_beginning() -> None:
-    assert source_of(MARKER) == Source(4, 0)
-    assert source_of("a" + MARKER) is None
-    assert source_of(LINK) is None
+    assert parse_marker(MARKER) == PassageRef(4, 0)
+    assert parse_marker("a" + MARKER) is None
+    assert parse_marker(LINK) is None

@@ -3,15 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadmill.domain.citation import MAX_DIGITS, MAX_MARKER, MAX_NAME, CitationReader, Source, marker
+from threadmill.domain.citation import MAX_DIGITS, MAX_MARKER, MAX_NAME, CitationParser, PassageRef, format_marker
 from threadmill.domain.ids import FileId
 from threadmill.domain.message import Annotation
 
-SOURCES = {Source(4, 0): FileId("file-a"), Source(4, 12): FileId("file-b")}
+SOURCES = {PassageRef(4, 0): FileId("file-a"), PassageRef(4, 12): FileId("file-b")}
 
 
 def read(*pieces: str) -> list[str | Annotation]:
-    reader = CitationReader(SOURCES)
+    reader = CitationParser(SOURCES)
     found = [part for piece in pieces for part in reader.feed(piece)]
     return found + reader.close()
 
@@ -34,7 +34,7 @@ def test_a_marker_arrives_whole_though_it_came_character_by_character() -> None:
 
 
 def test_text_without_an_opening_bracket_is_passed_on_at_once() -> None:
-    reader = CitationReader(SOURCES)
+    reader = CitationParser(SOURCES)
     assert reader.feed("plain 4:0†") == ["plain 4:0†"]
     assert reader.feed("x【4") == ["x"]
     assert reader.feed(" ") == ["【4 "]
@@ -64,16 +64,16 @@ def test_a_bracket_that_breaks_a_marker_may_open_another() -> None:
 
 
 def test_a_name_that_is_too_long_makes_no_marker() -> None:
-    longest = marker(Source(4, 0), "n" * MAX_NAME)
+    longest = format_marker(PassageRef(4, 0), "n" * MAX_NAME)
     assert isinstance(read(longest)[0], Annotation)
     assert read(longest.replace("】", "n】")) == [longest.replace("】", "n】")]
     assert len(longest) + 2 * MAX_DIGITS - 2 == MAX_MARKER
 
 
 def test_a_name_cannot_end_its_marker_early() -> None:
-    assert marker(Source(4, 0), "a】b【c\nd") == "【4:0†a b c d】"
-    assert marker(Source(4, 0), "") == "【4:0†source】"
-    assert marker(Source(4, 0), "n" * 300) == f"【4:0†{'n' * 255}】"
+    assert format_marker(PassageRef(4, 0), "a】b【c\nd") == "【4:0†a b c d】"
+    assert format_marker(PassageRef(4, 0), "") == "【4:0†source】"
+    assert format_marker(PassageRef(4, 0), "n" * 300) == f"【4:0†{'n' * 255}】"
 
 
 @given(st.text(alphabet="【】†:40 12a\n", max_size=60), st.data())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from threadmill.domain import command as c
-from threadmill.domain.decide import Decision, Progress, decide
+from threadmill.domain.decide import Decision, RunState, decide
 from threadmill.domain.error import Conflict, OutputsNotAccepted, RunNotCancellable, WrongToolOutputs
 from threadmill.domain.event import Event, EventName
 from threadmill.domain.fold import fold
@@ -30,7 +30,7 @@ COMMANDS: tuple[c.RunCommand, ...] = (
     c.StopIncomplete(RunIncompleteReason.MAX_PROMPT_TOKENS),
     c.Fail(ERROR),
     c.Cancel(),
-    c.EndCancel(),
+    c.FinishCancel(),
     c.Expire(),
     c.Rescue(),
 )
@@ -41,41 +41,41 @@ def run(status: RunStatus = RunStatus.QUEUED) -> Run:
     return replace(made, expires_at=700)
 
 
-def after(progress: Progress, *commands: c.Command, at: int = 200) -> Decision:
+def after(progress: RunState, *commands: c.Command, at: int = 200) -> Decision:
     decision = Decision(progress, (), ())
     for command in commands:
-        decision = decide(decision.progress, command, at)
+        decision = decide(decision.state, command, at)
     return decision
 
 
-def started() -> Progress:
-    return after(Progress(run()), c.Start()).progress
+def started() -> RunState:
+    return after(RunState(run()), c.Start()).state
 
 
-def speaking() -> Progress:
-    return after(started(), c.OpenMessage(RunStepId("step_1"), MessageId("msg_1"))).progress
+def speaking() -> RunState:
+    return after(started(), c.OpenMessage(RunStepId("step_1"), MessageId("msg_1"))).state
 
 
-def calling() -> Progress:
-    return after(started(), c.OpenToolCalls(RunStepId("step_2"))).progress
+def calling() -> RunState:
+    return after(started(), c.OpenToolCalls(RunStepId("step_2"))).state
 
 
-def waiting() -> Progress:
-    return after(calling(), c.RequireAction((CALL,), Usage(3, 2))).progress
+def waiting() -> RunState:
+    return after(calling(), c.RequireAction((CALL,), Usage(3, 2))).state
 
 
 def names(decision: Decision) -> list[str]:
     return [event.name.value for event in decision.events]
 
 
-def prepared(status: RunStatus) -> Progress:
+def prepared(status: RunStatus) -> RunState:
     match status:
         case RunStatus.IN_PROGRESS:
             return calling()
         case RunStatus.REQUIRES_ACTION:
             return waiting()
         case _:
-            return Progress(run(status))
+            return RunState(run(status))
 
 
 def test_the_commands_of_this_test_are_all_there_are() -> None:
@@ -91,9 +91,9 @@ def test_a_command_leads_where_the_table_says_or_is_refused(status: RunStatus, c
             decide(prepared(status), command, 200)
         return
     decision = decide(prepared(status), command, 200)
-    assert decision.progress.run.status is target
+    assert decision.state.run.status is target
     told = decision.events[-1].subject
-    assert told == decision.progress.run
+    assert told == decision.state.run
     assert decision.events[-1].name == f"thread.run.{target}"
 
 
@@ -112,10 +112,10 @@ def test_a_message_opens_and_closes_in_the_services_order() -> None:
         "thread.message.in_progress",
     ]
     assert opened.events[0].subject == opened.events[1].subject
-    closed = after(opened.progress, c.CloseMessage((TextPart("hi"),), Usage(3, 2)))
+    closed = after(opened.state, c.CloseMessage((TextPart("hi"),), Usage(3, 2)))
     assert names(closed) == ["thread.message.completed", "thread.run.step.completed"]
-    assert closed.progress.run.usage == Usage(3, 2)
-    assert closed.progress.step is closed.progress.message is None
+    assert closed.state.run.usage == Usage(3, 2)
+    assert closed.state.step is closed.state.message is None
 
 
 def test_a_cut_message_is_incomplete_and_its_step_completed() -> None:
@@ -155,30 +155,30 @@ def test_a_step_never_shows_an_error_code_it_does_not_know() -> None:
 def test_cancel_is_two_steps_and_closes_what_is_open() -> None:
     cancelling = after(speaking(), c.Cancel())
     assert names(cancelling) == ["thread.run.cancelling"]
-    assert cancelling.progress.run.cancelled_at is None
-    ended = after(cancelling.progress, c.EndCancel(), at=260)
+    assert cancelling.state.run.cancelled_at is None
+    ended = after(cancelling.state, c.FinishCancel(), at=260)
     assert names(ended) == ["thread.message.incomplete", "thread.run.step.cancelled", "thread.run.cancelled"]
-    assert ended.progress.run.cancelled_at == 260
+    assert ended.state.run.cancelled_at == 260
 
 
 def test_the_times_are_the_services() -> None:
-    queued = after(waiting(), c.SubmitToolOutputs((ToolOutput(CallId("call_1"), "out"),)), at=300).progress.run
+    queued = after(waiting(), c.SubmitToolOutputs((ToolOutput(CallId("call_1"), "out"),)), at=300).state.run
     assert (queued.started_at, queued.expires_at, queued.required_action) == (200, 700, ())
-    again = after(Progress(queued), c.Start(), at=310).progress.run
+    again = after(RunState(queued), c.Start(), at=310).state.run
     assert again.started_at == 310
-    done = after(Progress(again), c.Complete(), at=320).progress.run
+    done = after(RunState(again), c.Complete(), at=320).state.run
     assert (done.completed_at, done.expires_at) == (320, None)
-    stopped = after(started(), c.StopIncomplete(RunIncompleteReason.MAX_COMPLETION_TOKENS), at=330).progress.run
+    stopped = after(started(), c.StopIncomplete(RunIncompleteReason.MAX_COMPLETION_TOKENS), at=330).state.run
     assert (stopped.completed_at, stopped.failed_at) == (330, None)
-    assert after(started(), c.Fail(ERROR), at=340).progress.run.failed_at == 340
-    assert after(started(), c.Expire(), at=700).progress.run.expires_at == 700
+    assert after(started(), c.Fail(ERROR), at=340).state.run.failed_at == 340
+    assert after(started(), c.Expire(), at=700).state.run.expires_at == 700
 
 
 def test_refusals_carry_the_services_texts() -> None:
     with pytest.raises(RunNotCancellable, match=r"^Cannot cancel run with status 'completed'\.$"):
-        decide(Progress(run(RunStatus.COMPLETED)), c.Cancel(), 200)
+        decide(RunState(run(RunStatus.COMPLETED)), c.Cancel(), 200)
     with pytest.raises(OutputsNotAccepted, match=r'^Runs in status "expired" do not accept tool outputs\.$'):
-        decide(Progress(run(RunStatus.EXPIRED)), c.SubmitToolOutputs(()), 200)
+        decide(RunState(run(RunStatus.EXPIRED)), c.SubmitToolOutputs(()), 200)
 
 
 @pytest.mark.parametrize("ids", [[], ["call_2"], ["call_1", "call_1"], ["call_1", "call_2"]])
@@ -201,9 +201,9 @@ def test_only_unanswered_functions_are_required_of_the_client() -> None:
     answered = FunctionCall(CallId("call_2"), "g", "{}", "Error")
     code = CodeInterpreterCall(CallId("call_3"), "1+1")
     decision = after(calling(), c.RequireAction((CALL, answered, code), Usage()))
-    assert decision.progress.run.required_action == (CALL,)
+    assert decision.state.run.required_action == (CALL,)
     output = (ToolOutput(CallId("call_1"), "out"),)
-    step = fold(after(decision.progress, c.SubmitToolOutputs(output)).events).steps[RunStepId("step_2")]
+    step = fold(after(decision.state, c.SubmitToolOutputs(output)).events).steps[RunStepId("step_2")]
     assert [getattr(call, "output", "") for call in step.tool_calls] == ["out", "Error", ""]
 
 
@@ -217,13 +217,13 @@ def test_calls_answered_by_the_server_close_their_step() -> None:
 @pytest.mark.parametrize(
     ("progress", "command"),
     [
-        (Progress(run()), c.OpenToolCalls(RunStepId("s"))),
-        (Progress(run(RunStatus.IN_PROGRESS)), c.CloseMessage((), Usage())),
-        (Progress(run(RunStatus.IN_PROGRESS)), c.CloseToolCalls((), Usage())),
-        (Progress(run(RunStatus.IN_PROGRESS)), c.RequireAction((), Usage())),
+        (RunState(run()), c.OpenToolCalls(RunStepId("s"))),
+        (RunState(run(RunStatus.IN_PROGRESS)), c.CloseMessage((), Usage())),
+        (RunState(run(RunStatus.IN_PROGRESS)), c.CloseToolCalls((), Usage())),
+        (RunState(run(RunStatus.IN_PROGRESS)), c.RequireAction((), Usage())),
     ],
 )
-def test_parts_open_and_close_only_in_their_place(progress: Progress, command: c.Command) -> None:
+def test_parts_open_and_close_only_in_their_place(progress: RunState, command: c.Command) -> None:
     with pytest.raises(Conflict):
         decide(progress, command, 200)
 
@@ -252,7 +252,7 @@ def test_parts_that_were_closed_behind_the_back_are_noticed() -> None:
 
 @given(st.lists(st.integers(0, len(COMMANDS) + 3), max_size=30))
 def test_folding_the_events_gives_the_state_and_usage_is_the_sum_of_steps(choices: list[int]) -> None:
-    progress, events = Progress(run()), [Event(EventName.RUN_CREATED, run())]
+    progress, events = RunState(run()), [Event(EventName.RUN_CREATED, run())]
     for number, choice in enumerate(choices):
         parts: list[c.Command] = [
             c.OpenMessage(RunStepId(f"step_{number}"), MessageId(f"msg_{number}")),
@@ -264,7 +264,7 @@ def test_folding_the_events_gives_the_state_and_usage_is_the_sum_of_steps(choice
             decision = decide(progress, [*COMMANDS, *parts][choice], 200 + number)
         except Conflict:
             continue
-        progress = decision.progress
+        progress = decision.state
         events += decision.events
     folded = fold(events)
     assert folded.run is not None

@@ -2,14 +2,14 @@
 
 import pytest
 
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 from threadmill.domain.filter import (
     Attributes,
     AttributeValue,
     Comparator,
     Comparison,
     Compound,
-    Connective,
+    LogicalOperator,
     check_attributes,
     matches,
 )
@@ -70,11 +70,11 @@ def test_what_a_file_lacks_is_equal_to_nothing(comparator: Comparator) -> None:
 
 def test_filters_join_by_and_and_or_to_any_depth() -> None:
     european, old = Comparison(Comparator.EQ, "region", "eu"), Comparison(Comparator.LT, "year", 2_000)
-    assert not matches(Compound(Connective.AND, (european, old)), FILE)
-    assert matches(Compound(Connective.OR, (european, old)), FILE)
-    assert matches(Compound(Connective.AND, (Compound(Connective.OR, (old, european)), european)), FILE)
-    assert matches(Compound(Connective.AND, ()), FILE)
-    assert not matches(Compound(Connective.OR, ()), FILE)
+    assert not matches(Compound(LogicalOperator.AND, (european, old)), FILE)
+    assert matches(Compound(LogicalOperator.OR, (european, old)), FILE)
+    assert matches(Compound(LogicalOperator.AND, (Compound(LogicalOperator.OR, (old, european)), european)), FILE)
+    assert matches(Compound(LogicalOperator.AND, ()), FILE)
+    assert not matches(Compound(LogicalOperator.OR, ()), FILE)
 
 
 def test_sixteen_attributes_of_full_length_are_taken() -> None:
@@ -91,6 +91,6 @@ def test_sixteen_attributes_of_full_length_are_taken() -> None:
     ],
 )
 def test_attributes_beyond_the_limits_are_refused(attributes: Attributes, param: str, code: str) -> None:
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidRequest) as refused:
         check_attributes(attributes)
     assert (refused.value.param, refused.value.code) == (param, code)

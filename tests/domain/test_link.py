@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from threadmill.domain.ids import FileId
 from threadmill.domain.message import Annotation
-from threadmill.domain.sandbox_link import PREFIX, LinkReader
+from threadmill.domain.sandbox_link import SANDBOX_PREFIX, SandboxLinkParser
 
 FILES = {"a.csv": FileId("file-a"), "a.csv.gz": FileId("file-gz"), "out/my plot.png": FileId("file-plot")}
 
 
 def read(*pieces: str) -> list[str | Annotation]:
-    reader = LinkReader(FILES)
+    reader = SandboxLinkParser(FILES)
     return [part for piece in pieces for part in reader.feed(piece)] + reader.close()
 
 
@@ -33,7 +33,7 @@ def test_a_link_to_a_file_is_an_annotation_with_the_indexes_of_exactly_its_text(
     text = f"Get [it](sandbox:/mnt/data/{path})."
     (found,) = [part for part in read(text) if isinstance(part, Annotation)]
     assert (found.type, found.file_id) == ("file_path", file_id)
-    assert text[found.start_index : found.end_index] == found.text == PREFIX + path
+    assert text[found.start_index : found.end_index] == found.text == SANDBOX_PREFIX + path
 
 
 def test_a_link_to_no_file_is_text() -> None:
@@ -44,7 +44,7 @@ def test_a_link_to_no_file_is_text() -> None:
 
 
 def test_of_two_files_the_longer_name_is_meant_and_waited_for() -> None:
-    reader = LinkReader(FILES)
+    reader = SandboxLinkParser(FILES)
     assert reader.feed("sandbox:/mnt/data/a.csv") == []
     (found,) = reader.feed(".gz")
     assert isinstance(found, Annotation)
@@ -52,7 +52,7 @@ def test_of_two_files_the_longer_name_is_meant_and_waited_for() -> None:
 
 
 def test_text_is_held_back_no_longer_than_a_link_can_be() -> None:
-    reader = LinkReader(FILES)
+    reader = SandboxLinkParser(FILES)
     assert reader.feed("a ") == ["a "]
     assert reader.feed("sand") == []
     assert reader.feed(" castle") == ["sand castle"]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from threadmill.domain.error import Conflict, Invalid
+from threadmill.domain.error import Conflict, InvalidRequest
 from threadmill.domain.ids import FileBatchId, FileId, ProjectId, VectorStoreId
-from threadmill.domain.supported_file import extension_of, refuse_unsupported
+from threadmill.domain.supported_file import check_supported, extension_of
 from threadmill.domain.vector_store import (
     MAX_STORE_FILES,
     CountChange,
@@ -77,7 +77,7 @@ def test_a_store_lives_so_many_days_from_its_last_use() -> None:
 
 def test_a_store_has_room_for_so_many_files() -> None:
     check_store_room(MAX_STORE_FILES)
-    with pytest.raises(Invalid, match=r"at most 10,000 files; this one would have 10,001\."):
+    with pytest.raises(InvalidRequest, match=r"at most 10,000 files; this one would have 10,001\."):
         check_store_room(MAX_STORE_FILES + 1)
 
 
@@ -98,7 +98,7 @@ def test_a_text_of_21_bytes_counts_as_the_service_counts_it() -> None:
 
 @pytest.mark.parametrize(("days", "code"), [(0, "integer_below_min_value"), (366, "integer_above_max_value")])
 def test_a_life_outside_a_year_is_refused(days: int, code: str) -> None:
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidRequest) as refused:
         check_expiry(ExpiresAfter(days))
     assert (refused.value.param, refused.value.code) == ("expires_after.days", code)
 
@@ -113,8 +113,8 @@ def test_files_are_told_by_their_last_extension() -> None:
 
 
 def test_unsupported_files_are_refused_in_the_words_of_the_service() -> None:
-    refuse_unsupported(["a.md", "b.PDF"])
-    with pytest.raises(Invalid) as refused:
-        refuse_unsupported(["a.csv", "b.xlsx", "c.csv", "README", "d.txt"])
+    check_supported(["a.md", "b.PDF"])
+    with pytest.raises(InvalidRequest) as refused:
+        check_supported(["a.csv", "b.xlsx", "c.csv", "README", "d.txt"])
     assert str(refused.value).startswith("Files with extensions [.csv, .xlsx, none] are not supported for retrieval.")
     assert (refused.value.param, refused.value.code) == ("file_ids", "unsupported_file")

@@ -13,7 +13,15 @@ from tests.support.stage import PROJECT, Stage
 from tests.support.stage import Turn as Asked
 from threadmill.adapters.blobs.disk import DiskBlobs, DiskWriter
 from threadmill.adapters.memory.store import MemoryStore
-from threadmill.domain.delta import AnnotationDelta, CallOpened, Delta, ImageDelta, InputDelta, OutputDelta, TextDelta
+from threadmill.domain.delta import (
+    AnnotationDelta,
+    CodeInputDelta,
+    CodeOutputDelta,
+    Delta,
+    ImageDelta,
+    TextDelta,
+    ToolCallStarted,
+)
 from threadmill.domain.error import Unavailable
 from threadmill.domain.file import File, FilePurpose
 from threadmill.domain.ids import CallId, FileId, RunStepId
@@ -35,15 +43,15 @@ from threadmill.domain.tool import (
     ToolResources,
 )
 from threadmill.engine.objects import files, runs, threads
-from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError, RefusalPiece
-from threadmill.engine.ports.sandbox import Ended, Ending, Image, Logs, Loss, Output, Written
+from threadmill.engine.ports.model import Finish, FinishReason, ModelError, RefusalPiece, ToolCallPiece
+from threadmill.engine.ports.sandbox import Ended, EndReason, FileWritten, Image, Logs, Output, SessionLossReason
 from threadmill.engine.ports.store import StoredEvent
-from threadmill.engine.prompt.conversation import MODEL_LOGS, converse, text_of, told
-from threadmill.engine.running.code_call import LOST, NOT_UNDERSTOOD, RESTARTED
+from threadmill.engine.prompt.conversation import MODEL_LOGS, build_conversation, message_text, render_code_result
+from threadmill.engine.running.code_call import NEW_SESSION, NOT_UNDERSTOOD, SESSION_LOST
 
 STOP, CALLS, COST = Finish(FinishReason.STOP), Finish(FinishReason.TOOL_CALLS), Usage(1, 1)
 CODE = CodeInterpreterTool()
-DONE = Ended(Ending.COMPLETED)
+DONE = Ended(EndReason.COMPLETED)
 
 
 @pytest.fixture
@@ -72,7 +80,7 @@ def turn(stage: Stage) -> Asked:
 async def called(stage: Stage, code: str = "x", *acts: Output) -> None:
     """The model calls for code, which gives `acts`, and is asked again."""
     stage.sandbox.acts.append((*acts, DONE) if not acts or not isinstance(acts[-1], Ended) else acts)
-    turn(stage).end(CallPiece(0, "call_1", "code_interpreter", json.dumps({"code": code})), CALLS, COST)
+    turn(stage).end(ToolCallPiece(0, "call_1", "code_interpreter", json.dumps({"code": code})), CALLS, COST)
     await stage.settle()
 
 
@@ -83,7 +91,7 @@ async def answered(stage: Stage, *texts: str) -> None:
 
 def heard(stage: Stage) -> str:
     """What the model was told of its last call."""
-    return text_of(turn(stage).request.messages[-1])
+    return message_text(turn(stage).request.messages[-1])
 
 
 async def step_of(stage: Stage, run: Run) -> RunStep:
@@ -114,9 +122,9 @@ async def file(stage: Stage, file_id: FileId) -> File:
 async def test_code_streams_while_it_is_written_runs_and_its_output_streams_and_is_told(stage: Stage) -> None:
     run = await begun(stage)
     stage.sandbox.acts.append((Logs("1\n"), Logs("2\n"), DONE))
-    turn(stage).say(CallPiece(0, "call_1", "code_interpreter", '{"code": "print('))
-    turn(stage).say(CallPiece(0, arguments='1)"'))
-    turn(stage).end(CallPiece(0, arguments="}"), CALLS, COST)
+    turn(stage).say(ToolCallPiece(0, "call_1", "code_interpreter", '{"code": "print('))
+    turn(stage).say(ToolCallPiece(0, arguments='1)"'))
+    turn(stage).end(ToolCallPiece(0, arguments="}"), CALLS, COST)
     await stage.settle()
     assert stage.sandbox.ran == ["print(1)"]
     assert heard(stage) == "1\n2"
@@ -126,13 +134,13 @@ async def test_code_streams_while_it_is_written_runs_and_its_output_streams_and_
     assert step.status is RunStepStatus.COMPLETED
     assert step.tool_calls == (CodeInterpreterCall(CallId("call_1"), "print(1)", outputs),)
     opened, first, second, *printed = (await deltas(stage, run))[:5]
-    assert isinstance(opened, CallOpened)
+    assert isinstance(opened, ToolCallStarted)
     assert opened.call == CodeInterpreterCall(CallId("call_1"), "")
-    assert [(one.index, one.pieces) for one in (first, second) if isinstance(one, InputDelta)] == [
+    assert [(one.index, one.pieces) for one in (first, second) if isinstance(one, CodeInputDelta)] == [
         (0, ("print(",)),
         (0, ("1)",)),
     ]
-    assert [(one.number, one.output.logs) for one in printed if isinstance(one, OutputDelta)] == [
+    assert [(one.number, one.output.logs) for one in printed if isinstance(one, CodeOutputDelta)] == [
         (0, "1\n"),
         (0, "2\n"),
     ]
@@ -153,7 +161,7 @@ async def test_a_callers_function_of_the_same_name_stays_the_callers(stage: Stag
     tools = (CODE, FunctionTool("code_interpreter"))
     run = await begun(stage, tools=tools)
     assert [tool.name for tool in turn(stage).request.tools] == ["code_interpreter_tool", "code_interpreter"]
-    turn(stage).end(CallPiece(0, "call_1", "code_interpreter", "{}"), CALLS, COST)
+    turn(stage).end(ToolCallPiece(0, "call_1", "code_interpreter", "{}"), CALLS, COST)
     await stage.settle()
     found = await stage.store.get(Run, PROJECT, run.id)
     assert found is not None
@@ -165,14 +173,17 @@ async def test_code_and_a_function_in_one_turn_are_one_step_that_waits_for_the_f
     run = await begun(stage, tools=(CODE, FunctionTool("f")))
     stage.sandbox.acts.append((Logs("2"), DONE))
     turn(stage).end(
-        CallPiece(0, "call_1", "f", "{}"), CallPiece(1, "call_2", "code_interpreter", '{"code": "1+1"}'), CALLS, COST
+        ToolCallPiece(0, "call_1", "f", "{}"),
+        ToolCallPiece(1, "call_2", "code_interpreter", '{"code": "1+1"}'),
+        CALLS,
+        COST,
     )
     await stage.settle()
     assert stage.sandbox.ran == ["1+1"]
     await runs.submit_tool_outputs(stage.engine, PROJECT, run.thread_id, run.id, (ToolOutput(CallId("call_1"), "out"),))
     await stage.settle()
     said = turn(stage).request.messages[-2:]
-    assert [text_of(message) for message in said] == ["out", "2"]
+    assert [message_text(message) for message in said] == ["out", "2"]
     await answered(stage, "done")
     step = await step_of(stage, run)
     assert [call.type for call in step.tool_calls] == ["function", "code_interpreter"]
@@ -228,10 +239,10 @@ async def test_a_refusal_behind_a_picture_has_the_next_index(stage: Stage) -> No
 async def test_files_that_code_writes_are_kept_named_to_the_model_and_linked_in_every_later_run(stage: Stage) -> None:
     run = await begun(stage)
     stage.sandbox.files[run.thread_id]["out/a.csv"] = b"1,2"
-    await called(stage, "save", Written("out/a.csv", 3))
+    await called(stage, "save", FileWritten("out/a.csv", 3))
     assert "[a.csv](sandbox:/mnt/data/out/a.csv)" in heard(stage)
     await answered(stage, "done")
-    made = await stage.store.made_in(PROJECT, run.thread_id)
+    made = await stage.store.created_in_thread(PROJECT, run.thread_id)
     assert [(one.filename, one.origin.path if one.origin else "") for one in made] == [("a.csv", "out/a.csv")]
     later = await again(stage, run.thread_id, assistant_id=run.assistant_id, tools=(CODE,))
     await answered(stage, "sandbox:/mnt/da", "ta/out/a.csv")
@@ -242,11 +253,11 @@ async def test_files_that_code_writes_are_kept_named_to_the_model_and_linked_in_
 
 async def test_a_file_that_cannot_be_kept_is_told_and_does_not_fail_the_run(stage: Stage) -> None:
     run = await begun(stage)
-    await called(stage, "save", Written("gone.csv", 3), Written("huge.bin", 600 << 20))
+    await called(stage, "save", FileWritten("gone.csv", 3), FileWritten("huge.bin", 600 << 20))
     assert "gone.csv could not be kept. There is no file gone.csv." in heard(stage)
     assert "huge.bin is too large" in heard(stage)
     await answered(stage, "done")
-    assert await stage.store.made_in(PROJECT, run.thread_id) == []
+    assert await stage.store.created_in_thread(PROJECT, run.thread_id) == []
 
 
 class FullBlobs(DiskBlobs):
@@ -271,7 +282,7 @@ async def test_the_sessions_files_are_there_by_id_and_by_name_and_the_model_know
     assistant = await stage.assistant(tool_resources=ToolResources((sales, other)))
     thread = await stage.thread("hi")
     await again(stage, thread.id, assistant_id=assistant.id, tools=(CODE,))
-    system = text_of(turn(stage).request.messages[0])
+    system = message_text(turn(stage).request.messages[0])
     assert system == f"Files for your code: /mnt/data/{sales} ('sales.csv'), /mnt/data/{other} ('a/b.csv')."
     await called(stage)
     assert stage.sandbox.files[thread.id] == {sales: b"1", other: b"2"}
@@ -319,10 +330,10 @@ async def test_a_file_another_assistant_was_given_stays_in_the_session(stage: St
 
 async def test_a_given_file_that_code_writes_over_is_kept_and_linked_under_its_own_name(stage: Stage) -> None:
     run, (given,) = await given_files(stage, "sales.csv")
-    await called(stage, "save", Written(given, 9))
+    await called(stage, "save", FileWritten(given, 9))
     assert heard(stage).endswith("[sales.csv](sandbox:/mnt/data/sales.csv)")
-    assert text_of(turn(stage).request.messages[0]) == f"Files for your code: /mnt/data/{given} ('sales.csv')."
-    (made,) = await stage.store.made_in(PROJECT, run.thread_id)
+    assert message_text(turn(stage).request.messages[0]) == f"Files for your code: /mnt/data/{given} ('sales.csv')."
+    (made,) = await stage.store.created_in_thread(PROJECT, run.thread_id)
     assert made.filename == "sales.csv"
     await answered(stage, "sandbox:/mnt/data/sales.csv")
     (part,) = (await message_of(stage, run)).content
@@ -333,20 +344,20 @@ async def test_a_given_file_that_code_writes_over_is_kept_and_linked_under_its_o
 async def test_a_new_session_has_all_files_again_and_the_model_is_told_that_variables_are_lost(stage: Stage) -> None:
     run = await begun(stage)
     stage.sandbox.files[run.thread_id]["a.csv"] = b"1,2"
-    await called(stage, "save", Written("a.csv", 3))
-    assert RESTARTED not in heard(stage)
-    stage.sandbox.lose(run.thread_id, Loss.IDLE)
+    await called(stage, "save", FileWritten("a.csv", 3))
+    assert NEW_SESSION not in heard(stage)
+    stage.sandbox.lose(run.thread_id, SessionLossReason.IDLE)
     await called(stage)
-    assert RESTARTED in heard(stage)
+    assert NEW_SESSION in heard(stage)
     assert stage.sandbox.files[run.thread_id] == {"a.csv": b"1,2"}
     stage.sandbox.lose(run.thread_id, None)
     await called(stage)
-    assert RESTARTED in heard(stage), "the run's own steps tell that there was a session"
+    assert NEW_SESSION in heard(stage), "the run's own steps tell that there was a session"
     stage.sandbox.lose(run.thread_id, None)
     await answered(stage, "done")
     await again(stage, run.thread_id, assistant_id=run.assistant_id, tools=(CODE,))
     await called(stage)
-    assert RESTARTED in heard(stage), "the thread's earlier run tells it"
+    assert NEW_SESSION in heard(stage), "the thread's earlier run tells it"
 
 
 async def test_variables_lost_after_a_cancel_are_told_though_the_session_is_the_same(stage: Stage) -> None:
@@ -355,7 +366,7 @@ async def test_variables_lost_after_a_cancel_are_told_though_the_session_is_the_
     await called(stage)
     stage.sandbox.lose_variables(run.thread_id)
     await called(stage)
-    assert heard(stage) == RESTARTED
+    assert heard(stage) == NEW_SESSION
     await called(stage)
     assert heard(stage) == "(no output)"
 
@@ -363,8 +374,8 @@ async def test_variables_lost_after_a_cancel_are_told_though_the_session_is_the_
 async def test_a_file_that_cannot_be_put_is_told(stage: Stage) -> None:
     run = await begun(stage)
     stage.sandbox.files[run.thread_id]["refused.csv"] = b"1,2"
-    await called(stage, "save", Written("refused.csv", 3))
-    stage.sandbox.lose(run.thread_id, Loss.AGE)
+    await called(stage, "save", FileWritten("refused.csv", 3))
+    stage.sandbox.lose(run.thread_id, SessionLossReason.AGE)
     await called(stage)
     assert "refused.csv is not in /mnt/data. The disk is full." in heard(stage)
 
@@ -372,9 +383,9 @@ async def test_a_file_that_cannot_be_put_is_told(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("end", "logs", "note"),
     [
-        (Ended(Ending.TIMED_OUT, "Stopped after 120 s."), "Stopped after 120 s.\n", ""),
-        (Ended(Ending.KILLED, "Killed.", state_kept=False), "Killed.\n", LOST),
-        (Ended(Ending.EXCEPTION, "ValueError: no"), None, ""),
+        (Ended(EndReason.TIMED_OUT, "Stopped after 120 s."), "Stopped after 120 s.\n", ""),
+        (Ended(EndReason.KILLED, "Killed.", state_kept=False), "Killed.\n", SESSION_LOST),
+        (Ended(EndReason.EXCEPTION, "ValueError: no"), None, ""),
     ],
 )
 async def test_every_ending_is_an_answer(stage: Stage, end: Ended, logs: str | None, note: str) -> None:
@@ -389,7 +400,7 @@ async def test_every_ending_is_an_answer(stage: Stage, end: Ended, logs: str | N
 
 async def test_arguments_without_code_are_answered_and_nothing_runs(stage: Stage) -> None:
     run = await begun(stage)
-    turn(stage).end(CallPiece(0, "call_1", "code_interpreter", "{}"), CALLS, COST)
+    turn(stage).end(ToolCallPiece(0, "call_1", "code_interpreter", "{}"), CALLS, COST)
     await stage.settle()
     assert stage.sandbox.ran == []
     assert heard(stage) == NOT_UNDERSTOOD
@@ -400,8 +411,8 @@ async def test_a_sandbox_that_refuses_in_the_middle_is_an_answer_and_one_that_re
     stage: Stage,
 ) -> None:
     first = await begun(stage)
-    stage.sandbox.refusal = "No memory."
-    turn(stage).end(CallPiece(0, "call_1", "code_interpreter", "1+1"), CALLS, COST)
+    stage.sandbox.unavailable_reason = "No memory."
+    turn(stage).end(ToolCallPiece(0, "call_1", "code_interpreter", "1+1"), CALLS, COST)
     await stage.settle()
     call = await call_of(stage, first)
     assert call.outputs == (CodeOutput(logs="Error: the code could not be run. No memory."),)
@@ -415,7 +426,7 @@ async def test_a_cancel_stops_the_code_and_keeps_what_it_printed(stage: Stage) -
     run = await begun(stage)
     stage.sandbox.acts.append((Logs("1\n"),))
     stage.sandbox.endless = True
-    turn(stage).end(CallPiece(0, "call_1", "code_interpreter", '{"code": "loop"}'), CALLS, COST)
+    turn(stage).end(ToolCallPiece(0, "call_1", "code_interpreter", '{"code": "loop"}'), CALLS, COST)
     await stage.sandbox.hanging.wait()
     await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
     await stage.settle()
@@ -428,7 +439,7 @@ async def test_a_cancel_stops_the_code_and_keeps_what_it_printed(stage: Stage) -
 async def test_text_held_back_for_a_link_is_not_lost_when_the_model_is_cut_off(stage: Stage) -> None:
     run = await begun(stage)
     stage.sandbox.files[run.thread_id]["a.csv"] = b"1,2"
-    await called(stage, "save", Written("a.csv", 3))
+    await called(stage, "save", FileWritten("a.csv", 3))
     turn(stage).say("See sandbox:/mnt/da")
     await stage.settle()
     turn(stage).fail(ModelError(ErrorCode.SERVER_ERROR, "cut"))
@@ -441,12 +452,14 @@ async def test_a_thread_that_is_deleted_ends_its_session(stage: Stage) -> None:
     run = await begun(stage)
     await called(stage)
     await threads.delete(stage.engine, PROJECT, run.thread_id)
-    assert (await stage.sandbox.start(run.thread_id)).fresh
+    assert (await stage.sandbox.start(run.thread_id)).is_new
 
 
 def test_the_model_sees_the_beginning_and_the_end_of_long_logs() -> None:
     logs = "a" * MODEL_LOGS + "b" * MODEL_LOGS
-    shown = told(CodeInterpreterCall(CallId("c"), "x", (CodeOutput(logs=logs), CodeOutput(image=FileId("f")))))
+    shown = render_code_result(
+        CodeInterpreterCall(CallId("c"), "x", (CodeOutput(logs=logs), CodeOutput(image=FileId("f"))))
+    )
     assert shown.startswith("aaa")
     assert shown.endswith("bbb")
     assert f"[… {MODEL_LOGS:,} characters left out …]" in shown
@@ -458,13 +471,13 @@ async def test_a_search_of_an_earlier_version_stays_in_the_prompt_as_a_call(stag
     await called(stage)
     step = await step_of(stage, run)
     search = FileSearchCall(CallId("call_9"), RankingOptions())
-    conversation = converse(run, (), [replace(step, id=RunStepId("s"), tool_calls=(search,))], {})
+    conversation = build_conversation(run, (), [replace(step, id=RunStepId("s"), tool_calls=(search,))], {})
     assert [call.name for call in conversation.tail[0].tool_calls] == ["file_search"]
 
 
 async def test_calls_are_counted_where_the_upstream_counts_nothing(stage: Stage) -> None:
     run = await begun(stage, tools=(CODE, FunctionTool("f")))
-    pieces = CallPiece(0, "call_1", "code_interpreter", '{"code": "a b c"}'), CallPiece(1, "call_2", "f", "{ }")
+    pieces = ToolCallPiece(0, "call_1", "code_interpreter", '{"code": "a b c"}'), ToolCallPiece(1, "call_2", "f", "{ }")
     turn(stage).end(*pieces, CALLS)
     await stage.settle()
     step = await step_of(stage, run)

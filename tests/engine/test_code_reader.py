@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadmill.engine.prompt.code_argument_parser import CodeReader
+from threadmill.engine.prompt.code_argument_parser import CodeArgumentParser
 
 
-def read(*pieces: str) -> tuple[list[str], CodeReader]:
-    reader = CodeReader()
+def read(*pieces: str) -> tuple[list[str], CodeArgumentParser]:
+    reader = CodeArgumentParser()
     return [reader.feed(piece) for piece in pieces] + [reader.close()], reader
 
 
@@ -21,7 +21,7 @@ def test_code_comes_out_whole_however_it_is_cut(code: str, ascii_only: bool, dat
     pieces = [arguments[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(arguments)], strict=True)]
     said, reader = read(*pieces)
     assert "".join(said) == reader.text == code
-    assert reader.is_understood
+    assert reader.is_valid
 
 
 def test_what_is_sure_is_said_at_once() -> None:
@@ -46,7 +46,7 @@ def test_what_is_sure_is_said_at_once() -> None:
 )
 def test_other_ways_of_models_to_write_code_are_understood(arguments: str, code: str) -> None:
     _, reader = read(arguments)
-    assert (reader.text, reader.is_understood) == (code, True)
+    assert (reader.text, reader.is_valid) == (code, True)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_other_ways_of_models_to_write_code_are_understood(arguments: str, code:
 )
 def test_arguments_without_code_are_not_understood(arguments: str) -> None:
     _, reader = read(arguments)
-    assert not reader.is_understood
+    assert not reader.is_valid
 
 
 def test_a_key_written_twice_counts_as_it_was_streamed() -> None:

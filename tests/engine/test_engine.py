@@ -11,15 +11,15 @@ from tests.support.stage import PROJECT, FakeClock, Stage
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.system.object_locks import ProcessObjectLocks
 from threadmill.domain.command import OpenToolCalls
-from threadmill.domain.decide import Progress, decide
-from threadmill.domain.delta import ArgumentsDelta, CallOpened, RefusalDelta, TextDelta
+from threadmill.domain.decide import RunState, decide
+from threadmill.domain.delta import ArgumentsDelta, RefusalDelta, TextDelta, ToolCallStarted
 from threadmill.domain.error import (
     Conflict,
-    Invalid,
-    LostRace,
+    InvalidRequest,
     NotFound,
     ThreadLocked,
     Unavailable,
+    VersionConflict,
     messages_locked,
 )
 from threadmill.domain.ids import AssistantId, CallId, MessageId, RunId, RunStepId, ThreadId
@@ -41,7 +41,6 @@ from threadmill.domain.thread import Thread
 from threadmill.domain.tool import ToolOutput, ToolResources
 from threadmill.engine.objects import assistants, messages, runs, threads
 from threadmill.engine.ports.model import (
-    CallPiece,
     ContextTooLong,
     Finish,
     FinishReason,
@@ -49,13 +48,14 @@ from threadmill.engine.ports.model import (
     PromptRole,
     ReasoningPiece,
     RefusalPiece,
+    ToolCallPiece,
 )
 from threadmill.engine.ports.store import Delete, StoredEvent, Update, WriteSet
-from threadmill.engine.prompt.conversation import text_of
+from threadmill.engine.prompt.conversation import message_text
 from threadmill.engine.running.commit import write_set
 from threadmill.engine.running.draft import FunctionDraft
 from threadmill.engine.running.reaper import sweep
-from threadmill.engine.storage.retry import ATTEMPTS, FIRST_DELAY, MAX_DELAY, retry_on_conflict
+from threadmill.engine.storage.retry import FIRST_DELAY, MAX_ATTEMPTS, MAX_DELAY, retry_on_conflict
 
 STOP = Finish(FinishReason.STOP)
 COST = Usage(3, 2)
@@ -92,7 +92,7 @@ async def test_a_run_without_room_waits_as_queued_and_is_claimed_later() -> None
     stage = Stage(MemoryStore(), max_runs=1)
     first, second = await begun(stage), await begun(stage)
     assert (await stored(stage, second)).status is RunStatus.QUEUED
-    tending = asyncio.ensure_future(stage.engine.tend())
+    tending = asyncio.ensure_future(stage.engine.run_background_tasks())
     stage.model.turns[0].end("one", STOP, COST)
     await stage.settle()
     assert (await stored(stage, first)).status is RunStatus.COMPLETED
@@ -107,7 +107,7 @@ async def test_a_run_without_room_waits_as_queued_and_is_claimed_later() -> None
 async def test_a_run_answered_without_room_waits_too() -> None:
     stage = Stage(MemoryStore(), max_runs=1)
     waiting = await begun(stage, "f")
-    stage.model.turns[0].end(CallPiece(0, "call_1", "f", "{}"), Finish(FinishReason.TOOL_CALLS), COST)
+    stage.model.turns[0].end(ToolCallPiece(0, "call_1", "f", "{}"), Finish(FinishReason.TOOL_CALLS), COST)
     await stage.settle()
     await begun(stage)
     outputs = (ToolOutput(CallId("call_1"), "out"),)
@@ -136,7 +136,7 @@ async def test_a_lost_claim_is_let_go_at_the_next_beat(stage: Stage) -> None:
     held = await stored(stage, run)
     taken = replace(held, epoch=held.epoch + 1, version=held.version + 1)
     await stage.store.apply(WriteSet((Update(taken, held.version),)))
-    await stage.worker.beat()
+    await stage.worker.heartbeat()
     await stage.settle()
     assert not stage.worker.holds(run.id)
     assert await stored(stage, run) == taken
@@ -145,7 +145,7 @@ async def test_a_lost_claim_is_let_go_at_the_next_beat(stage: Stage) -> None:
 async def test_a_beat_keeps_the_lease(stage: Stage) -> None:
     run = await begun(stage)
     stage.clock.at += 20
-    await stage.worker.beat()
+    await stage.worker.heartbeat()
     assert (await stored(stage, run)).lease_until == stage.clock.at + stage.settings.lease
 
 
@@ -157,7 +157,7 @@ async def test_a_run_in_a_workers_hands_is_left_to_it_by_the_reaper(stage: Stage
 
 async def test_a_waiting_run_expires(stage: Stage) -> None:
     run = await begun(stage, "f")
-    stage.model.turns[0].end(CallPiece(0, "call_1", "f", "{}"), STOP, COST)
+    stage.model.turns[0].end(ToolCallPiece(0, "call_1", "f", "{}"), STOP, COST)
     await stage.settle()
     stage.clock.at += 600
     await sweep(stage.ports, stage.worker, stage.clock.at, leases_before=stage.clock.at)
@@ -225,7 +225,7 @@ async def test_claiming_and_creating_on_a_broken_store_give_their_place_back() -
     thread = NewThread((NewMessage(MessageRole.USER, (TextPart("x"),)),))
     with pytest.raises(Unavailable):
         await runs.create_with_thread(stage.engine, PROJECT, thread, NewRun(queued.assistant_id))
-    store.reason = LostRace("somebody else claimed it")
+    store.reason = VersionConflict("somebody else claimed it")
     await stage.worker.claim_waiting()
     store.reason = None
     await stage.worker.claim_waiting()
@@ -235,13 +235,13 @@ async def test_claiming_and_creating_on_a_broken_store_give_their_place_back() -
 
 async def test_the_sweep_goes_on_after_a_bad_moment() -> None:
     store = Broken()
-    stage = Stage(store, sweep_every=0.0)
+    stage = Stage(store, sweep_interval=0.0)
     run = await begun(stage, "f")
-    stage.model.turns[0].end(CallPiece(0, "call_1", "f", "{}"), STOP, COST)
+    stage.model.turns[0].end(ToolCallPiece(0, "call_1", "f", "{}"), STOP, COST)
     await stage.settle()
     stage.clock.at += 600
     store.reason = Unavailable("full")
-    tending = asyncio.ensure_future(stage.engine.tend())
+    tending = asyncio.ensure_future(stage.engine.run_background_tasks())
     while not any("the sweep failed" in text for text in stage.surprises):
         await stage.settle()
     store.reason = None
@@ -253,9 +253,9 @@ async def test_the_sweep_goes_on_after_a_bad_moment() -> None:
 
 async def test_a_failed_claim_is_tried_again() -> None:
     store = Broken()
-    stage, queued = await one_ended_one_queued(store, sweep_every=3600.0)
+    stage, queued = await one_ended_one_queued(store, sweep_interval=3600.0)
     store.reason = Unavailable("full")
-    tending = asyncio.ensure_future(stage.engine.tend())
+    tending = asyncio.ensure_future(stage.engine.run_background_tasks())
     stage.worker.wake()
     while not any("claiming failed" in text for text in stage.surprises):
         await stage.settle()
@@ -270,7 +270,7 @@ async def test_a_failed_claim_is_tried_again() -> None:
 async def test_an_orphan_of_the_process_before_is_rescued_at_start(stage: Stage) -> None:
     run = await begun(stage)
     stage.hire()
-    await stage.engine.rescue_orphans()
+    await stage.engine.requeue_orphans()
     assert (await stored(stage, run)).status is RunStatus.QUEUED
     await stage.worker.claim_waiting()
     await stage.settle()
@@ -345,13 +345,15 @@ async def test_a_run_changed_by_somebody_else_ends_failed_rather_than_locked(sta
 
 async def test_text_behind_a_call_is_left_out_and_blank_text_before_it_opens_no_message(stage: Stage) -> None:
     run = await begun(stage, "f")
-    stage.model.turns[0].end("", " \n", CallPiece(0, None, "f"), CallPiece(0, arguments="{}"), "late", STOP, COST)
+    stage.model.turns[0].end(
+        "", " \n", ToolCallPiece(0, None, "f"), ToolCallPiece(0, arguments="{}"), "late", STOP, COST
+    )
     await stage.settle()
     found = await stored(stage, run)
     assert [call.arguments for call in found.required_action] == ["{}"]
     assert "thread.message.created" not in await told(stage, run)
     opened, grown = await deltas(stage, run)
-    assert isinstance(opened, CallOpened)
+    assert isinstance(opened, ToolCallStarted)
     assert isinstance(grown, ArgumentsDelta)
 
 
@@ -364,13 +366,13 @@ async def test_what_follows_a_refusal_is_part_of_it(stage: Stage) -> None:
     assert [d.index for d in await deltas(stage, run) if isinstance(d, RefusalDelta)] == [1, 1]
     again = await runs.create(stage.engine, PROJECT, run.thread_id, NewRun(run.assistant_id))
     await stage.settle()
-    assert text_of(stage.model.turns[1].request.messages[-1]) == "Well, \nI cannot"
+    assert message_text(stage.model.turns[1].request.messages[-1]) == "Well, \nI cannot"
     await runs.cancel(stage.engine, PROJECT, run.thread_id, again.run.id)
 
 
 async def test_a_call_cut_short_fails_its_step_and_ends_incomplete(stage: Stage) -> None:
     run = await begun(stage, "f")
-    stage.model.turns[0].end(CallPiece(0, "call_1", "f", '{"a'), Finish(FinishReason.LENGTH), COST)
+    stage.model.turns[0].end(ToolCallPiece(0, "call_1", "f", '{"a'), Finish(FinishReason.LENGTH), COST)
     await stage.settle()
     found = await stored(stage, run)
     assert (found.status, found.incomplete_reason) == (
@@ -382,7 +384,7 @@ async def test_a_call_cut_short_fails_its_step_and_ends_incomplete(stage: Stage)
 
 async def test_a_filtered_call_fails_the_run(stage: Stage) -> None:
     run = await begun(stage, "f")
-    stage.model.turns[0].end(CallPiece(0, "call_1", "f", "{}"), Finish(FinishReason.CONTENT_FILTER), COST)
+    stage.model.turns[0].end(ToolCallPiece(0, "call_1", "f", "{}"), Finish(FinishReason.CONTENT_FILTER), COST)
     await stage.settle()
     assert (await stored(stage, run)).status is RunStatus.FAILED
 
@@ -390,10 +392,10 @@ async def test_a_filtered_call_fails_the_run(stage: Stage) -> None:
 async def test_a_spent_completion_budget_ends_the_run_before_the_next_turn(stage: Stage) -> None:
     run = await begun(stage, "f", max_completion_tokens=5)
     assert stage.model.turns[0].request.max_completion_tokens == 5
-    stage.model.turns[0].end(CallPiece(0, "call_1", "unknown", "{}"), STOP, Usage(1, 3))
+    stage.model.turns[0].end(ToolCallPiece(0, "call_1", "unknown", "{}"), STOP, Usage(1, 3))
     await stage.settle()
     assert stage.model.turns[1].request.max_completion_tokens == 2
-    stage.model.turns[1].end(CallPiece(0, "call_2", "unknown", "{}"), STOP, Usage(1, 2))
+    stage.model.turns[1].end(ToolCallPiece(0, "call_2", "unknown", "{}"), STOP, Usage(1, 2))
     await stage.settle()
     found = await stored(stage, run)
     assert found.incomplete_reason is RunIncompleteReason.MAX_COMPLETION_TOKENS
@@ -413,7 +415,7 @@ async def test_last_messages_are_never_cut_further(stage: Stage) -> None:
     new = NewRun(assistant.id, truncation=Truncation(last_messages=2))
     await runs.create(stage.engine, PROJECT, thread.id, new)
     await stage.settle()
-    assert [text_of(m) for m in stage.model.turns[0].request.messages] == ["b " * 50, "c"]
+    assert [message_text(m) for m in stage.model.turns[0].request.messages] == ["b " * 50, "c"]
     stage.model.turns[0].fail(ContextTooLong("too long"))
     await stage.settle()
     assert len(stage.model.turns) == 1
@@ -424,7 +426,7 @@ async def test_the_middle_is_dropped_to_fit_the_models_window(stage: Stage) -> N
     assistant, thread = await stage.assistant(), await stage.thread(*(f"{n} " * 20 for n in range(8)))
     await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
     await stage.settle()
-    assert [text_of(m)[0] for m in stage.model.turns[0].request.messages] == ["0", "6", "7"]
+    assert [message_text(m)[0] for m in stage.model.turns[0].request.messages] == ["0", "6", "7"]
 
 
 async def test_a_window_too_small_for_anything_still_asks_with_the_newest(stage: Stage) -> None:
@@ -432,7 +434,7 @@ async def test_a_window_too_small_for_anything_still_asks_with_the_newest(stage:
     assistant, thread = await stage.assistant(), await stage.thread("a " * 20, "b " * 20)
     await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
     await stage.settle()
-    assert [text_of(m)[0] for m in stage.model.turns[0].request.messages] == ["b"]
+    assert [message_text(m)[0] for m in stage.model.turns[0].request.messages] == ["b"]
 
 
 async def test_instructions_alone_over_the_prompt_budget_end_incomplete(stage: Stage) -> None:
@@ -463,11 +465,11 @@ async def test_pictures_attachments_and_assistants_words_are_laid_out(stage: Sta
 
 async def test_text_and_calls_of_one_turn_are_one_message_to_the_upstream(stage: Stage) -> None:
     run = await begun(stage, "f")
-    stage.model.turns[0].end("Let me see.", CallPiece(0, "call_1", "unknown", "{}"), STOP, COST)
+    stage.model.turns[0].end("Let me see.", ToolCallPiece(0, "call_1", "unknown", "{}"), STOP, COST)
     await stage.settle()
     roles = [(m.role.value, len(m.tool_calls)) for m in stage.model.turns[1].request.messages]
     assert roles == [("user", 0), ("assistant", 1), ("tool", 0)]
-    stage.model.turns[1].end(CallPiece(0, "call_2", "unknown", "{}"), STOP, COST)
+    stage.model.turns[1].end(ToolCallPiece(0, "call_2", "unknown", "{}"), STOP, COST)
     await stage.settle()
     assert [m.role.value for m in stage.model.turns[2].request.messages][3:] == ["assistant", "tool"]
     await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
@@ -475,14 +477,14 @@ async def test_text_and_calls_of_one_turn_are_one_message_to_the_upstream(stage:
 
 async def test_a_step_lost_with_its_worker_is_told_to_the_model(stage: Stage) -> None:
     run = await begun(stage, "f")
-    stage.model.turns[0].say(CallPiece(0, "call_1", "f", "{}"))
+    stage.model.turns[0].say(ToolCallPiece(0, "call_1", "f", "{}"))
     await stage.settle()
     await stage.worker.drain(0)
     stage.hire()
     await stage.worker.claim_waiting()
     await stage.settle()
     tail = stage.model.turns[1].request.messages[-1]
-    assert text_of(tail) == "Error: the server stopped before this call was answered."
+    assert message_text(tail) == "Error: the server stopped before this call was answered."
     await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
 
 
@@ -508,11 +510,11 @@ async def test_a_lost_race_is_tried_again_with_more_and_more_time_but_not_for_ev
     async def lose() -> None:
         nonlocal tries
         tries += 1
-        raise LostRace("again")
+        raise VersionConflict("again")
 
     with pytest.raises(Unavailable, match="Too many requests change this object"):
         await retry_on_conflict(clock, lose, jitter=lambda: 1.0)
-    assert tries == ATTEMPTS
+    assert tries == MAX_ATTEMPTS
     assert clock.slept[:2] == [FIRST_DELAY * 4, FIRST_DELAY * 8], "the first retry is at once"
     assert clock.slept[-1] == MAX_DELAY
     assert 1 < sum(clock.slept) < 10
@@ -619,7 +621,7 @@ async def test_a_message_refused_for_a_run_that_ended_meanwhile_is_tried_again()
         async def apply(self, write_set: WriteSet) -> int:
             if write_set.guards and not write_set.events and not self.lost:
                 self.lost += 1
-                raise LostRace("a run was active a moment ago")
+                raise VersionConflict("a run was active a moment ago")
             return await super().apply(write_set)
 
     stage = Stage(Fleeting())
@@ -641,7 +643,7 @@ async def test_outputs_submitted_between_the_two_reads_are_a_lost_race_not_a_ref
     store = Behind()
     stage = Stage(store)
     run = await begun(stage, "f")
-    stage.model.turns[0].end(CallPiece(0, "call_1", "f", "{}"), STOP, COST)
+    stage.model.turns[0].end(ToolCallPiece(0, "call_1", "f", "{}"), STOP, COST)
     await stage.settle()
     store.behind = 1
     outputs = (ToolOutput(CallId("call_1"), "out"),)
@@ -667,7 +669,7 @@ async def test_unknown_things_are_not_found(stage: Stage) -> None:
     ):
         with pytest.raises(NotFound):
             await work
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidRequest):
         await runs.create_with_thread(engine, PROJECT, NewThread(), NewRun(run.assistant_id))
     await runs.cancel(engine, PROJECT, run.thread_id, run.id)
 
@@ -723,7 +725,7 @@ async def test_an_interrupt_right_behind_a_required_action_changes_nothing() -> 
     stage.store = Interrupting()
     stage.hire()
     run = await begun(stage, "f")
-    stage.model.turns[0].end(CallPiece(0, "call_1", "f", ""), STOP, COST)
+    stage.model.turns[0].end(ToolCallPiece(0, "call_1", "f", ""), STOP, COST)
     await stage.settle()
     found = await stored(stage, run)
     assert found.status is RunStatus.REQUIRES_ACTION
@@ -750,7 +752,7 @@ async def test_the_reaper_leaves_alone_what_moved_meanwhile() -> None:
     store = Racing()
     stage = Stage(store)
     run = await begun(stage, "f")
-    stage.model.turns[0].end(CallPiece(0, "call_1", "f", "{}"), STOP, COST)
+    stage.model.turns[0].end(ToolCallPiece(0, "call_1", "f", "{}"), STOP, COST)
     await stage.settle()
 
     async def cancel() -> None:
@@ -773,7 +775,7 @@ async def test_a_prompt_is_shortened_until_it_fits(stage: Stage) -> None:
     await stage.settle()
     stage.model.turns[0].fail(ContextTooLong("too long"))
     await stage.settle()
-    assert [text_of(m)[0] for m in stage.model.turns[1].request.messages] == ["a", "c"]
+    assert [message_text(m)[0] for m in stage.model.turns[1].request.messages] == ["a", "c"]
     stage.model.turns[1].end("fine", STOP)
     await stage.settle()
     found = await stored(stage, accepted.run)
@@ -814,7 +816,7 @@ async def test_an_endless_caller_is_stopped() -> None:
     stage = Stage(MemoryStore(), max_turns=2)
     run = await begun(stage, "f")
     for number in range(2):
-        stage.model.turns[number].end(CallPiece(0, f"call_{number}", "f", "no json"), STOP, COST)
+        stage.model.turns[number].end(ToolCallPiece(0, f"call_{number}", "f", "no json"), STOP, COST)
         await stage.settle()
     found = await stored(stage, run)
     assert found.last_error is not None
@@ -835,7 +837,7 @@ async def test_lists_and_steps_are_read_back(stage: Stage) -> None:
 
 async def test_a_run_on_a_thread_nobody_spoke_in_is_refused(stage: Stage) -> None:
     assistant, thread = await stage.assistant(), await stage.thread()
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidRequest) as refused:
         await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
     assert refused.value.code == "invalid_thread"
     added = NewRun(assistant.id, additional_messages=(NewMessage(MessageRole.USER, (TextPart("x"),)),))
@@ -860,13 +862,13 @@ async def test_a_window_the_counted_words_fit_keeps_everything(stage: Stage) -> 
 
 async def test_a_step_lost_before_its_first_call_leaves_no_trace_in_the_prompt(stage: Stage) -> None:
     run = await begun(stage, "f")
-    stage.model.turns[0].end(CallPiece(0, "call_1", "unknown", "{}"), STOP, COST)
+    stage.model.turns[0].end(ToolCallPiece(0, "call_1", "unknown", "{}"), STOP, COST)
     await stage.settle()
     held = await stored(stage, run)
-    opened = decide(Progress(held), OpenToolCalls(stage.ids.step()), stage.clock.at)
-    await stage.store.apply(write_set(Progress(held), [opened]))
+    opened = decide(RunState(held), OpenToolCalls(stage.ids.step()), stage.clock.at)
+    await stage.store.apply(write_set(RunState(held), [opened]))
     stage.hire()
-    await stage.engine.rescue_orphans()
+    await stage.engine.requeue_orphans()
     await stage.worker.claim_waiting()
     await stage.settle()
     assert [m.role.value for m in stage.model.turns[2].request.messages] == ["user", "assistant", "tool"]
@@ -877,7 +879,7 @@ async def test_outputs_that_cannot_be_stored_leave_the_run_waiting() -> None:
     store = Broken()
     stage = Stage(store, max_runs=1)
     run = await begun(stage, "f")
-    stage.model.turns[0].end(CallPiece(0, "call_1", "f", "{}"), STOP, COST)
+    stage.model.turns[0].end(ToolCallPiece(0, "call_1", "f", "{}"), STOP, COST)
     await stage.settle()
     outputs = (ToolOutput(CallId("call_1"), "out"),)
     store.reason = Unavailable("full")

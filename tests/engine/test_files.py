@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.stage import PROJECT, Stage
 from threadmill.adapters.memory.store import MemoryStore
-from threadmill.domain.error import Invalid, NotFound, Unavailable
+from threadmill.domain.error import InvalidRequest, NotFound, Unavailable
 from threadmill.domain.file import File, FilePurpose, NewFile
 from threadmill.domain.ids import FileId, ProjectId, ThreadId
 from threadmill.domain.message import Attachment, ImageFilePart, MessageRole, NewMessage, TextPart
@@ -17,8 +17,8 @@ from threadmill.domain.tool import ToolResources
 from threadmill.engine.objects import assistants, files, messages, runs, threads
 from threadmill.engine.ports.store import Delete, Update, WriteSet
 from threadmill.engine.prompt import image_inlining
-from threadmill.engine.prompt.conversation import text_of
-from threadmill.engine.storage.file_deletion import expire
+from threadmill.engine.prompt.conversation import message_text
+from threadmill.engine.storage.file_deletion import delete_expired_files
 
 CODE = ("code_interpreter",)
 NOWHERE = FileId("file-nowhere")
@@ -61,7 +61,7 @@ async def test_additional_messages_of_a_run_hand_files_over_too_and_the_run_has_
 async def test_a_thread_holds_twenty_files_and_no_more(stage: Stage) -> None:
     many = [await stage.file(f"{number}.csv") for number in range(21)]
     thread = await threads.create(stage.engine, PROJECT, NewThread((said(*many[:20]),)))
-    with pytest.raises(Invalid, match="maximum length 20, but got an array with length 21"):
+    with pytest.raises(InvalidRequest, match="maximum length 20, but got an array with length 21"):
         await messages.create(stage.engine, PROJECT, thread.id, said(many[20]))
     assert len(await messages_of(stage, thread.id)) == 1
 
@@ -89,9 +89,9 @@ async def test_whoever_names_a_file_that_is_not_there_is_told_which(stage: Stage
         runs.create_with_thread(stage.engine, PROJECT, NewThread(), made),
     )
     for attempt in tries:
-        with pytest.raises(Invalid, match=r"The following files were not found: file-nowhere\."):
+        with pytest.raises(InvalidRequest, match=r"The following files were not found: file-nowhere\."):
             await attempt
-    with pytest.raises(Invalid, match=elsewhere):
+    with pytest.raises(InvalidRequest, match=elsewhere):
         await assistants.create(
             stage.engine, ProjectId("q"), NewAssistant("m", tool_resources=ToolResources((elsewhere,)))
         )
@@ -99,14 +99,14 @@ async def test_whoever_names_a_file_that_is_not_there_is_told_which(stage: Stage
 
 async def test_a_picture_must_have_a_pictures_name(stage: Stage) -> None:
     thread, text = await stage.thread(), await stage.file("a.txt")
-    with pytest.raises(Invalid, match="Expected file type to be a supported format"):
+    with pytest.raises(InvalidRequest, match="Expected file type to be a supported format"):
         await messages.create(stage.engine, PROJECT, thread.id, NewMessage(MessageRole.USER, (ImageFilePart(text),)))
 
 
 async def test_a_picture_that_is_gone_or_too_large_is_told_to_the_model_in_words(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_inlining, "MAX_PICTURE_BYTES", 3)
+    monkeypatch.setattr(image_inlining, "MAX_INLINE_IMAGE_BYTES", 3)
     assistant, thread = await stage.assistant(), await stage.thread()
     gone, large = await stage.file("a.jpg"), await stage.file("b.webp", b"four")
     shown = (ImageFilePart(gone), ImageFilePart(large), TextPart("x"))
@@ -114,7 +114,7 @@ async def test_a_picture_that_is_gone_or_too_large_is_told_to_the_model_in_words
     await files.delete(stage.engine, PROJECT, gone)
     await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
     await stage.settle()
-    text = text_of(stage.model.turns[0].request.messages[0])
+    text = message_text(stage.model.turns[0].request.messages[0])
     assert [line for line in text.split("\n") if "deleted or too large" in line] == [
         f"[The picture {one} is deleted or too large to be shown.]" for one in (gone, large)
     ]
@@ -131,7 +131,7 @@ async def test_a_deleted_file_leaves_every_assistant_and_thread_that_held_it(sta
     assert message.attachments == (Attachment(gone, CODE),)
     await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
     await stage.settle()
-    assert f"{gone} (deleted)" in text_of(stage.model.turns[0].request.messages[0])
+    assert f"{gone} (deleted)" in message_text(stage.model.turns[0].request.messages[0])
 
 
 async def test_an_expired_file_deletes_itself(stage: Stage) -> None:
@@ -140,9 +140,9 @@ async def test_an_expired_file_deletes_itself(stage: Stage) -> None:
         new = NewFile("a.txt", FilePurpose.VISION, expires_after=3_600)
         file = await files.create(stage.engine, PROJECT, new, writer)
     assert file.expires_at == stage.clock.at + 3_600
-    await expire(stage.ports, stage.clock.at + 3_599)
+    await delete_expired_files(stage.ports, stage.clock.at + 3_599)
     assert await files.retrieve(stage.engine, PROJECT, file.id) == file
-    await expire(stage.ports, stage.clock.at + 3_600)
+    await delete_expired_files(stage.ports, stage.clock.at + 3_600)
     with pytest.raises(NotFound, match=f"No such File object: {file.id}"):
         await files.retrieve(stage.engine, PROJECT, file.id)
 
@@ -185,8 +185,8 @@ async def test_an_expired_file_that_somebody_deletes_first_disturbs_nobody() -> 
     async with stage.blobs.writer() as writer:
         file = await files.create(stage.engine, PROJECT, NewFile("a", FilePurpose.BATCH, expires_after=3_600), writer)
     store.faster = WriteSet((Delete(File, file.id),))
-    await expire(stage.ports, stage.clock.at + 3_600)
-    assert await stage.ports.files.existing(PROJECT, [file.id]) == []
+    await delete_expired_files(stage.ports, stage.clock.at + 3_600)
+    assert await stage.ports.files.find_many(PROJECT, [file.id]) == []
 
 
 class Full(MemoryStore):

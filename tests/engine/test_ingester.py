@@ -20,8 +20,8 @@ from threadmill.domain.vector_store import (
     VectorStoreFileStatus,
 )
 from threadmill.engine.documents import ingester
-from threadmill.engine.documents.ingester import SORRY
-from threadmill.engine.documents.reembedding import outdated, reembed
+from threadmill.engine.documents.ingester import INTERNAL_ERROR
+from threadmill.engine.documents.reembedding import outdated_rows, reembed
 from threadmill.engine.objects import store_files, vector_stores
 from threadmill.engine.ports.embedder import EmbeddingFailed
 
@@ -80,7 +80,7 @@ async def test_a_file_added_again_while_it_is_read_is_read_again(stage: Stage) -
     stage.extractor.gate = asyncio.Event()
     file = await stage.file("a.txt", b"fox " * 200)
     store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
-    await stage.ingester.read_waiting()
+    await stage.ingester.start_pending()
     await store_files.add(stage.engine, PROJECT, store.id, NewStoreFile(file, chunking=StaticChunking(100, 0)))
     stage.extractor.gate.set()
     await read(stage)
@@ -104,7 +104,7 @@ async def test_chunks_are_embedded_in_portions_and_once(stage: Stage) -> None:
 async def test_an_embedder_that_refuses_fails_the_file_and_one_that_is_away_is_waited_for(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingester, "AGAIN_AFTER", 0)
+    monkeypatch.setattr(ingester, "RETRY_SECONDS", 0)
     embedder = embedding(stage)
     embedder.trouble = [EmbeddingFailed("busy", transient=True), EmbeddingFailed("no such model")]
     store = await filled(stage, "fox")
@@ -115,7 +115,7 @@ async def test_an_embedder_that_refuses_fails_the_file_and_one_that_is_away_is_w
     embedder.trouble = [EmbeddingFailed("busy", transient=True)]
     file = await stage.file("b.txt", b"late")
     await store_files.add(stage.engine, PROJECT, store.id, NewStoreFile(file))
-    stage.clock.at += ingester.PATIENCE
+    stage.clock.at += ingester.EMBEDDER_TIMEOUT
     await read(stage)
     row = await store_files.retrieve(stage.engine, PROJECT, store.id, file)
     assert row.last_error is not None
@@ -126,7 +126,7 @@ async def test_an_embedder_that_refuses_fails_the_file_and_one_that_is_away_is_w
     ("trouble", "code", "message"),
     [
         (TooManyTokens(5_000_001), FileErrorCode.INVALID_FILE, "The file has 5,000,001 tokens; at most 5,000,000 are"),
-        (ZeroDivisionError("a bug"), FileErrorCode.SERVER_ERROR, SORRY),
+        (ZeroDivisionError("a bug"), FileErrorCode.SERVER_ERROR, INTERNAL_ERROR),
     ],
 )
 async def test_whatever_goes_wrong_the_file_settles(
@@ -144,7 +144,7 @@ async def test_a_deleted_store_stops_what_reads_for_it(stage: Stage) -> None:
     stage.extractor.gate = asyncio.Event()
     file = await stage.file("a.txt", b"fox")
     store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
-    await stage.ingester.read_waiting()
+    await stage.ingester.start_pending()
     await vector_stores.delete(stage.engine, PROJECT, store.id)
     await read(stage)
     assert not stage.surprises
@@ -152,7 +152,7 @@ async def test_a_deleted_store_stops_what_reads_for_it(stage: Stage) -> None:
 
 async def test_reading_goes_on_whenever_woken_and_what_is_cut_off_is_read_by_the_next_process(stage: Stage) -> None:
     stage.extractor.gate = asyncio.Event()
-    reading = asyncio.ensure_future(stage.engine.tend())
+    reading = asyncio.ensure_future(stage.engine.run_background_tasks())
     file = await stage.file("a.txt", b"fox")
     store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
     while not stage.extractor.reads:
@@ -179,9 +179,9 @@ async def test_a_store_that_cannot_be_read_is_tried_again(stage: Stage, monkeypa
         return await pending(limit, beside)
 
     monkeypatch.setattr(stage.store.chunks, "pending", failing)
-    stage.settings = replace(stage.settings, sweep_every=0)
+    stage.settings = replace(stage.settings, sweep_interval=0)
     stage.hire()
-    reading = asyncio.ensure_future(stage.engine.tend())
+    reading = asyncio.ensure_future(stage.engine.run_background_tasks())
     while tries < 2:
         await asyncio.to_thread(lambda: None)
     reading.cancel()
@@ -193,7 +193,7 @@ async def test_a_file_taken_out_while_it_is_read_leaves_nothing(stage: Stage) ->
     stage.extractor.gate = asyncio.Event()
     file = await stage.file("a.txt", b"fox")
     store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
-    await stage.ingester.read_waiting()
+    await stage.ingester.start_pending()
     await store_files.remove(stage.engine, PROJECT, store.id, file)
     stage.extractor.gate.set()
     await read(stage)
@@ -208,7 +208,7 @@ class Another(Embedding):
 
 
 async def reembedded(stage: Stage) -> list[str]:
-    rows = await outdated(stage.ports)
+    rows = await outdated_rows(stage.ports)
     return [row.file_id async for row in reembed(stage.ports, rows)]
 
 
@@ -237,9 +237,9 @@ async def test_a_file_that_goes_while_files_are_embedded_anew_stays_gone(stage: 
     store = await filled(stage, "the fox", "a hen")
     fox, hen = await rows_of(stage, store.id)
     embedding(stage)
-    rows = await outdated(stage.ports)
+    rows = await outdated_rows(stage.ports)
     await store_files.remove(stage.engine, PROJECT, store.id, fox.file_id)
     stage.store._state.rows.pop(hen.file_id)
     assert len([row async for row in reembed(stage.ports, rows)]) == 2
-    assert await outdated(stage.ports) == []
+    assert await outdated_rows(stage.ports) == []
     assert await found(stage, store.id, "fox") == []

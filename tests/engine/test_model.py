@@ -34,7 +34,7 @@ from threadmill.domain.run import ACTIVE, RUN_TRANSITIONS, TERMINAL, NewRun, Run
 from threadmill.domain.run_step import RunStep, RunStepStatus
 from threadmill.domain.tool import ToolOutput
 from threadmill.engine.objects import messages, runs
-from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError
+from threadmill.engine.ports.model import Finish, FinishReason, ModelError, ToolCallPiece
 from threadmill.engine.ports.store import StoredEvent
 from threadmill.engine.running.reaper import FOREVER, sweep
 
@@ -126,7 +126,7 @@ class RunMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.hungry)
     @rule(data=st.data(), names=st.lists(st.sampled_from(["f", "unknown"]), min_size=1, max_size=3))
     def model_calls(self, data: st.DataObject, names: list[str]) -> None:
-        calls = [CallPiece(n, f"call_{n}", name, "{}") for n, name in enumerate(names)]
+        calls = [ToolCallPiece(n, f"call_{n}", name, "{}") for n, name in enumerate(names)]
         data.draw(st.sampled_from(self.hungry)).end(*calls, Finish(FinishReason.TOOL_CALLS), Usage(3, 2))
         self.run(self.stage.settle())
 
@@ -171,7 +171,7 @@ class RunMachine(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.stage.clock.at += seconds
         now = self.stage.clock.at
-        self.run(self.stage.worker.beat())
+        self.run(self.stage.worker.heartbeat())
         self.run(sweep(self.stage.ports, self.stage.worker, now, leases_before=now))
         self.run(self.stage.worker.claim_waiting())
         self.run(self.stage.settle())

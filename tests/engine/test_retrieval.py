@@ -11,7 +11,7 @@ from tests.support.chunks import STORE, HeldChunks, file_of
 from threadmill.adapters.search.local_index import LocalSearchIndex
 from threadmill.domain.ids import FileId, VectorStoreId
 from threadmill.domain.ranking import HybridWeights
-from threadmill.engine.documents.retrieval import Found, Retrieval, Wish
+from threadmill.engine.documents.retrieval import Retrieval, ScoredChunk, SearchOptions
 from threadmill.engine.ports.embedder import EmbeddingFailed
 from threadmill.engine.ports.search_index import IndexQuery
 
@@ -67,7 +67,7 @@ async def index(tmp_path: Path, source: HeldChunks) -> AsyncIterator[LocalSearch
     await found.aclose()
 
 
-def names(found: Sequence[Found]) -> list[tuple[str, int]]:
+def names(found: Sequence[ScoredChunk]) -> list[tuple[str, int]]:
     return [(one.place.file_id, one.place.chunk) for one in found]
 
 
@@ -93,17 +93,17 @@ async def test_both_halves_together_put_first_what_both_found(index: LocalSearch
 async def test_a_weight_of_zero_leaves_its_half_out(index: LocalSearchIndex, source: HeldChunks) -> None:
     embedder = Planned({"bark": vector(1, 0)})
     retrieval = Retrieval(index, source, embedder)
-    by_words = await retrieval.search(["bark"], {STORE: None}, Wish(weights=HybridWeights(0, 1)))
+    by_words = await retrieval.search(["bark"], {STORE: None}, SearchOptions(weights=HybridWeights(0, 1)))
     assert names(by_words) == [("file-dogs", 0)]
     assert embedder.questions == []
-    near = await retrieval.search(["bark"], {STORE: None}, Wish(weights=HybridWeights(1, 0)))
+    near = await retrieval.search(["bark"], {STORE: None}, SearchOptions(weights=HybridWeights(1, 0)))
     assert names(near)[0] == ("file-cats", 0)
 
 
 async def test_when_the_embedder_fails_words_decide(
     index: LocalSearchIndex, source: HeldChunks, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wish = Wish(weights=HybridWeights(1, 0))
+    wish = SearchOptions(weights=HybridWeights(1, 0))
     found = await Retrieval(index, source, Planned()).search(["bark"], {STORE: None}, wish)
     assert names(found) == [("file-dogs", 0)]
     assert "Searching by words only" in caplog.text
@@ -133,9 +133,9 @@ async def test_both_stores_are_searched_and_a_chunk_in_both_is_found_twice(
 
 async def test_limit_and_threshold_cut_the_ranking(index: LocalSearchIndex, source: HeldChunks) -> None:
     retrieval = Retrieval(index, source)
-    assert len(await retrieval.search(["night"], {STORE: None}, Wish(limit=1))) == 1
+    assert len(await retrieval.search(["night"], {STORE: None}, SearchOptions(limit=1))) == 1
     both = await retrieval.search(["night"], {STORE: None})
-    best = await retrieval.search(["night"], {STORE: None}, Wish(threshold=both[0].score))
+    best = await retrieval.search(["night"], {STORE: None}, SearchOptions(threshold=both[0].score))
     assert len(both) == 2
     assert names(best) == names(both)[:1]
 
@@ -149,14 +149,14 @@ async def test_a_chunk_deleted_a_moment_ago_is_left_out(index: LocalSearchIndex,
 async def test_a_reranker_has_the_last_word(index: LocalSearchIndex, source: HeldChunks) -> None:
     judge = Planned(scores={"cats purr at night": 0.2, "dogs bark at night": 0.9})
     retrieval = Retrieval(index, source, reranker=judge)
-    found = await retrieval.search(["night", "dark"], {STORE: None}, Wish(threshold=0.5))
+    found = await retrieval.search(["night", "dark"], {STORE: None}, SearchOptions(threshold=0.5))
     assert [(one.text, one.score) for one in found] == [("dogs bark at night", 0.9)]
     assert judge.questions == ["night\ndark"]
 
 
 async def test_a_search_may_go_without_the_reranker(index: LocalSearchIndex, source: HeldChunks) -> None:
     judge = Planned()
-    await Retrieval(index, source, reranker=judge).search(["night"], {STORE: None}, Wish(rerank=False))
+    await Retrieval(index, source, reranker=judge).search(["night"], {STORE: None}, SearchOptions(rerank=False))
     assert judge.questions == []
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.stage import PROJECT, Stage, turn_of_the_loop
 from tests.support.stage import Turn as Asked
 from threadmill.adapters.memory.store import MemoryStore
-from threadmill.domain.delta import AnnotationDelta, ArgumentsDelta, CallOpened, Delta, TextDelta
+from threadmill.domain.delta import AnnotationDelta, ArgumentsDelta, Delta, TextDelta, ToolCallStarted
 from threadmill.domain.error import Unavailable
 from threadmill.domain.ids import CallId, FileId, RunStepId, ThreadId, VectorStoreId
 from threadmill.domain.message import Annotation, Message, TextPart
@@ -35,20 +35,20 @@ from threadmill.domain.tool import (
 )
 from threadmill.domain.vector_store import ExpiresAfter, VectorStore, VectorStoreStatus
 from threadmill.engine.objects import runs, threads, vector_stores
-from threadmill.engine.ports.model import CallPiece, Finish, FinishReason, ModelError
+from threadmill.engine.ports.model import Finish, FinishReason, ModelError, ToolCallPiece
 from threadmill.engine.ports.search_index import IndexHits, IndexQuery
 from threadmill.engine.ports.store import StoredEvent
 from threadmill.engine.prompt import file_search_prompt
-from threadmill.engine.prompt.conversation import converse, text_of
+from threadmill.engine.prompt.conversation import build_conversation, message_text
 from threadmill.engine.prompt.file_search_prompt import (
-    CUT,
-    HEADING,
+    NO_RESULTS,
     NO_ROOM,
     NOT_UNDERSTOOD,
-    NOTHING,
-    queries_in,
-    told,
-    weights,
+    RESULTS_HEADER,
+    TRUNCATED,
+    parse_queries,
+    parse_weights,
+    render_results,
 )
 from threadmill.engine.running.draft import SearchDraft
 from threadmill.engine.running.search_call import NO_STORE
@@ -76,7 +76,7 @@ async def filled(stage: Stage, *texts: str, name: str = "foods.txt", **fields: A
 async def read(stage: Stage, store_id: VectorStoreId) -> None:
     """The store's files are read."""
     while (await store_of(stage, store_id)).status(0) is VectorStoreStatus.IN_PROGRESS:
-        await stage.ingester.read_waiting()
+        await stage.ingester.start_pending()
         await turn_of_the_loop()
 
 
@@ -121,7 +121,7 @@ def turn(stage: Stage) -> Asked:
 async def searched(stage: Stage, *queries: str, arguments: str | None = None) -> None:
     """The model searches, and is asked again."""
     made = json.dumps({"queries": queries}) if arguments is None else arguments
-    turn(stage).end(CallPiece(0, None, "file_search", made[:5]), CallPiece(0, arguments=made[5:]), CALLS, COST)
+    turn(stage).end(ToolCallPiece(0, None, "file_search", made[:5]), ToolCallPiece(0, arguments=made[5:]), CALLS, COST)
     await stage.settle()
 
 
@@ -134,7 +134,7 @@ async def answered(stage: Stage, *texts: str) -> None:
 
 def heard(stage: Stage) -> str:
     """What the model was told of its last call."""
-    return text_of(turn(stage).request.messages[-1])
+    return message_text(turn(stage).request.messages[-1])
 
 
 async def stored(stage: Stage, run: Run) -> Run:
@@ -167,7 +167,7 @@ async def test_a_search_is_one_delta_without_results_and_its_passages_go_to_the_
 ) -> None:
     run = await begun(stage, assistants=await searchable(stage, FOODS))
     await searched(stage, "what does Filip eat")
-    assert heard(stage) == f"{HEADING}\n\n{MARKER}\n{FOODS}"
+    assert heard(stage) == f"{RESULTS_HEADER}\n\n{MARKER}\n{FOODS}"
     await answered(stage, "Cake.")
     (step,) = await steps_of(stage, run)
     (call,) = step.tool_calls
@@ -178,7 +178,7 @@ async def test_a_search_is_one_delta_without_results_and_its_passages_go_to_the_
     assert (result.file_name, result.content, result.attributes) == ("foods.txt", (FOODS,), "{}")
     assert 0 < result.score <= 1
     opened, *others = [one for one in await deltas(stage, run) if not isinstance(one, TextDelta)]
-    assert isinstance(opened, CallOpened)
+    assert isinstance(opened, ToolCallStarted)
     assert opened.call == FileSearchCall(call.id, RankingOptions())
     assert not others
 
@@ -281,15 +281,15 @@ async def test_every_search_of_a_run_has_the_next_number_and_stays_in_the_prompt
     await searched(stage, "Filip", "cake")
     first = heard(stage)
     arguments = json.dumps({"queries": ["tacos"]})
-    pieces = [CallPiece(at, None, "file_search", arguments) for at in (0, 1)]
+    pieces = [ToolCallPiece(at, None, "file_search", arguments) for at in (0, 1)]
     turn(stage).end(*pieces, CALLS, COST)
     await stage.settle()
     *_, call, answer, calls, second, third = turn(stage).request.messages
     assert [one.arguments for one in call.tool_calls] == ['{"queries": ["Filip", "cake"]}']
-    assert text_of(answer) == first
+    assert message_text(answer) == first
     assert len(calls.tool_calls) == 2
-    assert "【5:0†foods.txt】" in text_of(second)
-    assert "【6:0†foods.txt】" in text_of(third)
+    assert "【5:0†foods.txt】" in message_text(second)
+    assert "【6:0†foods.txt】" in message_text(third)
     await answered(stage, "Cake【6:0†foods.txt】 and tacos【4:0†foods.txt】.")
     assert len((await text_part(stage, run)).annotations) == 2
 
@@ -339,8 +339,8 @@ async def test_code_that_is_linked_and_a_passage_that_is_cited_are_told_apart(st
 
 async def test_a_search_beside_a_function_is_answered_while_the_function_is_waited_for(stage: Stage) -> None:
     run = await begun(stage, tools=(SEARCH, FunctionTool("f")), assistants=await searchable(stage, FOODS))
-    search = CallPiece(1, "call_2", "file_search", '{"queries": ["Filip"]}')
-    turn(stage).end(CallPiece(0, "call_1", "f", '{"a": 1}'), search, CALLS, COST)
+    search = ToolCallPiece(1, "call_2", "file_search", '{"queries": ["Filip"]}')
+    turn(stage).end(ToolCallPiece(0, "call_1", "f", '{"a": 1}'), search, CALLS, COST)
     await stage.settle()
     waiting = await stored(stage, run)
     assert waiting.status is RunStatus.REQUIRES_ACTION
@@ -390,7 +390,7 @@ async def test_all_searches_of_a_run_leave_half_of_the_window_to_the_conversatio
     while not heard(stage).endswith(NO_ROOM):
         await searched(stage, "whale")
     await answered(stage, "ok")
-    passages = [told(call) for call in await calls_of(stage, run) if call.results]
+    passages = [render_results(call) for call in await calls_of(stage, run) if call.results]
     assert sum(len(text.split()) for text in passages) <= 100
 
 
@@ -400,7 +400,7 @@ async def test_a_passage_longer_than_the_room_is_cut_rather_than_left_out(stage:
     await searched(stage, "whale")
     await answered(stage, "ok")
     ((call),) = await calls_of(stage, run)
-    assert call.results[0].content[0].endswith(CUT)
+    assert call.results[0].content[0].endswith(TRUNCATED)
     assert 50 < len(call.results[0].content[0].split()) < 100
 
 
@@ -416,7 +416,7 @@ async def test_an_unknown_window_is_taken_for_a_large_one(stage: Stage) -> None:
 async def test_nothing_found_is_said(stage: Stage) -> None:
     await begun(stage, assistants=await searchable(stage, FOODS))
     await searched(stage, "submarine")
-    assert heard(stage) == NOTHING
+    assert heard(stage) == NO_RESULTS
 
 
 async def test_a_run_without_stores_tells_the_model_so(stage: Stage) -> None:
@@ -480,7 +480,7 @@ async def test_a_search_that_fails_is_told_to_the_model(stage: Stage) -> None:
 
 async def test_calls_are_counted_where_the_upstream_counts_nothing(stage: Stage) -> None:
     run = await begun(stage, assistants=await searchable(stage, FOODS))
-    turn(stage).end(CallPiece(0, None, "file_search", '{"queries": ["a b"]}'), CALLS)
+    turn(stage).end(ToolCallPiece(0, None, "file_search", '{"queries": ["a b"]}'), CALLS)
     await stage.settle()
     (step,) = await steps_of(stage, run)
     assert step.usage is not None
@@ -494,9 +494,9 @@ async def test_a_search_that_was_lost_with_its_worker_is_told_as_lost(stage: Sta
         RunStepId("s"), PROJECT, run.thread_id, run.id, run.assistant_id, 1, RunStepType.TOOL_CALLS,
         RunStepStatus.FAILED, tool_calls=(lost,),
     )  # fmt: skip
-    call, answer = converse(run, (), [step], {}).tail
+    call, answer = build_conversation(run, (), [step], {}).tail
     assert call.tool_calls[0].arguments == '{"queries": ["Filip"]}'
-    assert "the server stopped" in text_of(answer)
+    assert "the server stopped" in message_text(answer)
 
 
 async def test_a_run_waits_for_its_threads_store_and_looks_less_and_less_often(stage: Stage) -> None:
@@ -610,7 +610,7 @@ async def test_a_run_prolongs_the_life_of_its_stores(stage: Stage) -> None:
     ],
 )
 def test_arguments_are_read_as_they_may_be_meant(arguments: str, queries: tuple[str, ...]) -> None:
-    assert queries_in(arguments) == queries
+    assert parse_queries(arguments) == queries
 
 
 @pytest.mark.parametrize(
@@ -626,18 +626,18 @@ def test_arguments_are_read_as_they_may_be_meant(arguments: str, queries: tuple[
     ],
 )
 def test_the_weights_of_the_two_halves_are_the_tools(said: str | None, expected: HybridWeights) -> None:
-    assert weights(RankingOptions(hybrid_search=said)) == expected
+    assert parse_weights(RankingOptions(hybrid_search=said)) == expected
 
 
 def test_notes_stand_behind_the_passages() -> None:
     result = SearchResult(FileId("f"), "a.txt", 0.5, ("one", "two"))
     call = FileSearchCall(CallId("c"), RankingOptions(), (result,), ("q",), "Note: x", 7)
-    assert told(call) == f"{HEADING}\n\n【7:0†a.txt】\none\ntwo\n\nNote: x"
-    assert told(replace(call, results=())) == "Note: x"
-    assert told(replace(call, results=(), note="")) == ""
+    assert render_results(call) == f"{RESULTS_HEADER}\n\n【7:0†a.txt】\none\ntwo\n\nNote: x"
+    assert render_results(replace(call, results=())) == "Note: x"
+    assert render_results(replace(call, results=(), note="")) == ""
 
 
 def test_where_there_is_no_room_at_all_nothing_is_told() -> None:
     result = SearchResult(FileId("f"), "a.txt", 0.5, ("one two",))
-    assert file_search_prompt.fitting([result], 4, 0, lambda text: len(text.split())) == ()
-    assert file_search_prompt.fitting([], 4, 0, len) == ()
+    assert file_search_prompt.fit_to_budget([result], 4, 0, lambda text: len(text.split())) == ()
+    assert file_search_prompt.fit_to_budget([], 4, 0, len) == ()

@@ -11,7 +11,7 @@ from tests.support.stage import PROJECT, Stage
 from tests.support.stores import filled, found, read, rows_of
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.domain.chunking import StaticChunking
-from threadmill.domain.error import Conflict, Invalid, NotFound
+from threadmill.domain.error import Conflict, InvalidRequest, NotFound
 from threadmill.domain.filter import Comparator, Comparison
 from threadmill.domain.ids import FileBatchId, FileId, ThreadId, VectorStoreId
 from threadmill.domain.message import Attachment, MessageRole, NewMessage, TextPart
@@ -29,7 +29,7 @@ from threadmill.domain.vector_store import (
     VectorStoreFileStatus,
     VectorStoreStatus,
 )
-from threadmill.engine.documents.ingester import GONE
+from threadmill.engine.documents.ingester import FILE_DELETED
 from threadmill.engine.objects import (
     assistants,
     file_batches,
@@ -41,7 +41,7 @@ from threadmill.engine.objects import (
     vector_stores,
 )
 from threadmill.engine.ports.store import Delete, Update, WriteSet
-from threadmill.engine.storage.store_file_removal import take_out_everywhere
+from threadmill.engine.storage.store_file_removal import remove_if_present
 
 DONE = VectorStoreFileStatus.COMPLETED
 ALL = PageQuery(100, Order.ASC)
@@ -121,7 +121,7 @@ async def test_the_content_of_a_file_not_read_yet_is_empty_and_of_a_deleted_one_
         await store_files.content(stage.engine, PROJECT, store.id, file)
     await read(stage)
     (row,) = await rows_of(stage, store.id)
-    assert row.last_error == GONE
+    assert row.last_error == FILE_DELETED
 
 
 async def test_pages_go_by_file_ids(stage: Stage) -> None:
@@ -132,9 +132,9 @@ async def test_pages_go_by_file_ids(stage: Stage) -> None:
     assert ([row.file_id for row in page.items], page.has_more) == ([second.file_id], True)
     query = PageQuery(5, Order.ASC, before=third.file_id)
     assert len((await store_files.page(stage.engine, PROJECT, store.id, query)).items) == 2
-    with pytest.raises(Invalid, match="No object found with id 'file-none'"):
+    with pytest.raises(InvalidRequest, match="No object found with id 'file-none'"):
         await store_files.page(stage.engine, PROJECT, store.id, PageQuery(after="file-none"))
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidRequest):
         await store_files.page(
             stage.engine, PROJECT, store.id, PageQuery(after=first.file_id), status=VectorStoreFileStatus.FAILED
         )
@@ -143,14 +143,14 @@ async def test_pages_go_by_file_ids(stage: Stage) -> None:
 @pytest.mark.parametrize("name", ["a.xls", "none"])
 async def test_files_of_other_kinds_are_refused_in_the_services_words(stage: Stage, name: str) -> None:
     file = await stage.file(name)
-    with pytest.raises(Invalid, match="are not supported for retrieval") as caught:
+    with pytest.raises(InvalidRequest, match="are not supported for retrieval") as caught:
         await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
     assert (caught.value.code, caught.value.param) == ("unsupported_file", "file_ids")
 
 
 async def test_files_that_do_not_exist_are_refused(stage: Stage) -> None:
     store = await filled(stage)
-    with pytest.raises(Invalid, match="not found"):
+    with pytest.raises(InvalidRequest, match="not found"):
         await store_files.add(stage.engine, PROJECT, store.id, NewStoreFile(FileId("file-none")))
     with pytest.raises(NotFound):
         await store_files.add(stage.engine, PROJECT, VectorStoreId("vs_none"), NewStoreFile(FileId("file-none")))
@@ -163,7 +163,7 @@ async def test_a_batch_counts_its_own_files_and_can_be_cancelled(stage: Stage) -
     assert (batch.status, batch.file_counts.in_progress) == (FileBatchStatus.IN_PROGRESS, 150)
     await store_files.remove(stage.engine, PROJECT, store.id, ids[0])
     stage.extractor.gate = asyncio.Event()
-    await stage.ingester.read_waiting()
+    await stage.ingester.start_pending()
     cancelled = await file_batches.cancel(stage.engine, PROJECT, store.id, batch.id)
     assert (cancelled.status, cancelled.file_counts) == (FileBatchStatus.CANCELLED, FileCounts(cancelled=149))
     await read(stage)
@@ -201,7 +201,7 @@ async def test_a_store_has_room_for_so_many_files(stage: Stage, monkeypatch: pyt
     monkeypatch.setattr("threadmill.engine.objects.store_file_insertion.MAX_STORE_FILES", 1)
     store = await filled(stage, "one")
     file = await stage.file("a.txt", b"fox")
-    with pytest.raises(Invalid, match="can hold at most 1 files"):
+    with pytest.raises(InvalidRequest, match="can hold at most 1 files"):
         await store_files.add(stage.engine, PROJECT, store.id, NewStoreFile(file))
 
 
@@ -219,7 +219,7 @@ async def test_an_expired_store_is_not_searched_and_use_prolongs_a_life(stage: S
     await vector_stores.modify(stage.engine, PROJECT, store.id, patch)
     assert await found(stage, store.id, "fox") == ["fox"]
     bad = VectorStorePatch(frozenset({"expires_after"}), NewVectorStore(expires_after=ExpiresAfter(0)))
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidRequest):
         await vector_stores.modify(stage.engine, PROJECT, store.id, bad)
 
 
@@ -238,7 +238,7 @@ async def test_taking_out_what_is_gone_is_no_error_for_who_deletes_the_file(stag
     store = await filled(stage, "fox")
     (row,) = await rows_of(stage, store.id)
     await store_files.remove(stage.engine, PROJECT, store.id, row.file_id)
-    await take_out_everywhere(stage.ports, row)
+    await remove_if_present(stage.ports, row)
 
 
 def saying(*attached: FileId) -> NewMessage:
@@ -313,7 +313,7 @@ async def test_a_store_that_does_not_exist_is_refused(stage: Stage) -> None:
     resources = ToolResources(vector_store_ids=(VectorStoreId("vs_none"),))
     with pytest.raises(NotFound, match="Vector store vs_none not found."):
         await threads.create(stage.engine, PROJECT, NewThread(tool_resources=resources))
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidRequest):
         missing = NewVectorStore(files=(NewStoreFile(FileId("file-none")),))
         await threads.create(stage.engine, PROJECT, NewThread(new_store=missing))
 

@@ -17,7 +17,7 @@ from tests.support.documents import (
     zip_of,
 )
 from threadmill.adapters.extract.subprocess_extractor import ReadingLimits, SubprocessExtractor
-from threadmill.domain.chunking import StaticChunking, chunks_of
+from threadmill.domain.chunking import StaticChunking, split_into_chunks
 from threadmill.domain.supported_file import TEXT_EXTENSIONS
 from threadmill.domain.vector_store import FileErrorCode
 from threadmill.engine.ports.text_extractor import ExtractionFailed, TextExtractor
@@ -276,7 +276,7 @@ async def test_more_than_five_million_tokens_of_text_reach_the_rule_that_refuses
     assert len(text) == 25_500_000
     generous = SubprocessExtractor(ReadingLimits(characters=1_000))
     assert "more than 1,000 characters of text" in await reason("word " * 300, "a.txt", generous)
-    assert chunks_of("a b", [1, 3], StaticChunking())
+    assert split_into_chunks("a b", [1, 3], StaticChunking())
 
 
 async def test_cancelling_ends_the_process_and_frees_its_turn() -> None:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from threadmill.adapters.tokens.offsets import ENCODE_SLICE, BpeTokenOffsets
 from threadmill.domain.chunking import INSIDE
-from threadmill.engine.ports.token_offsets import TokenRuler
+from threadmill.engine.ports.token_offsets import TokenOffsets
 
-RULER: TokenRuler = BpeTokenOffsets()
+RULER: TokenOffsets = BpeTokenOffsets()
 
 
 def tokens(text: str) -> list[int]:

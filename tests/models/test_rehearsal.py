@@ -25,7 +25,6 @@ from threadmill.domain.tool import (
     ToolChoiceMode,
 )
 from threadmill.engine.ports.model import (
-    CallPiece,
     ContextTooLong,
     Finish,
     FinishReason,
@@ -35,6 +34,7 @@ from threadmill.engine.ports.model import (
     PromptMessage,
     PromptRole,
     RefusalPiece,
+    ToolCallPiece,
 )
 from threadmill.engine.prompt.tool_functions import SEARCH_PARAMETERS
 
@@ -66,7 +66,7 @@ def calls_in(pieces: list[Piece]) -> list[tuple[str, str]]:
     """Name and whole arguments of each call."""
     found: dict[int, tuple[str, str]] = {}
     for piece in pieces:
-        if isinstance(piece, CallPiece):
+        if isinstance(piece, ToolCallPiece):
             name, arguments = found.get(piece.index, ("", ""))
             found[piece.index] = (name + (piece.name or ""), arguments + piece.arguments)
     return [found[index] for index in sorted(found)]

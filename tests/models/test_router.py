@@ -49,8 +49,8 @@ async def test_a_retired_name_is_sent_as_the_living_one() -> None:
         models = ModelRouter([UpstreamRoute(model)], REHEARSAL, NAMES)
         await pieces_of(models, ask(model="gpt-4-1106-preview"))
         assert upstream.requests[0].json["model"] == "gpt-4o"
-        assert models.describe("gpt-4-1106-preview").id == "gpt-4-1106-preview"
-        assert models.describe("gpt-4-1106-preview").context_window == 64_000
+        assert models.get_info("gpt-4-1106-preview").id == "gpt-4-1106-preview"
+        assert models.get_info("gpt-4-1106-preview").context_window == 64_000
 
 
 async def test_rehearsal_is_always_there_and_without_an_upstream_alone() -> None:
@@ -80,7 +80,7 @@ async def test_a_name_that_no_pattern_fits_is_refused_with_the_patterns() -> Non
         models = ModelRouter([UpstreamRoute(model, ("gpt-*",))], REHEARSAL)
         with pytest.raises(ModelError, match=r"served are rehearsal, gpt-\*"):
             await pieces_of(models, ask(model="claude"))
-        assert models.describe("claude").context_window is None
+        assert models.get_info("claude").context_window is None
 
 
 async def test_the_list_joins_rehearsal_upstreams_and_aliases_and_survives_a_dead_upstream() -> None:
@@ -119,7 +119,7 @@ async def test_models_are_listed_once_a_minute_with_the_windows_servers_tell() -
         naps.now = 61
         await model.list()
         assert len(upstream.model_requests) == 2
-        assert model.describe("b").context_window == 2
+        assert model.get_info("b").context_window == 2
 
 
 async def test_an_upstream_is_ready_when_it_answers_and_takes_the_key() -> None:
@@ -156,7 +156,7 @@ async def test_a_configuration_becomes_models() -> None:
         upstream.answer(Text("x"))
         await pieces_of(models, ask(model="old"))
         assert upstream.requests[0].headers["Authorization"] == "Bearer k-1234"
-        assert models.describe("old").context_window == 300
+        assert models.get_info("old").context_window == 300
         await models.aclose()
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from threadmill.adapters.models.upstream.tool_call_decoder import MAX_CHECKS, ToolCallDecoder
-from threadmill.engine.ports.model import CallPiece
+from threadmill.engine.ports.model import ToolCallPiece
 
 TOOLS = ("get_weather", "get_time", "get", "f", "g")
 
@@ -29,7 +29,7 @@ class Made(NamedTuple):
 def calls_of(*deltas: D, tools: tuple[str, ...] = TOOLS) -> list[Made]:
     """What the engine makes of the pieces: id and name of a call's first, the arguments of all."""
     decoder = ToolCallDecoder(tools)
-    pieces: list[CallPiece] = []
+    pieces: list[ToolCallPiece] = []
     for delta in deltas:
         pieces += decoder.read(*delta)
     pieces += decoder.end()
@@ -162,9 +162,9 @@ def test_calls_are_told_apart_without_knowing_the_tools(name: str) -> None:
 
 def test_a_name_that_cannot_grow_is_told_at_once() -> None:
     decoder = ToolCallDecoder(TOOLS)
-    assert decoder.read(0, "a", "get_weather", "") == [CallPiece(0, "a", "get_weather")]
+    assert decoder.read(0, "a", "get_weather", "") == [ToolCallPiece(0, "a", "get_weather")]
     assert decoder.read(1, "b", "get_", "") == []
-    assert decoder.read(1, None, "time", "") == [CallPiece(1, "b", "get_time")]
+    assert decoder.read(1, None, "time", "") == [ToolCallPiece(1, "b", "get_time")]
 
 
 def test_arguments_are_looked_at_as_a_whole_a_bounded_number_of_times() -> None:

@@ -14,13 +14,13 @@ from threadmill.adapters.models.upstream.settings import UpstreamSettings
 from threadmill.domain.outcome import ErrorCode, Usage
 from threadmill.domain.tool import FunctionTool
 from threadmill.engine.ports.model import (
-    CallPiece,
     Finish,
     FinishReason,
     ModelError,
     Piece,
     ReasoningPiece,
     RefusalPiece,
+    ToolCallPiece,
 )
 
 
@@ -50,11 +50,11 @@ async def test_parallel_calls_keep_their_indexes() -> None:
     async with ScriptedUpstream() as upstream:
         upstream.answer(Call("one", ['{"a"', ":1}"], "call_a"), Call("two", "{}", "call_b", 1))
         assert await answered(upstream) == [
-            CallPiece(0, "call_a", "one"),
-            CallPiece(0, arguments='{"a"'),
-            CallPiece(0, arguments=":1}"),
-            CallPiece(1, "call_b", "two"),
-            CallPiece(1, arguments="{}"),
+            ToolCallPiece(0, "call_a", "one"),
+            ToolCallPiece(0, arguments='{"a"'),
+            ToolCallPiece(0, arguments=":1}"),
+            ToolCallPiece(1, "call_b", "two"),
+            ToolCallPiece(1, arguments="{}"),
             Finish(FinishReason.TOOL_CALLS),
         ]
 
@@ -69,8 +69,12 @@ async def test_calls_without_an_index_are_told_apart_by_their_ids() -> None:
             delta(function={"arguments": "}"}),
             delta(id="y", function={"name": "two", "arguments": {"k": 1}}),
         )
-        calls = [piece for piece in await answered(upstream) if isinstance(piece, CallPiece)]
-    assert calls == [CallPiece(0, "x", "one", "{"), CallPiece(0, None, None, "}"), CallPiece(1, "y", "two", '{"k": 1}')]
+        calls = [piece for piece in await answered(upstream) if isinstance(piece, ToolCallPiece)]
+    assert calls == [
+        ToolCallPiece(0, "x", "one", "{"),
+        ToolCallPiece(0, None, None, "}"),
+        ToolCallPiece(1, "y", "two", '{"k": 1}'),
+    ]
 
 
 async def test_a_legacy_function_call_is_call_zero() -> None:
@@ -80,7 +84,7 @@ async def test_a_legacy_function_call_is_call_zero() -> None:
             Delta({"function_call": {"arguments": "{}"}}),
             finish="function_call",
         )
-        expected = [CallPiece(0, None, "old"), CallPiece(0, arguments="{}"), Finish(FinishReason.TOOL_CALLS)]
+        expected = [ToolCallPiece(0, None, "old"), ToolCallPiece(0, arguments="{}"), Finish(FinishReason.TOOL_CALLS)]
         assert await answered(upstream) == expected
 
 
@@ -162,7 +166,7 @@ async def test_an_answer_that_is_not_streamed_is_taken_whole() -> None:
     whole = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}], "usage": usage}
     async with ScriptedUpstream() as upstream:
         upstream.reply(200, json.dumps(whole).encode())
-        expected = ["Hi", CallPiece(0, "c", "f", "{}"), Finish(FinishReason.TOOL_CALLS), Usage(3, 4)]
+        expected = ["Hi", ToolCallPiece(0, "c", "f", "{}"), Finish(FinishReason.TOOL_CALLS), Usage(3, 4)]
         assert await answered(upstream) == expected
 
 
@@ -271,10 +275,10 @@ async def test_halves_are_joined_in_refusals_and_in_the_arguments_of_each_call()
         pieces = await answered(upstream)
     assert pieces == [
         RefusalPiece("\N{GRINNING FACE}"),
-        CallPiece(0, None, "f", "a"),
-        CallPiece(1, None, "f", "b"),
-        CallPiece(0, arguments="\N{GRINNING FACE}"),
-        CallPiece(1, arguments="\ufffdx"),
+        ToolCallPiece(0, None, "f", "a"),
+        ToolCallPiece(1, None, "f", "b"),
+        ToolCallPiece(0, arguments="\N{GRINNING FACE}"),
+        ToolCallPiece(1, arguments="\ufffdx"),
         Finish(FinishReason.TOOL_CALLS),
     ]
 
@@ -319,5 +323,5 @@ async def test_a_name_in_pieces_is_known_by_the_tools_on_offer() -> None:
     async with ScriptedUpstream() as upstream, client(upstream.url) as model:
         pieces = [{"index": 0, "id": "a", "function": {"name": "get_"}}, {"index": 0, "function": {"name": "weather"}}]
         upstream.answer(*(Delta({"tool_calls": [piece]}) for piece in pieces), finish="stop")
-        expected = [CallPiece(0, "a", "get_weather"), Finish(FinishReason.TOOL_CALLS)]
+        expected = [ToolCallPiece(0, "a", "get_weather"), Finish(FinishReason.TOOL_CALLS)]
         assert await pieces_of(model, request) == expected

@@ -113,7 +113,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Shared:
     """Opens sessions for one test; the back end outlives it."""
 
-    refusal: str | None = None
+    unavailable_reason: str | None = None
 
     def __init__(self, backend: BwrapBackend) -> None:
         self.open = backend.open

@@ -8,7 +8,7 @@ from threadmill.adapters.sandbox.backend import SessionLimits
 from threadmill.adapters.sandbox.environment import installed_environment
 from threadmill.adapters.sandbox.factory import SandboxSettings
 from threadmill.domain.ids import ThreadId
-from threadmill.engine.ports.sandbox import Ended, Ending, Image, Logs, Sandbox, Written
+from threadmill.engine.ports.sandbox import Ended, EndReason, FileWritten, Image, Logs, Sandbox
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = installed_environment()
@@ -30,8 +30,8 @@ class Told:
 
     logs: str = ""
     images: list[Image] = field(default_factory=list[Image])
-    written: list[Written] = field(default_factory=list[Written])
-    ended: Ended = field(default_factory=lambda: Ended(Ending.KILLED, "nothing came"))
+    written: list[FileWritten] = field(default_factory=list[FileWritten])
+    ended: Ended = field(default_factory=lambda: Ended(EndReason.KILLED, "nothing came"))
 
 
 async def told(sandbox: Sandbox, code: str, thread: ThreadId = ONE) -> Told:
@@ -42,7 +42,7 @@ async def told(sandbox: Sandbox, code: str, thread: ThreadId = ONE) -> Told:
                 found.logs += output.text
             case Image():
                 found.images.append(output)
-            case Written():
+            case FileWritten():
                 found.written.append(output)
             case Ended():
                 found.ended = output

@@ -10,7 +10,7 @@ import pytest
 
 from tests.sandbox.support import ROOT, TWO, told
 from threadmill.adapters.sandbox.session_pool import SessionPool
-from threadmill.engine.ports.sandbox import Ended, Ending
+from threadmill.engine.ports.sandbox import Ended, EndReason
 
 PLOT = "from matplotlib import pyplot as plt\nplt.plot([1, 2, 3])\n"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -31,7 +31,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 )
 async def test_a_picture_is_shown_once(bwrap: SessionPool, code: str) -> None:
     found = await told(bwrap, code)
-    assert found.ended == Ended(Ending.COMPLETED)
+    assert found.ended == Ended(EndReason.COMPLETED)
     assert [(image.name, image.path, image.data[:8]) for image in found.images] == [("figure.png", None, PNG)]
     assert found.written == []
 
@@ -83,9 +83,9 @@ async def test_what_is_called_an_image_but_is_none_is_a_file(bwrap: SessionPool)
 async def test_the_value_of_the_last_expression_is_shown(bwrap: SessionPool, code: str, shown: str | None) -> None:
     found = await told(bwrap, code)
     if shown is None:
-        assert found.ended.how is Ending.EXCEPTION
+        assert found.ended.reason is EndReason.EXCEPTION
     else:
-        assert (found.logs, found.ended) == (shown, Ended(Ending.COMPLETED))
+        assert (found.logs, found.ended) == (shown, Ended(EndReason.COMPLETED))
 
 
 async def test_a_value_is_kept_under_an_underscore(bwrap: SessionPool) -> None:
@@ -95,7 +95,7 @@ async def test_a_value_is_kept_under_an_underscore(bwrap: SessionPool) -> None:
 
 async def test_a_value_that_cannot_be_shown_is_an_exception(bwrap: SessionPool) -> None:
     found = await told(bwrap, "class A:\n    def __repr__(self): raise ValueError('no')\nA()")
-    assert found.ended == Ended(Ending.EXCEPTION, "ValueError: no")
+    assert found.ended == Ended(EndReason.EXCEPTION, "ValueError: no")
 
 
 async def test_a_traceback_shows_the_codes_own_lines_through_other_cells_and_libraries(bwrap: SessionPool) -> None:
@@ -113,12 +113,12 @@ async def test_a_traceback_shows_the_codes_own_lines_through_other_cells_and_lib
         assert line in found.logs
     for ours in ("/opt/runner", "interpreter.py", "threadmill"):
         assert ours not in found.logs
-    assert found.ended == Ended(Ending.EXCEPTION, "RuntimeError: deep")
+    assert found.ended == Ended(EndReason.EXCEPTION, "RuntimeError: deep")
 
 
 async def test_an_exception_that_lies_about_itself_is_still_one(bwrap: SessionPool) -> None:
     found = await told(bwrap, "class E(Exception):\n    def __str__(self): raise ValueError\nraise E")
-    assert found.ended.how is Ending.EXCEPTION
+    assert found.ended.reason is EndReason.EXCEPTION
     assert (await told(bwrap, "1")).logs == "1\n"
 
 

@@ -7,7 +7,14 @@ import pytest
 from tests.sandbox.support import ONE, TWO, fetched, pieces, told
 from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.session_pool import SessionPool
-from threadmill.engine.ports.sandbox import Ended, Ending, FileRefused, Loss, SandboxRefused, Started
+from threadmill.engine.ports.sandbox import (
+    Ended,
+    EndReason,
+    FileRefused,
+    SandboxUnavailable,
+    SessionLossReason,
+    Started,
+)
 
 
 async def test_what_is_printed_and_the_last_value_come_in_order(sandbox: SessionPool) -> None:
@@ -17,7 +24,7 @@ async def test_what_is_printed_and_the_last_value_come_in_order(sandbox: Session
         found.logs = found.logs.replace("b\na\n", "a\nb\n")
     assert sorted(found.logs.split()) == ["42", "a", "b", "c"]
     assert found.logs.endswith("42\n")
-    assert found.ended == Ended(Ending.COMPLETED)
+    assert found.ended == Ended(EndReason.COMPLETED)
 
 
 async def test_variables_live_on_and_threads_do_not_see_each_other(sandbox: SessionPool) -> None:
@@ -35,12 +42,12 @@ async def test_an_exception_is_an_answer_with_a_readable_traceback(sandbox: Sess
     assert "threadmill" not in found.logs
     assert "/opt/runner" not in found.logs
     assert "\x1b" not in found.logs
-    assert found.ended == Ended(Ending.EXCEPTION, "ZeroDivisionError: division by zero")
+    assert found.ended == Ended(EndReason.EXCEPTION, "ZeroDivisionError: division by zero")
 
 
 async def test_a_syntax_error_is_an_answer(sandbox: SessionPool) -> None:
     found = await told(sandbox, "def f(:")
-    assert found.ended.how is Ending.EXCEPTION
+    assert found.ended.reason is EndReason.EXCEPTION
     assert "SyntaxError" in found.logs
     assert "ast.py" not in found.logs
 
@@ -123,7 +130,7 @@ async def test_an_endless_loop_is_stopped_and_variables_stay(sandbox: SessionPoo
     await anext(running)
     await sandbox.interrupt(ONE)
     *_, ended = [output async for output in running]
-    assert ended == Ended(Ending.INTERRUPTED, "The code was interrupted.")
+    assert ended == Ended(EndReason.INTERRUPTED, "The code was interrupted.")
     assert (await told(sandbox, "x")).logs == "1\n"
 
 
@@ -139,7 +146,7 @@ async def test_who_stops_listening_stops_the_code(sandbox: SessionPool) -> None:
 async def test_a_killed_interpreter_is_an_answer_and_the_next_call_works(sandbox: SessionPool) -> None:
     await told(sandbox, "x = 1", TWO)
     found = await told(sandbox, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
-    assert found.ended.how is Ending.KILLED
+    assert found.ended.reason is EndReason.KILLED
     assert not found.ended.state_kept
     assert (await told(sandbox, "3")).logs == "3\n"
     assert (await told(sandbox, "x", TWO)).logs == "1\n"
@@ -153,11 +160,11 @@ async def test_calls_for_one_thread_wait_for_each_other(sandbox: SessionPool) ->
 
 
 async def test_an_idle_session_ends_and_the_next_start_says_so(sandbox: SessionPool, clock: FakeClock) -> None:
-    assert await sandbox.start(ONE) == Started(fresh=True)
-    assert await sandbox.start(ONE) == Started(fresh=False)
+    assert await sandbox.start(ONE) == Started(is_new=True)
+    assert await sandbox.start(ONE) == Started(is_new=False)
     clock.ticks += 20 * 60
     assert await sandbox.expire() == 1
-    assert await sandbox.start(ONE) == Started(fresh=True, lost=Loss.IDLE)
+    assert await sandbox.start(ONE) == Started(is_new=True, lost=SessionLossReason.IDLE)
 
 
 async def test_a_busy_session_ends_at_its_age_but_never_during_a_call(sandbox: SessionPool, clock: FakeClock) -> None:
@@ -169,19 +176,19 @@ async def test_a_busy_session_ends_at_its_age_but_never_during_a_call(sandbox: S
     await sandbox.interrupt(ONE)
     ended = [output async for output in running][-1]
     assert isinstance(ended, Ended)
-    assert (ended.how, ended.state_kept) == (Ending.INTERRUPTED, True)
+    assert (ended.reason, ended.state_kept) == (EndReason.INTERRUPTED, True)
     clock.ticks += 60 * 60
-    assert await sandbox.start(ONE) == Started(fresh=True, lost=Loss.IDLE)
+    assert await sandbox.start(ONE) == Started(is_new=True, lost=SessionLossReason.IDLE)
 
 
 async def test_a_closed_session_forgets_everything(sandbox: SessionPool) -> None:
     await told(sandbox, "x = 1")
     await sandbox.close(ONE)
-    assert await sandbox.start(ONE) == Started(fresh=True)
+    assert await sandbox.start(ONE) == Started(is_new=True)
     assert "NameError" in (await told(sandbox, "x")).logs
 
 
 async def test_a_closed_sandbox_refuses(sandbox: SessionPool) -> None:
     await sandbox.close()
-    with pytest.raises(SandboxRefused):
+    with pytest.raises(SandboxUnavailable):
         await sandbox.start(ONE)

@@ -15,7 +15,7 @@ from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.factory import bwrap_backend
 from threadmill.adapters.sandbox.output_gate import OutputBudget, clean_line, clean_name
 from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
-from threadmill.engine.ports.sandbox import Ending, FileRefused
+from threadmill.engine.ports.sandbox import EndReason, FileRefused
 
 SAY = """
 import os, socket, stat, struct, json
@@ -48,7 +48,7 @@ async def test_half_a_frame_does_not_stop_the_clock() -> None:
         await told(pool, "1")
         async with asyncio.timeout(15):
             found = await told(pool, SAY + "say(struct.pack('>BI', 13, 400))\nwhile True: pass")
-        assert found.ended.how in {Ending.TIMED_OUT, Ending.KILLED}
+        assert found.ended.reason in {EndReason.TIMED_OUT, EndReason.KILLED}
         assert "could not be stopped" not in str(found.ended.message)
         assert (await told(pool, "'well'")).logs == "'well'\n"
     finally:
@@ -71,7 +71,7 @@ while True: pass
     )
     try:
         async with asyncio.timeout(15):
-            assert (await told(pool, code)).ended.how is Ending.OUT_OF_MEMORY
+            assert (await told(pool, code)).ended.reason is EndReason.OUT_OF_MEMORY
     finally:
         await pool.close()
 
@@ -87,10 +87,10 @@ while True: pass
 """
     )
     try:
-        assert (await told(pool, forged)).ended.how is Ending.COMPLETED
+        assert (await told(pool, forged)).ended.reason is EndReason.COMPLETED
         async with asyncio.timeout(15):
             found = await told(pool, "x = '" + "x" * 4_000_000 + "'")
-        assert found.ended.how is Ending.TIMED_OUT
+        assert found.ended.reason is EndReason.TIMED_OUT
         assert (await told(pool, "'well'")).logs == "'well'\n"
     finally:
         await pool.close()
@@ -117,7 +117,7 @@ while True:
 """
     try:
         async with asyncio.timeout(15):
-            assert (await told(pool, code)).ended.how is Ending.OUT_OF_MEMORY
+            assert (await told(pool, code)).ended.reason is EndReason.OUT_OF_MEMORY
     finally:
         await pool.close()
 

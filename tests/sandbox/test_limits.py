@@ -17,7 +17,7 @@ from threadmill.adapters.sandbox.backend import SessionLimits
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.factory import bwrap_backend
 from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
-from threadmill.engine.ports.sandbox import Ended, Ending, FileRefused, Loss, Started
+from threadmill.engine.ports.sandbox import Ended, EndReason, FileRefused, SessionLossReason, Started
 
 DEAF = """
 import signal
@@ -37,7 +37,7 @@ async def bounded(bounds: SessionLimits, code: str) -> Told:
         async with asyncio.timeout(5):
             assert (await told(narrow, "x", TWO)).logs == "2\n"
             after = await told(narrow, "import subprocess\nsubprocess.run(['true'])\n'x' in dir()")
-        assert after.ended == Ended(Ending.COMPLETED)
+        assert after.ended == Ended(EndReason.COMPLETED)
         assert after.logs == f"{found.ended.state_kept}\n"
     finally:
         await narrow.close()
@@ -48,31 +48,31 @@ async def bounded(bounds: SessionLimits, code: str) -> Told:
 
 async def test_a_fork_bomb() -> None:
     found = await bounded(limits(wall=5), "import os\nfor _ in range(9):\n    os.fork()")
-    assert found.ended.how in {Ending.TOO_MANY_PROCESSES, Ending.TIMED_OUT}
+    assert found.ended.reason in {EndReason.TOO_MANY_PROCESSES, EndReason.TIMED_OUT}
     assert "64 processes" in str(found.ended.message)
 
 
 async def test_what_children_print_while_they_are_ended_is_not_the_next_calls(bwrap: SessionPool) -> None:
     noisy = "import os\nif os.fork() == 0:\n    while True: os.write(1, b'noise')\nraise BlockingIOError(11, 'no more')"
-    assert (await told(bwrap, noisy)).ended.how is Ending.TOO_MANY_PROCESSES
+    assert (await told(bwrap, noisy)).ended.reason is EndReason.TOO_MANY_PROCESSES
     assert (await told(bwrap, "1")).logs == "1\n"
 
 
 async def test_too_many_threads() -> None:
     code = "import threading\ne = threading.Event()\nfor _ in range(200):\n    threading.Thread(target=e.wait).start()"
     found = await bounded(limits(wall=5), code)
-    assert found.ended.how is Ending.TOO_MANY_PROCESSES
+    assert found.ended.reason is EndReason.TOO_MANY_PROCESSES
 
 
 async def test_children_that_stay() -> None:
     code = "import subprocess\nfor _ in range(100):\n    subprocess.Popen(['sleep', '30'], start_new_session=True)"
     found = await bounded(limits(wall=5), code)
-    assert found.ended.how is Ending.TOO_MANY_PROCESSES
+    assert found.ended.reason is EndReason.TOO_MANY_PROCESSES
 
 
 async def test_a_memory_bomb() -> None:
     found = await bounded(limits(memory=600 << 20), "rows = [bytes(50_000_000) for _ in range(40)]")
-    assert found.ended.how is Ending.OUT_OF_MEMORY
+    assert found.ended.reason is EndReason.OUT_OF_MEMORY
     assert "600 MB of memory" in str(found.ended.message)
     assert found.ended.state_kept
 
@@ -80,39 +80,39 @@ async def test_a_memory_bomb() -> None:
 async def test_a_memory_bomb_of_several_processes() -> None:
     code = "import os, signal\nfor _ in range(4):\n    if os.fork() == 0:\n        b = b'x' * 200_000_000; signal.pause()\nsignal.pause()"
     found = await bounded(limits(memory=600 << 20), code)
-    assert found.ended.how is Ending.OUT_OF_MEMORY
+    assert found.ended.reason is EndReason.OUT_OF_MEMORY
     assert not found.ended.state_kept
 
 
 async def test_an_endless_loop() -> None:
     found = await bounded(limits(wall=1), "print('on')\nwhile True: pass")
-    assert found.ended == Ended(Ending.TIMED_OUT, "The code ran longer than 1 seconds and was stopped.")
+    assert found.ended == Ended(EndReason.TIMED_OUT, "The code ran longer than 1 seconds and was stopped.")
     assert found.logs.startswith("on\n")
     assert "KeyboardInterrupt" in found.logs
 
 
 async def test_an_endless_loop_that_does_not_listen() -> None:
     found = await bounded(limits(wall=1), DEAF)
-    assert found.ended.how is Ending.TIMED_OUT
+    assert found.ended.reason is EndReason.TIMED_OUT
     assert not found.ended.state_kept
     assert str(found.ended.message).endswith("All variables are lost.")
 
 
 async def test_an_endless_loop_in_c() -> None:
     found = await bounded(limits(wall=1), "import re\nre.match('(a+)+$', 'a' * 60 + 'b')")
-    assert found.ended.how is Ending.TIMED_OUT
+    assert found.ended.reason is EndReason.TIMED_OUT
 
 
 async def test_a_full_disk() -> None:
     code = "with open('/mnt/data/big', 'wb') as f:\n    for _ in range(100): f.write(bytes(1_000_000))"
     found = await bounded(limits(), code)
-    assert found.ended.how is Ending.DISK_FULL
+    assert found.ended.reason is EndReason.DISK_FULL
     assert "64 MB of disk" in str(found.ended.message)
 
 
 async def test_a_full_disk_of_many_files() -> None:
     code = "for n in range(30_000): open(f'/tmp/{n}', 'w').close()"
-    assert (await bounded(limits(), code)).ended.how is Ending.DISK_FULL
+    assert (await bounded(limits(), code)).ended.reason is EndReason.DISK_FULL
 
 
 async def test_what_does_not_fit_is_not_put_and_can_be_after_cleaning_up(bwrap: SessionPool) -> None:
@@ -126,7 +126,7 @@ async def test_what_does_not_fit_is_not_put_and_can_be_after_cleaning_up(bwrap: 
 
 async def test_100_mb_of_output(bwrap: SessionPool) -> None:
     found = await told(bwrap, "import sys\nfor _ in range(100): sys.stdout.write('x' * 999_999 + '\\n')\nprint('end')")
-    assert found.ended == Ended(Ending.COMPLETED)
+    assert found.ended == Ended(EndReason.COMPLETED)
     assert len(found.logs) < 10_200
     assert "bytes of output left out" in found.logs
     assert found.logs.endswith("end\n")
@@ -140,7 +140,7 @@ async def test_binary_output(bwrap: SessionPool) -> None:
 async def test_deep_folders_and_names_that_are_no_text(bwrap: SessionPool) -> None:
     code = "import os\nfor _ in range(3000):\n    os.mkdir('d'); os.chdir('d')\nos.chdir('/mnt/data')\nopen(b'\\xff.csv', 'w').close()"
     found = await told(bwrap, code)
-    assert (found.ended, found.written) == (Ended(Ending.COMPLETED), [])
+    assert (found.ended, found.written) == (Ended(EndReason.COMPLETED), [])
     assert (await told(bwrap, "1")).logs == "1\n"
 
 
@@ -157,9 +157,9 @@ async def test_a_dead_interpreter_keeps_its_files(bwrap: SessionPool, code: str,
     await bwrap.start(ONE)
     await told(bwrap, "open('/mnt/data/kept', 'w').write('it')")
     found = await told(bwrap, code)
-    assert (found.ended.how, found.ended.state_kept) == (Ending.KILLED, False)
+    assert (found.ended.reason, found.ended.state_kept) == (EndReason.KILLED, False)
     assert how in str(found.ended.message)
-    assert await bwrap.start(ONE) == Started(fresh=False)
+    assert await bwrap.start(ONE) == Started(is_new=False)
     assert (await told(bwrap, "open('/mnt/data/kept').read()")).logs == "'it'\n"
 
 
@@ -168,21 +168,21 @@ async def test_variables_lost_while_nobody_listened_are_told_at_the_next_start(b
     running = bwrap.execute(ONE, f"open('kept', 'w').close()\n{DEAF}")
     await anext(running)
     await running.aclose()
-    assert await bwrap.start(ONE) == Started(fresh=False, lost=Loss.KILLED)
-    assert await bwrap.start(ONE) == Started(fresh=False), "told once"
+    assert await bwrap.start(ONE) == Started(is_new=False, lost=SessionLossReason.KILLED)
+    assert await bwrap.start(ONE) == Started(is_new=False), "told once"
     assert await fetched(bwrap, "kept") == b""
 
 
 async def test_variables_lost_while_somebody_listened_are_not_told_again(bwrap: SessionPool) -> None:
     await bwrap.start(ONE)
     assert not (await told(bwrap, "import os; os.kill(os.getpid(), 9)")).ended.state_kept
-    assert await bwrap.start(ONE) == Started(fresh=False)
+    assert await bwrap.start(ONE) == Started(is_new=False)
 
 
 async def test_exit_ends_the_cell_and_not_the_session(bwrap: SessionPool) -> None:
     await told(bwrap, "x = 1")
-    assert (await told(bwrap, "exit()")).ended == Ended(Ending.COMPLETED)
-    assert (await told(bwrap, "import sys\nsys.exit('no')")).ended == Ended(Ending.EXCEPTION, "SystemExit: no")
+    assert (await told(bwrap, "exit()")).ended == Ended(EndReason.COMPLETED)
+    assert (await told(bwrap, "import sys\nsys.exit('no')")).ended == Ended(EndReason.EXCEPTION, "SystemExit: no")
     assert (await told(bwrap, "x")).logs == "1\n"
 
 
@@ -195,8 +195,8 @@ async def test_when_everything_dies_the_next_call_begins_anew_and_says_so(
     os.kill((await backend.zygote()).process.pid, signal.SIGKILL)
     *_, ended = [output async for output in running]
     assert isinstance(ended, Ended)
-    assert (ended.how, ended.state_kept) == (Ending.KILLED, False)
-    assert await bwrap.start(ONE) == Started(fresh=True, lost=Loss.KILLED)
+    assert (ended.reason, ended.state_kept) == (EndReason.KILLED, False)
+    assert await bwrap.start(ONE) == Started(is_new=True, lost=SessionLossReason.KILLED)
     assert "NameError" in (await told(bwrap, "x")).logs
 
 
@@ -226,17 +226,17 @@ async def test_the_longest_idle_session_makes_room(backend: BwrapBackend) -> Non
     sessions = SessionPool(backend, PoolLimits(max_sessions=1), clock)
     await sessions.start(ONE)
     clock.ticks += 60
-    assert await sessions.start(TWO) == Started(fresh=True)
+    assert await sessions.start(TWO) == Started(is_new=True)
     clock.ticks += 60
-    assert await sessions.start(ONE) == Started(fresh=True, lost=Loss.EVICTED)
+    assert await sessions.start(ONE) == Started(is_new=True, lost=SessionLossReason.EVICTED)
     await sessions.close()
 
 
 async def test_a_session_used_all_the_time_ends_at_its_age(bwrap: SessionPool, clock: FakeClock) -> None:
     for _ in range(4):
-        assert (await told(bwrap, "1")).ended == Ended(Ending.COMPLETED)
+        assert (await told(bwrap, "1")).ended == Ended(EndReason.COMPLETED)
         clock.ticks += 15 * 60
-    assert await bwrap.start(ONE) == Started(fresh=True, lost=Loss.AGE)
+    assert await bwrap.start(ONE) == Started(is_new=True, lost=SessionLossReason.AGE)
 
 
 async def test_fifty_sessions_at_once_and_none_starves(bwrap: SessionPool) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.sandbox.support import ONE, told
 from threadmill.adapters.sandbox.session_pool import SessionPool
-from threadmill.engine.ports.sandbox import Ending
+from threadmill.engine.ports.sandbox import EndReason
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from threadmill.engine.ports.sandbox import Ending
 async def test_a_cell_is_read_as_a_notebook_would(bwrap: SessionPool, code: str, shown: str) -> None:
     found = await told(bwrap, code)
     assert found.logs.removeprefix("env: SHOWN=1\n") == shown
-    assert found.ended.how is Ending.COMPLETED
+    assert found.ended.reason is EndReason.COMPLETED
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ async def test_magics_and_pip_say_what_there_is(bwrap: SessionPool, code: str, s
 
 async def test_a_magic_that_is_not_there_is_an_exception(bwrap: SessionPool) -> None:
     found = await told(bwrap, "%sql SELECT 1")
-    assert found.ended.how is Ending.EXCEPTION
+    assert found.ended.reason is EndReason.EXCEPTION
     assert "Line magic function `%sql` not found." in found.logs
 
 
 async def test_a_syntax_error_is_told_in_the_code_as_it_was_written(bwrap: SessionPool) -> None:
     found = await told(bwrap, "print('a')\nif x\n")
-    assert found.ended.how is Ending.EXCEPTION
+    assert found.ended.reason is EndReason.EXCEPTION
     assert "if x" in found.logs
     assert "get_ipython" not in found.logs
 

@@ -17,7 +17,7 @@ from threadmill.adapters.sandbox.environment import (
     is_current,
 )
 from threadmill.adapters.sandbox.factory import SandboxSettings, open_sandbox
-from threadmill.engine.ports.sandbox import Ended, Ending, Sandbox, SandboxRefused, Started
+from threadmill.engine.ports.sandbox import Ended, EndReason, Sandbox, SandboxUnavailable, Started
 from threadmill.settings import SettingsError, load
 
 
@@ -25,13 +25,13 @@ async def refusal_of(settings: SandboxSettings) -> str:
     """What everybody is told, seeing that every way to use it tells the same."""
     sandbox = await open_sandbox(settings, FakeClock())
     try:
-        with pytest.raises(SandboxRefused) as refused:
+        with pytest.raises(SandboxUnavailable) as refused:
             await sandbox.start(ONE)
         for attempt in (told(sandbox, "1"), sandbox.put(ONE, "x", pieces()), fetched(sandbox, "x")):
-            with pytest.raises(SandboxRefused):
+            with pytest.raises(SandboxUnavailable):
                 await attempt
         await sandbox.interrupt(ONE)
-        assert sandbox.refusal == refused.value.message
+        assert sandbox.unavailable_reason == refused.value.message
         assert "\n" not in refused.value.message
         return refused.value.message
     finally:
@@ -82,11 +82,11 @@ async def test_it_opens_at_once_and_who_comes_early_waits_for_the_test(caplog: p
     caplog.set_level(logging.INFO, "threadmill")
     sandbox: Sandbox = await open_sandbox(bwrap_settings(), FakeClock())
     try:
-        assert sandbox.refusal is None
+        assert sandbox.unavailable_reason is None
         assert caplog.messages == []
-        assert await sandbox.start(ONE) == Started(fresh=True)
+        assert await sandbox.start(ONE) == Started(is_new=True)
         assert "blocked all of" in caplog.messages[0]
-        assert (await told(sandbox, "1")).ended == Ended(Ending.COMPLETED)
+        assert (await told(sandbox, "1")).ended == Ended(EndReason.COMPLETED)
     finally:
         await sandbox.close()
 
@@ -96,7 +96,7 @@ async def test_closing_while_it_opens_leaves_nothing() -> None:
     waiting = asyncio.create_task(sandbox.start(ONE))
     await asyncio.wait([waiting], timeout=0.1)
     await sandbox.close()
-    with pytest.raises((SandboxRefused, asyncio.CancelledError)):
+    with pytest.raises((SandboxUnavailable, asyncio.CancelledError)):
         await waiting
 
 
@@ -104,12 +104,12 @@ async def test_a_gateway_that_is_not_there_is_asked_again(gateway: str, unused_u
     settings = replace(bwrap_settings(), backend=unused_url, token="t0ken")
     sandbox = await open_sandbox(settings, FakeClock())
     for _ in range(2):
-        with pytest.raises(SandboxRefused, match="The kernel gateway cannot be reached"):
+        with pytest.raises(SandboxUnavailable, match="The kernel gateway cannot be reached"):
             await sandbox.start(ONE)
-    assert sandbox.refusal is None
+    assert sandbox.unavailable_reason is None
     await sandbox.close()
     wrong = await open_sandbox(replace(settings, backend=gateway, token="wrong"), FakeClock())
-    with pytest.raises(SandboxRefused, match="The kernel gateway answered 401 to"):
+    with pytest.raises(SandboxUnavailable, match="The kernel gateway answered 401 to"):
         await wrong.start(ONE)
     await wrong.close()
 

@@ -4,7 +4,7 @@ from tests.sandbox.support import ONE, bwrap_settings, told
 from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.factory import bwrap_backend
 from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
-from threadmill.engine.ports.sandbox import Ended, Ending, Logs
+from threadmill.engine.ports.sandbox import Ended, EndReason, Logs
 
 CODE = """
 import matplotlib.pyplot as plt, numpy as np
@@ -21,7 +21,7 @@ async def test_a_picture_is_whole_though_the_code_prints_meanwhile() -> None:
         found = await told(sessions, CODE)
     finally:
         await sessions.close()
-    assert found.ended.how is Ending.COMPLETED
+    assert found.ended.reason is EndReason.COMPLETED
     assert found.logs == "0\n1\n2\n3\n4\n5\n"
     assert [image.data[-8:-4] for image in found.images] == [b"IEND"] * 6
 

@@ -10,11 +10,11 @@ from tests.support.cranfield import cranfield
 from tests.support.lsa import LsaEmbedder
 from threadmill.adapters.search.local_index import LocalSearchIndex
 from threadmill.domain.ranking import HybridWeights
-from threadmill.engine.documents.retrieval import Retrieval, Wish
+from threadmill.engine.documents.retrieval import Retrieval, SearchOptions
 
 
 async def rankings(retrieval: Retrieval, weights: HybridWeights) -> list[Sequence[str]]:
-    wish = Wish(limit=10, weights=weights)
+    wish = SearchOptions(limit=10, weights=weights)
     found = [await retrieval.search([question], {STORE: None}, wish) for question in cranfield().questions]
     return [[one.place.file_id for one in ranking] for ranking in found]
 

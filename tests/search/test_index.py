@@ -52,7 +52,7 @@ async def reopened(directory: Path, source: HeldChunks) -> AsyncIterator[LocalSe
 async def put(index: SearchIndex, source: HeldChunks, *files: IndexedFile, store_id: VectorStoreId = STORE) -> None:
     """As ingestion does: first the truth, then the index."""
     source.keep(*files, store_id=store_id)
-    await asyncio.gather(*(index.put(store_id, file) for file in files))
+    await asyncio.gather(*(index.upsert(store_id, file) for file in files))
 
 
 async def by_words(index: SearchIndex, text: str, store_id: VectorStoreId = STORE) -> list[tuple[str, int]]:
@@ -61,7 +61,7 @@ async def by_words(index: SearchIndex, text: str, store_id: VectorStoreId = STOR
 
 
 async def by_nearness(index: SearchIndex, vector: bytes, depth: int = 3) -> list[tuple[str, int]]:
-    hits = await index.search(STORE, IndexQuery(None, vector, depth=depth))
+    hits = await index.search(STORE, IndexQuery(None, vector, top_k=depth))
     return [(hit.file_id, hit.chunk) for hit in hits.semantic]
 
 
@@ -112,7 +112,7 @@ async def test_the_nearest_come_first_with_their_cosine(index: LocalSearchIndex,
     await put(index, source, file_of("file-a", *["text"] * 50, vectors=list(some)))
     question = np.frombuffer(some[7], "<f4")
     exact = sorted(range(50), key=lambda at: -float(np.frombuffer(some[at], "<f4") @ question))
-    found = (await index.search(STORE, IndexQuery(None, some[7], depth=5))).semantic
+    found = (await index.search(STORE, IndexQuery(None, some[7], top_k=5))).semantic
     assert [hit.chunk for hit in found] == exact[:5]
     assert found[0].score == pytest.approx(1, abs=1e-5)
 
@@ -276,7 +276,7 @@ async def test_a_disk_that_cannot_be_written_is_said(tmp_path: Path, source: Hel
     (tmp_path / "index").write_text("a file where the folder should be")
     index = LocalSearchIndex(tmp_path / "index", source)
     with pytest.raises(Unavailable):
-        await index.put(STORE, file_of("file-a", "apples"))
+        await index.upsert(STORE, file_of("file-a", "apples"))
     await index.aclose()
 
 

@@ -41,7 +41,7 @@ from threadmill.engine.ports.bundle import EngineSettings, Ports, SearchPorts
 from threadmill.engine.ports.model import ModelInfo, ModelRequest, Piece
 from threadmill.engine.ports.text_extractor import ExtractionFailed
 from threadmill.engine.running.worker import Worker
-from threadmill.engine.storage.file_creation import new_blob
+from threadmill.engine.storage.file_creation import open_blob_writer
 
 PROJECT = ProjectId("p")
 
@@ -177,7 +177,7 @@ class StageModel:
     async def list(self) -> Sequence[ModelInfo]:
         return []
 
-    def describe(self, model: str) -> ModelInfo:
+    def get_info(self, model: str) -> ModelInfo:
         return ModelInfo(model, 0, "stage", self.window)
 
     async def ready(self) -> None:
@@ -276,7 +276,7 @@ class Stage:
             self.locks,
         )
         self.worker = Worker(self.ports, self.settings, self._note)
-        self.ingester = Ingester(self.ports, self.settings.readers, self._note)
+        self.ingester = Ingester(self.ports, self.settings.max_ingestions, self._note)
         self.engine = Engine(self.ports, self.settings, self.worker, self.ingester, self._note)
 
     def _note(self, text: str, error: BaseException | None) -> None:
@@ -292,7 +292,7 @@ class Stage:
 
     async def file(self, name: str, content: bytes = b"x", purpose: FilePurpose = FilePurpose.ASSISTANTS) -> FileId:
         """An uploaded file's id."""
-        async with new_blob(self.ports) as writer:
+        async with open_blob_writer(self.ports) as writer:
             await writer.write(content)
             return (await files.create(self.engine, PROJECT, NewFile(name, purpose), writer)).id
 
@@ -300,7 +300,7 @@ class Stage:
         """Let the worker go on until each of its runs waits for the model, sleeps, or is done. Reads pass the time."""
         quiet = 0
         while quiet < 3:
-            await self.store.waiting(1)
+            await self.store.queued(1)
             await turn_of_the_loop()
             tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("run_")]
             hungry = sum(turn.is_hungry for turn in self.model.turns)

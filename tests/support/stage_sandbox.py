@@ -6,7 +6,16 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from threadmill.domain.ids import ThreadId
-from threadmill.engine.ports.sandbox import DATA_DIR, Ended, Ending, FileRefused, Loss, Output, SandboxRefused, Started
+from threadmill.engine.ports.sandbox import (
+    DATA_DIR,
+    Ended,
+    EndReason,
+    FileRefused,
+    Output,
+    SandboxUnavailable,
+    SessionLossReason,
+    Started,
+)
 
 
 class StageSandbox:
@@ -16,7 +25,7 @@ class StageSandbox:
     """
 
     def __init__(self) -> None:
-        self.refusal: str | None = None
+        self.unavailable_reason: str | None = None
         self.acts: list[Sequence[Output]] = []
         self.ran: list[str] = []
         self.files: dict[ThreadId, dict[str, bytes]] = defaultdict(dict)
@@ -26,9 +35,9 @@ class StageSandbox:
         self.hanging = asyncio.Event()
         self._told: set[ThreadId] = set()
         self._held: dict[ThreadId, set[str]] = defaultdict(set)
-        self._lost: Loss | None = None
+        self._lost: SessionLossReason | None = None
 
-    def lose(self, thread: ThreadId, why: Loss | None) -> None:
+    def lose(self, thread: ThreadId, why: SessionLossReason | None) -> None:
         """The thread's session is gone; None: with the process that knew of it."""
         self._told.discard(thread)
         self._held.pop(thread, None)
@@ -38,11 +47,11 @@ class StageSandbox:
     def lose_variables(self, thread: ThreadId) -> None:
         """The interpreter was ended when nobody listened; the session lives on."""
         assert thread in self._told
-        self._lost = Loss.KILLED
+        self._lost = SessionLossReason.KILLED
 
     async def start(self, thread: ThreadId) -> Started:
-        if self.refusal is not None:
-            raise SandboxRefused(self.refusal)
+        if self.unavailable_reason is not None:
+            raise SandboxUnavailable(self.unavailable_reason)
         fresh, lost = thread not in self._told, self._lost
         self._told.add(thread)
         self._lost = None
@@ -51,12 +60,12 @@ class StageSandbox:
     async def execute(self, thread: ThreadId, code: str) -> AsyncGenerator[Output, None]:
         if code.startswith("(lambda os"):
             self._arrange(thread, code)
-            yield Ended(Ending.COMPLETED)
+            yield Ended(EndReason.COMPLETED)
             return
         self.ran.append(code)
         finished = False
         try:
-            for output in self.acts.pop(0) if self.acts else (Ended(Ending.COMPLETED),):
+            for output in self.acts.pop(0) if self.acts else (Ended(EndReason.COMPLETED),):
                 yield output
             if self.endless:
                 self.hanging.set()

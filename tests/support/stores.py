@@ -24,7 +24,7 @@ ALL = PageQuery(100, Order.ASC)
 async def read(stage: Stage) -> None:
     """Let the ingester read until nothing waits."""
     while True:
-        await stage.ingester.read_waiting()
+        await stage.ingester.start_pending()
         tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("read ")]
         if not tasks:
             return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from threadmill.domain.assistant import Assistant
-from threadmill.domain.delta import AnnotationDelta, ArgumentsDelta, CallOpened, Delta, InputDelta, TextDelta
+from threadmill.domain.delta import AnnotationDelta, ArgumentsDelta, CodeInputDelta, Delta, TextDelta, ToolCallStarted
 from threadmill.domain.event import Event, EventName
 from threadmill.domain.ids import (
     AssistantId,
@@ -292,10 +292,10 @@ def _call_delta(said: Json) -> Delta:
     call = cast("Json", said["delta"]["step_details"]["tool_calls"][0])
     open_step, index = bare_step(said["id"]), call["index"]
     if "id" in call:
-        return CallOpened(open_step, index, _call(call))
+        return ToolCallStarted(open_step, index, _call(call))
     if call["type"] == "function":
         return ArgumentsDelta(open_step, index, (call["function"]["arguments"],))
-    return InputDelta(open_step, index, (call["code_interpreter"]["input"],))
+    return CodeInputDelta(open_step, index, (call["code_interpreter"]["input"],))
 
 
 def bare_message(message_id: str) -> Message:

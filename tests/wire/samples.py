@@ -8,13 +8,13 @@ from threadmill.domain.chunking import OtherChunking, StaticChunking
 from threadmill.domain.delta import (
     AnnotationDelta,
     ArgumentsDelta,
-    CallOpened,
+    CodeInputDelta,
+    CodeOutputDelta,
     Delta,
     ImageDelta,
-    InputDelta,
-    OutputDelta,
     RefusalDelta,
     TextDelta,
+    ToolCallStarted,
 )
 from threadmill.domain.event import Event, EventName
 from threadmill.domain.file import Blob, File, FilePurpose
@@ -211,13 +211,13 @@ def deltas() -> Iterator[Delta]:
     yield TextDelta(message, 0, ("Hel", "lo"), first=True)
     yield TextDelta(message, 0, (" you",))
     yield RefusalDelta(message, 1, ("I ", "won't"))
-    yield CallOpened(step, 0, FunctionCall(CallId("call_1"), "add", ""))
+    yield ToolCallStarted(step, 0, FunctionCall(CallId("call_1"), "add", ""))
     yield ArgumentsDelta(step, 0, ('{"a":', "1}"))
-    yield CallOpened(step, 1, CodeInterpreterCall(CallId("call_2"), ""))
-    yield InputDelta(step, 1, ("1 +", " 1"))
-    yield OutputDelta(step, 1, 0, CodeOutput(logs="2"))
-    yield OutputDelta(step, 1, 1, CodeOutput(image=FILE))
-    yield CallOpened(step, 2, FileSearchCall(CallId("call_3"), RankingOptions()))
+    yield ToolCallStarted(step, 1, CodeInterpreterCall(CallId("call_2"), ""))
+    yield CodeInputDelta(step, 1, ("1 +", " 1"))
+    yield CodeOutputDelta(step, 1, 0, CodeOutput(logs="2"))
+    yield CodeOutputDelta(step, 1, 1, CodeOutput(image=FILE))
+    yield ToolCallStarted(step, 2, FileSearchCall(CallId("call_3"), RankingOptions()))
     yield ImageDelta(message, 0, ImageFilePart(FILE))
     yield AnnotationDelta(message, 1, 0, Annotation("file_path", "sandbox:/mnt/data/a", 0, 19, FILE))
     yield AnnotationDelta(message, 1, 1, Annotation("file_citation", "【0:1†a】", 20, 27, FILE))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 from threadmill.domain.ids import FileId
 from threadmill.domain.message import Attachment, ImageFilePart, ImageUrlPart, MessageRole, NewMessage, TextPart
 from threadmill.domain.patch import NewAssistant, NewThread, ThreadPatch
@@ -70,7 +70,7 @@ def raw(**said: Any) -> bytes:
     ],
 )
 def test_what_is_not_json_is_refused_as_such(body: bytes) -> None:
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         parse(CreateAssistant, body)
     assert caught.value.message == NOT_JSON
 
@@ -79,7 +79,7 @@ def test_what_is_not_json_is_refused_as_such(body: bytes) -> None:
     ("body", "name"), [(b"[]", "an array"), (b"null", "null"), (b'"x"', "a string"), (b"1", "an integer")]
 )
 def test_a_body_must_be_an_object(body: bytes, name: str) -> None:
-    with pytest.raises(Invalid, match=f"expected an object, but got {name} instead"):
+    with pytest.raises(InvalidRequest, match=f"expected an object, but got {name} instead"):
         parse(CreateThread, body)
 
 
@@ -100,7 +100,7 @@ def _nested(depth: int) -> bytes:
 def test_nesting_is_bounded_at_its_edge_and_brackets_in_strings_do_not_count() -> None:
     parse(CreateAssistant, _nested(MAX_DEPTH))
     for depth in (MAX_DEPTH + 1, 100_000):
-        with pytest.raises(Invalid, match=f"nested more than {MAX_DEPTH} levels deep"):
+        with pytest.raises(InvalidRequest, match=f"nested more than {MAX_DEPTH} levels deep"):
             parse(CreateAssistant, _nested(depth))
 
 
@@ -119,7 +119,7 @@ FIELDS = sorted({name for body in BODIES for name in body.model_fields})
 def test_any_json_is_understood_or_refused_never_a_crash(kind: type[Body], said: object) -> None:
     try:
         body = parse(kind, json.dumps(said).encode())
-    except Invalid as error:
+    except InvalidRequest as error:
         assert error.message
     else:
         getattr(body, "to_domain", lambda: None)()
@@ -129,7 +129,7 @@ def test_any_json_is_understood_or_refused_never_a_crash(kind: type[Body], said:
 def test_any_bytes_are_understood_or_refused_never_a_crash(kind: type[Body], body: bytes) -> None:
     try:
         parse(kind, body)
-    except Invalid as error:
+    except InvalidRequest as error:
         assert error.message
 
 

@@ -25,13 +25,12 @@ DOMAIN_ERRORS = [one for one in every_error() if one.__module__ == e.__name__]
 @pytest.mark.parametrize(
     ("error", "status", "kind"),
     [
-        (e.Invalid("x"), 400, "invalid_request_error"),
+        (e.InvalidRequest("x"), 400, "invalid_request_error"),
         (e.Unauthenticated("x"), 401, "invalid_request_error"),
         (e.NotFound("x"), 404, "invalid_request_error"),
         (e.runs_locked(ThreadId("thread_1"), RunId("run_1")), 400, "invalid_request_error"),
-        (e.Overloaded("x"), 503, "server_error"),
         (e.Unavailable("x"), 503, "server_error"),
-        (e.LostRace("x"), 503, "server_error"),
+        (e.VersionConflict("x"), 503, "server_error"),
         (e.ThreadmillError("x"), 500, "server_error"),
     ],
 )
@@ -47,7 +46,7 @@ def test_no_domain_error_is_without_a_row(kind: type[e.ThreadmillError]) -> None
 
 
 def test_an_error_is_pretty_printed_with_its_keys_in_order() -> None:
-    _, body = error_response(e.Invalid("nö", param="a.b", code="c"))
+    _, body = error_response(e.InvalidRequest("nö", param="a.b", code="c"))
     assert body.decode() == (
         '{\n  "error": {\n    "message": "nö",\n    "type": "invalid_request_error",\n'
         '    "param": "a.b",\n    "code": "c"\n  }\n}'
@@ -55,7 +54,7 @@ def test_an_error_is_pretty_printed_with_its_keys_in_order() -> None:
 
 
 def test_a_lost_race_tells_nothing_of_the_rows_inside() -> None:
-    _, body = error_response(e.LostRace("run_1 is not version 7 any more"))
+    _, body = error_response(e.VersionConflict("run_1 is not version 7 any more"))
     assert b"version" not in body
 
 

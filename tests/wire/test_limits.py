@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 from threadmill.wire.request.body import Body, parse
 from threadmill.wire.request.run_thread_bodies import (
     CreateAssistant,
@@ -41,7 +41,7 @@ class Told(NamedTuple):
 
 
 def refusal(kind: type[Body], **said: Any) -> Told:
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         ask(kind, **said)
     return Told(caught.value.message, caught.value.param, caught.value.code)
 

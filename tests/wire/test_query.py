@@ -2,7 +2,7 @@
 
 import pytest
 
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 from threadmill.domain.page import Order, PageQuery
 from threadmill.wire.request.query import INCLUDE_VALUE, check_id, includes_content, page_query, run_filter
 
@@ -48,7 +48,7 @@ def test_list_parameters_have_the_services_defaults() -> None:
     ],
 )
 def test_a_bad_list_parameter_is_refused(query: dict[str, str], told: tuple[str, str, str]) -> None:
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         page_query(query)
     assert (caught.value.message, caught.value.param, caught.value.code) == told
 
@@ -56,7 +56,7 @@ def test_a_bad_list_parameter_is_refused(query: dict[str, str], told: tuple[str,
 def test_include_takes_the_one_value_there_is() -> None:
     assert includes_content([INCLUDE_VALUE])
     assert not includes_content([])
-    with pytest.raises(Invalid, match="Supported values are: 'step_details"):
+    with pytest.raises(InvalidRequest, match="Supported values are: 'step_details"):
         includes_content(["everything"])
 
 
@@ -71,7 +71,7 @@ def test_messages_may_be_filtered_by_run() -> None:
 )
 def test_an_id_must_begin_as_its_kind_does(param: str, prefix: str) -> None:
     assert check_id(f"{prefix}_x", param) == f"{prefix}_x"
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         check_id("undefined", param)
     assert caught.value.message == f"Invalid '{param}': 'undefined'. Expected an ID that begins with '{prefix}'."
     assert (caught.value.param, caught.value.code) == (param, "invalid_value")

@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.schema import SchemaChecker, SchemaError, spec
 from tests.wire import frames, samples
-from threadmill.domain.error import Invalid, NotFound
+from threadmill.domain.error import InvalidRequest, NotFound
 from threadmill.domain.event import EventName
 from threadmill.wire import response, vector_store_response
 from threadmill.wire.deviations import DEVIATIONS, Kind
@@ -27,7 +27,7 @@ def say_everything(checker: SchemaChecker) -> None:
     _say_lists(checker)
     _say_streams(checker)
     _say_stores(checker)
-    errors = [error_response(Invalid("no", param="p", code="c")), error_response(NotFound("no"))]
+    errors = [error_response(InvalidRequest("no", param="p", code="c")), error_response(NotFound("no"))]
     for status, body in (*errors, crash_response("req_1"), unknown_url("GET", "/x"), wrong_method("PUT", "/x")):
         checker.check_response("GET", "/v1/assistants", status, body)
     checker.check_response("GET", "/v1/files/x", *error_response(NotFound("no", param="id"), "/v1/files/x"))

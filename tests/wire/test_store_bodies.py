@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from threadmill.domain.chunking import StaticChunking
-from threadmill.domain.error import Invalid
-from threadmill.domain.filter import Comparator, Comparison, Compound, Connective
+from threadmill.domain.error import InvalidRequest
+from threadmill.domain.filter import Comparator, Comparison, Compound, LogicalOperator
 from threadmill.domain.ids import FileId
 from threadmill.domain.new_store import NewStoreFile, NewVectorStore, StoreSearch
 from threadmill.domain.page import Order, PageQuery
@@ -48,8 +48,8 @@ def raw(kind: type[Body], **said: Any) -> bytes:
     return json.dumps({**LEAST.get(kind, {}), **said}).encode()
 
 
-def refusal(kind: type[Body], **said: Any) -> Invalid:
-    with pytest.raises(Invalid) as caught:
+def refusal(kind: type[Body], **said: Any) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as caught:
         parse(kind, raw(kind, **said))
     return caught.value
 
@@ -320,7 +320,7 @@ def test_a_file_is_cut_as_auto_says_unless_told_otherwise_and_keeps_its_attribut
 def test_attributes_are_replaced_and_null_is_none_of_them() -> None:
     assert parse(ModifyStoreFile, b'{"attributes":{"k":1}}').to_domain() == {"k": 1}
     assert parse(ModifyStoreFile, b'{"attributes":null}').to_domain() == {}
-    with pytest.raises(Invalid, match="Missing required parameter: 'attributes'"):
+    with pytest.raises(InvalidRequest, match="Missing required parameter: 'attributes'"):
         parse(ModifyStoreFile, b"{}")
 
 
@@ -348,8 +348,8 @@ def test_a_search_asks_for_what_it_says() -> None:
         filters={"type": "and", "filters": [eq(2024, "gte"), {"type": "or", "filters": [eq(["a", 1], "in")]}]},
         ranking_options={"ranker": "none", "score_threshold": 0.5, **hybrid(2, 1)},
     )
-    either = Compound(Connective.OR, (Comparison(Comparator.IN, "k", ("a", 1)),))
-    wanted = Compound(Connective.AND, (Comparison(Comparator.GTE, "k", 2024), either))
+    either = Compound(LogicalOperator.OR, (Comparison(Comparator.IN, "k", ("a", 1)),))
+    wanted = Compound(LogicalOperator.AND, (Comparison(Comparator.GTE, "k", 2024), either))
     assert parse(SearchStore, said).to_domain() == StoreSearch(
         ("a", "b"), wanted, 3, 0.5, HybridWeights(2.0, 1.0), rerank=False
     )
@@ -398,7 +398,7 @@ def test_files_of_a_store_are_listed_by_status() -> None:
     assert store_files_query({}) == (PageQuery(), None)
     query, status = store_files_query({"filter": "failed", "order": "asc", "limit": "100"})
     assert (query, status) == (PageQuery(100, Order.ASC), VectorStoreFileStatus.FAILED)
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         store_files_query({"filter": "done"})
     assert caught.value.message == (
         "Invalid value: 'done'. Supported values are: 'in_progress', 'completed', 'failed', and 'cancelled'."
@@ -420,7 +420,7 @@ FIELDS = sorted({name for body in BODIES for name in body.model_fields})
 def test_any_json_is_understood_or_refused_never_a_crash(kind: type[Body], said: dict[str, Any]) -> None:
     try:
         body = parse(kind, raw(kind, **said))
-    except Invalid as error:
+    except InvalidRequest as error:
         assert error.message
     else:
         getattr(body, "to_domain")()  # noqa: B009 - each of these bodies has one, their base does not

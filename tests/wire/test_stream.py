@@ -29,15 +29,15 @@ from tests.wire.recorded import bare_message, bare_step
 from threadmill.domain.delta import (
     AnnotationDelta,
     ArgumentsDelta,
-    CallOpened,
+    CodeInputDelta,
+    CodeOutputDelta,
     Delta,
     ImageDelta,
-    InputDelta,
-    OutputDelta,
     RefusalDelta,
     TextDelta,
+    ToolCallStarted,
 )
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 from threadmill.domain.event import Event, EventName
 from threadmill.domain.ids import CallId, FileId
 from threadmill.domain.message import Annotation, ImageFilePart
@@ -108,17 +108,17 @@ def test_a_stream_reads_as_the_golden_transcript() -> None:
         TextDelta(MESSAGE, 0, ("Hél", "lo"), first=True),
         TextDelta(MESSAGE, 0, (' "you"\n',)),
         RefusalDelta(MESSAGE, 1, ("no",)),
-        CallOpened(STEP, 0, FunctionCall(CallId("call_1"), "add", "")),
+        ToolCallStarted(STEP, 0, FunctionCall(CallId("call_1"), "add", "")),
         ArgumentsDelta(STEP, 0, ('{"a":', "1}")),
-        CallOpened(STEP, 1, CodeInterpreterCall(CallId("call_2"), "")),
-        InputDelta(STEP, 1, ("1 +",)),
-        OutputDelta(STEP, 1, 0, CodeOutput(logs="2")),
-        OutputDelta(STEP, 1, 1, CodeOutput(image=FileId("file-1"))),
+        ToolCallStarted(STEP, 1, CodeInterpreterCall(CallId("call_2"), "")),
+        CodeInputDelta(STEP, 1, ("1 +",)),
+        CodeOutputDelta(STEP, 1, 0, CodeOutput(logs="2")),
+        CodeOutputDelta(STEP, 1, 1, CodeOutput(image=FileId("file-1"))),
         ImageDelta(MESSAGE, 0, ImageFilePart(FileId("file-1"))),
         AnnotationDelta(MESSAGE, 1, 0, Annotation("file_path", "sandbox:/mnt/data/a", 0, 19, FileId("file-1"))),
     ]
     created = event_frame(1, Event(EventName.THREAD_CREATED, next(samples.threads())))
-    failed = error_frame(Invalid("no", param="p", code="c"))
+    failed = error_frame(InvalidRequest("no", param="p", code="c"))
     assert b"".join([created, *map(delta_frame, deltas), failed, DONE_FRAME]).decode() == GOLDEN
 
 
@@ -170,7 +170,7 @@ def test_call_frames_are_the_official_clients_models(call_id: str, name: str, pi
     grown = Function(arguments=piece)
     first = FunctionToolCallDelta(index=0, id=call_id, type="function", function=opened)
     later = FunctionToolCallDelta(index=0, type="function", function=grown)
-    stream = delta_frame(CallOpened(STEP, 0, FunctionCall(CallId(call_id), name, ""))) + delta_frame(
+    stream = delta_frame(ToolCallStarted(STEP, 0, FunctionCall(CallId(call_id), name, ""))) + delta_frame(
         ArgumentsDelta(STEP, 0, (piece,))
     )
     for frame, call in zip(frames.read(stream), (first, later), strict=True):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 from threadmill.domain.ids import ProjectId, ThreadId, VectorStoreId
 from threadmill.engine.engine import Engine
 from threadmill.wire.request.query import check_id
@@ -14,7 +14,7 @@ POLL_AFTER = {"openai-poll-after-ms": "100"}
 """Sent with what is still at work: SDK pollers ask again after 100 ms in place of their 1 to 5 s (behaviour.md 8.1)."""
 
 
-class BodyTooLarge(Invalid):
+class BodyTooLarge(InvalidRequest):
     """The request body is larger than this server takes."""
 
 
@@ -35,11 +35,11 @@ async def read_body(context: ApiContext, request: Request) -> bytes:
     """The whole body. Raises BodyTooLarge before more than the limit is held in memory.
 
     What the body says it is does not matter, as long as it is JSON; but a page of another origin must say so, for only
-    then has its browser asked whether it may send that (ADR-0019). Raises Invalid otherwise.
+    then has its browser asked whether it may send that (ADR-0019). Raises InvalidRequest otherwise.
     """
     if request.scope["state"].get("cross_origin") and not _says_json(request):
         text = "Send the body as Content-Type: application/json; pages of other origins may send nothing else here."
-        raise Invalid(text, code="unsupported_content_type")
+        raise InvalidRequest(text, code="unsupported_content_type")
     pieces: list[bytes] = []
     left = context.max_body_bytes
     async for piece in request.stream():
@@ -66,10 +66,10 @@ def json_response(body: bytes, headers: dict[str, str] | None = None) -> Respons
 
 
 def thread_id_of(request: Request) -> ThreadId:
-    """The path's thread id. Raises Invalid for what cannot be one."""
+    """The path's thread id. Raises InvalidRequest for what cannot be one."""
     return ThreadId(check_id(request.path_params["thread_id"], "thread_id"))
 
 
 def store_id_of(request: Request) -> VectorStoreId:
-    """The path's vector store id. Raises Invalid for what cannot be one."""
+    """The path's vector store id. Raises InvalidRequest for what cannot be one."""
     return VectorStoreId(check_id(request.path_params["vector_store_id"], "vector_store_id"))

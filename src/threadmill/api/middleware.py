@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from threadmill.api.auth import ApiKeys
 from threadmill.api.browser import BrowserPolicy, Headers, is_cross_origin, is_local, is_preflight
-from threadmill.domain.error import Invalid, ThreadmillError
+from threadmill.domain.error import InvalidRequest, ThreadmillError
 from threadmill.wire.error import error_response
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -85,7 +85,7 @@ class ApiMiddleware:
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         state["project"] = self._keys.authenticate(authorization, headers.get(b"api-key", b"").decode("latin-1"))
         if b"assistants=v1" in headers.get(b"openai-beta", b""):
-            raise Invalid(BETA_V1_REFUSED, code="invalid_beta")
+            raise InvalidRequest(BETA_V1_REFUSED, code="invalid_beta")
 
 
 def _serve_azure_path(scope: Scope) -> None:

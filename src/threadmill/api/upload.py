@@ -13,7 +13,7 @@ from multipart import (  # pyright: ignore[reportMissingTypeStubs] - annotated, 
 from starlette.requests import Request
 
 from threadmill.api.http import BodyTooLarge
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 from threadmill.domain.file import MAX_FILE_BYTES
 from threadmill.engine.ports.blobs import BlobWriter
 
@@ -32,7 +32,7 @@ class UploadForm:
 
 
 async def read_upload(request: Request, writer: BlobWriter) -> UploadForm:
-    """Read the form of the request; the bytes of its `file` go to `writer`. Raises Invalid, BodyTooLarge, Unavailable."""
+    """Read the form of the request; the bytes of its `file` go to `writer`. Raises InvalidRequest, BodyTooLarge, Unavailable."""
     reader = _FormReader(writer)
     try:
         with _parser(request) as parser:
@@ -40,7 +40,7 @@ async def read_upload(request: Request, writer: BlobWriter) -> UploadForm:
                 for event in parser.parse(chunk):
                     await reader.handle(event)
     except MultipartError as error:
-        raise Invalid(f"We could not parse the multipart body of your request: {error}.") from None
+        raise InvalidRequest(f"We could not parse the multipart body of your request: {error}.") from None
     return reader.form
 
 
@@ -49,7 +49,7 @@ def _parser(request: Request) -> PushMultipartParser:
     kind, options = cast("tuple[str, dict[str, str]]", parse_options_header(header))
     if kind != "multipart/form-data" or not options.get("boundary"):
         text = "This endpoint takes an upload: send the file as multipart/form-data, with its boundary in Content-Type."
-        raise Invalid(text)
+        raise InvalidRequest(text)
     return PushMultipartParser(options["boundary"], max_segment_count=MAX_FIELDS)
 
 
@@ -94,14 +94,14 @@ class _FormReader:
         else:
             self._text += event
             if len(self._text) > MAX_FIELD_BYTES:
-                raise Invalid(f"The form field '{self._field}' is too long.", param=self._field)
+                raise InvalidRequest(f"The form field '{self._field}' is too long.", param=self._field)
 
     def _begin(self, part: MultipartSegment) -> None:
         if part.name != "file" or part.filename is None:
             self._field, self._text = part.name, bytearray()
             return
         if self.form.filename is not None:
-            raise Invalid("Send one file in a request.", param="file")
+            raise InvalidRequest("Send one file in a request.", param="file")
         self._field, self.form.filename = None, part.filename
 
     def _end(self) -> None:
@@ -110,4 +110,4 @@ class _FormReader:
         try:
             self.form.fields[self._field] = self._text.decode()
         except UnicodeDecodeError:
-            raise Invalid(f"The form field '{self._field}' is not UTF-8.", param=self._field) from None
+            raise InvalidRequest(f"The form field '{self._field}' is not UTF-8.", param=self._field) from None

@@ -9,7 +9,7 @@ import click
 from threadmill.adapters.system.metrics import PrometheusMetrics
 from threadmill.bootstrap import open_ports
 from threadmill.cli.serve import settings_for
-from threadmill.engine.documents.reembedding import outdated, reembed
+from threadmill.engine.documents.reembedding import outdated_rows, reembed
 from threadmill.engine.ports.embedder import EmbeddingFailed
 from threadmill.settings import Settings, SettingsError
 
@@ -23,7 +23,7 @@ async def _reembed(settings: Settings) -> None:
     off = settings.config.sandbox.model_copy(update={"backend": "off"})
     settings = replace(settings, config=settings.config.model_copy(update={"sandbox": off}))
     async with open_ports(settings, PrometheusMetrics()) as ports:
-        rows = await outdated(ports)
+        rows = await outdated_rows(ports)
         embedder = ports.search.embedder
         goal = "no vectors (words only)" if embedder is None else embedder.identity
         if not rows:

@@ -7,9 +7,9 @@ the annotations' places in the whole are counted here.
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from threadmill.domain.citation import CitationReader, Sources
+from threadmill.domain.citation import CitationParser, PassageFiles
 from threadmill.domain.message import Annotation
-from threadmill.domain.sandbox_link import LinkReader, Links
+from threadmill.domain.sandbox_link import SandboxFiles, SandboxLinkParser
 
 
 class Annotator:
@@ -18,23 +18,23 @@ class Annotator:
     Indexes count the characters of the whole text from its beginning.
     """
 
-    def __init__(self, links: Links, sources: Sources) -> None:
-        self._citations: CitationReader = CitationReader(sources)
-        self._links: LinkReader | None = LinkReader(links) if links else None
+    def __init__(self, links: SandboxFiles, sources: PassageFiles) -> None:
+        self._citations: CitationParser = CitationParser(sources)
+        self._links: SandboxLinkParser | None = SandboxLinkParser(links) if links else None
         self._at: int = 0
 
     def feed(self, piece: str) -> list[str | Annotation]:
         """What can be said after this piece."""
-        return list(self._placed(self._linked(self._citations.feed(piece))))
+        return list(self._with_offsets(self._parse_links(self._citations.feed(piece))))
 
     def close(self) -> list[str | Annotation]:
         """What is left when the text ends."""
-        left = self._linked(self._citations.close())
+        left = self._parse_links(self._citations.close())
         if self._links is not None:
             left += self._links.close()
-        return list(self._placed(left))
+        return list(self._with_offsets(left))
 
-    def _linked(self, parts: list[str | Annotation]) -> list[str | Annotation]:
+    def _parse_links(self, parts: list[str | Annotation]) -> list[str | Annotation]:
         """The parts with the links in their text read as well. No link reaches across a citation."""
         if self._links is None:
             return parts
@@ -43,7 +43,7 @@ class Annotator:
             read += self._links.feed(part) if isinstance(part, str) else [*self._links.close(), part]
         return read
 
-    def _placed(self, parts: Iterable[str | Annotation]) -> Iterator[str | Annotation]:
+    def _with_offsets(self, parts: Iterable[str | Annotation]) -> Iterator[str | Annotation]:
         for part in parts:
             start = self._at
             self._at += len(part if isinstance(part, str) else part.text)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 
 MIN_CHUNK_TOKENS, MAX_CHUNK_TOKENS = 100, 4_096
 DEFAULT_CHUNK_TOKENS, DEFAULT_OVERLAP_TOKENS = 800, 400
@@ -60,7 +60,7 @@ class TooManyTokens(Exception):
 
 
 def check_chunking(strategy: StaticChunking, param: str = "chunking_strategy") -> StaticChunking:
-    """`strategy` itself. Raises Invalid when it breaks a limit: 100 to 4,096 tokens, of which at most half overlap."""
+    """`strategy` itself. Raises InvalidRequest when it breaks a limit: 100 to 4,096 tokens, of which at most half overlap."""
     size, overlap = strategy.max_chunk_size_tokens, strategy.chunk_overlap_tokens
     _check_range(f"{param}.static.max_chunk_size_tokens", size, MIN_CHUNK_TOKENS, MAX_CHUNK_TOKENS)
     _check_range(f"{param}.static.chunk_overlap_tokens", overlap, 0, size // 2)
@@ -70,13 +70,13 @@ def check_chunking(strategy: StaticChunking, param: str = "chunking_strategy") -
 def _check_range(param: str, value: int, least: int, most: int) -> None:
     if value < least:
         text = f"integer below minimum value. Expected a value >= {least}, but got {value} instead."
-        raise Invalid(f"Invalid '{param}': {text}", param=param, code="integer_below_min_value")
+        raise InvalidRequest(f"Invalid '{param}': {text}", param=param, code="integer_below_min_value")
     if value > most:
         text = f"integer above maximum value. Expected a value <= {most}, but got {value} instead."
-        raise Invalid(f"Invalid '{param}': {text}", param=param, code="integer_above_max_value")
+        raise InvalidRequest(f"Invalid '{param}': {text}", param=param, code="integer_above_max_value")
 
 
-def chunks_of(text: str, ends: TokenEnds, strategy: ChunkingStrategy) -> tuple[Chunk, ...]:
+def split_into_chunks(text: str, ends: TokenEnds, strategy: ChunkingStrategy) -> tuple[Chunk, ...]:
     """Cut `text`, between words where it has them, else between characters. Blank chunks are left out.
 
     Every character that is not white space is in some chunk, and no chunk has more tokens than the strategy allows, also
@@ -85,13 +85,13 @@ def chunks_of(text: str, ends: TokenEnds, strategy: ChunkingStrategy) -> tuple[C
     if len(ends) > MAX_FILE_TOKENS:
         raise TooManyTokens(len(ends))
     static = strategy if isinstance(strategy, StaticChunking) else StaticChunking()
-    windows = _windows(_Cuts(text, ends), static)
+    windows = _windows(_Boundaries(text, ends), static)
     found = [(start, end, tokens) for start, end, tokens in windows if not text[start:end].isspace()]
     return tuple(Chunk(index, *place) for index, place in enumerate(found))
 
 
 @dataclass(frozen=True, slots=True)
-class _Cuts:
+class _Boundaries:
     """Where a text may be cut: cut number n lies behind its first n tokens."""
 
     text: str
@@ -119,7 +119,7 @@ class _Cuts:
         return next(words, next(characters, low))
 
 
-def _windows(cuts: _Cuts, strategy: StaticChunking) -> Iterator[tuple[int, int, int]]:
+def _windows(cuts: _Boundaries, strategy: StaticChunking) -> Iterator[tuple[int, int, int]]:
     """Start, end and tokens of each window over the text."""
     size, overlap, total = strategy.max_chunk_size_tokens, strategy.chunk_overlap_tokens, len(cuts.ends)
     # A word boundary is worth an eighth of a chunk; behind that a text has no words.

@@ -1,6 +1,6 @@
 """Citation markers in a model's answer, `【4:0†name】`, become annotations (behaviour.md 3.4 and 4).
 
-The model writes them in as many pieces as it likes. A `CitationReader` hands text on at once, keeps back only what may
+The model writes them in as many pieces as it likes. A `CitationParser` hands text on at once, keeps back only what may
 still become a marker, and gives each marker whole, together with its annotation.
 """
 
@@ -20,18 +20,18 @@ MAX_MARKER = 2 * MAX_DIGITS + MAX_NAME + 4
 """Characters of the longest marker: what is kept back at most."""
 
 
-class Source(NamedTuple):
+class PassageRef(NamedTuple):
     """What a marker names: result `result` of search `search`."""
 
     search: int
     result: int
 
 
-Sources: TypeAlias = Mapping[Source, FileId]
+PassageFiles: TypeAlias = Mapping[PassageRef, FileId]
 """The results the model was shown, and the file each came from."""
 
 
-def marker(source: Source, name: str) -> str:
+def format_marker(source: PassageRef, name: str) -> str:
     """The text that cites a result. A name that would end the marker early, or is too long, is put right."""
     clean = "".join(" " if character in (OPEN, CLOSE, "\n", "\r") else character for character in name)
     return f"{OPEN}{source.search}:{source.result}{DAGGER}{clean[:MAX_NAME] or 'source'}{CLOSE}"
@@ -40,10 +40,10 @@ def marker(source: Source, name: str) -> str:
 _BEGINNING = re.compile(f"{OPEN}([0-9]{{1,{MAX_DIGITS}}}):([0-9]{{1,{MAX_DIGITS}}}){DAGGER}")
 
 
-def source_of(text: str) -> Source | None:
+def parse_marker(text: str) -> PassageRef | None:
     """What the marker at the beginning of `text` names; None if there is none."""
     found = _BEGINNING.match(text)
-    return None if found is None else Source(int(found[1]), int(found[2]))
+    return None if found is None else PassageRef(int(found[1]), int(found[2]))
 
 
 class _Part(Enum):
@@ -56,7 +56,7 @@ class _Part(Enum):
 
 
 @dataclass(slots=True)
-class CitationReader:
+class CitationParser:
     """Reads one text piece by piece. `sources` may grow between pieces, as further searches are made.
 
     `feed` and `close` give the text so far kept back or new, in order: plain text as `str`, a marker as its Annotation,
@@ -64,7 +64,7 @@ class CitationReader:
     names no source, and half a marker, are plain text.
     """
 
-    sources: Sources
+    sources: PassageFiles
     _at: int = 0
     _held: str = ""
     _part: _Part = _Part.TEXT
@@ -116,8 +116,8 @@ class CitationReader:
         self._held += character
         return True
 
-    def _source(self) -> Source:
-        return Source(int(self._search), int(self._result))
+    def _source(self) -> PassageRef:
+        return PassageRef(int(self._search), int(self._result))
 
     def _name_length(self) -> int:
         return len(self._held) - len(self._search) - len(self._result) - 3

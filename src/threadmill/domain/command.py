@@ -54,7 +54,7 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
-class EndCancel:
+class FinishCancel:
     """Nobody executes it any more: the cancel is done."""
 
 
@@ -69,7 +69,16 @@ class Rescue:
 
 
 RunCommand: TypeAlias = (
-    Start | RequireAction | SubmitToolOutputs | Complete | StopIncomplete | Fail | Cancel | EndCancel | Expire | Rescue
+    Start
+    | RequireAction
+    | SubmitToolOutputs
+    | Complete
+    | StopIncomplete
+    | Fail
+    | Cancel
+    | FinishCancel
+    | Expire
+    | Rescue
 )
 
 

@@ -24,7 +24,7 @@ from threadmill.domain.tool import FunctionCall, ToolCall, ToolOutput
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunState:
     """A run with what it has open: at most one step, and at most one message, which belongs to that step."""
 
     run: Run
@@ -36,12 +36,12 @@ class Progress:
 class Decision:
     """The outcome: what is open now, what was changed (in order), and the facts to be stored with it."""
 
-    progress: Progress
+    state: RunState
     changed: tuple[RunStep | Message, ...]
     events: tuple[Event, ...]
 
 
-def decide(progress: Progress, command: c.Command, at: Instant) -> Decision:
+def decide(progress: RunState, command: c.Command, at: Instant) -> Decision:
     """Apply `command` at second `at`.
 
     Raises RunNotCancellable, OutputsNotAccepted, WrongToolOutputs with the texts of behaviour.md 1.5 and 1.6, and
@@ -54,7 +54,7 @@ def decide(progress: Progress, command: c.Command, at: Instant) -> Decision:
             return _decide_run(progress, command, at)
 
 
-def _decide_run(progress: Progress, command: c.RunCommand, at: Instant) -> Decision:
+def _decide_run(progress: RunState, command: c.RunCommand, at: Instant) -> Decision:
     run = progress.run
     status = RUN_TRANSITIONS[run.status].get(type(command))
     if status is None:
@@ -64,11 +64,11 @@ def _decide_run(progress: Progress, command: c.RunCommand, at: Instant) -> Decis
     if isinstance(command, c.RequireAction) and status is RunStatus.REQUIRES_ACTION:
         return _require_action(progress, command)
     closed = _close_open(progress, status, command, at)
-    moved = _moved(run, status, command, at)
-    return Decision(_after(closed.progress, moved), closed.changed, (*closed.events, Event(_run_event(status), moved)))
+    moved = _with_status(run, status, command, at)
+    return Decision(_with_run(closed.state, moved), closed.changed, (*closed.events, Event(_run_event(status), moved)))
 
 
-def _after(progress: Progress, run: Run) -> Progress:
+def _with_run(progress: RunState, run: Run) -> RunState:
     return replace(progress, run=run)
 
 
@@ -84,7 +84,7 @@ def _run_event(status: RunStatus) -> EventName:
     return EventName(f"thread.run.{status}")
 
 
-def _moved(run: Run, status: RunStatus, command: c.RunCommand, at: Instant) -> Run:
+def _with_status(run: Run, status: RunStatus, command: c.RunCommand, at: Instant) -> Run:
     """The run in its new status, with the timestamps of behaviour.md 1.3."""
     run = replace(run, status=status, version=run.version + 1)
     match status:
@@ -120,22 +120,22 @@ _CLOSING: dict[RunStatus, tuple[RunStepStatus, IncompleteReason]] = {
     RunStatus.INCOMPLETE: (RunStepStatus.FAILED, IncompleteReason.RUN_FAILED),
 }
 
-LOST_WORKER = LastError(ErrorCode.SERVER_ERROR, "The server stopped while working on this step; the run goes on.")
+WORKER_LOST = LastError(ErrorCode.SERVER_ERROR, "The server stopped while working on this step; the run goes on.")
 
 
-def _close_open(progress: Progress, status: RunStatus, command: c.RunCommand, at: Instant) -> Decision:
+def _close_open(progress: RunState, status: RunStatus, command: c.RunCommand, at: Instant) -> Decision:
     """Close what is open before the run leaves in_progress or ends, message first (behaviour.md 3.3)."""
     if status not in _CLOSING or progress.step is None:
         return Decision(progress, (), ())
     step_status, reason = _CLOSING[status]
-    error = command.error if isinstance(command, c.Fail) else LOST_WORKER
+    error = command.error if isinstance(command, c.Fail) else WORKER_LOST
     step = _closed_step(progress.step, step_status, at, error=error)
     step_event = Event(EventName(f"thread.run.step.{step_status}"), step)
     if progress.message is None:
-        return Decision(Progress(progress.run), (step,), (step_event,))
+        return Decision(RunState(progress.run), (step,), (step_event,))
     message = _closed_message(progress.message, reason, at)
     message_event = Event(EventName.MESSAGE_INCOMPLETE, message)
-    return Decision(Progress(progress.run), (message, step), (message_event, step_event))
+    return Decision(RunState(progress.run), (message, step), (message_event, step_event))
 
 
 def _closed_message(message: Message, incomplete: IncompleteReason | None, at: Instant) -> Message:
@@ -169,7 +169,7 @@ def _step_error(error: LastError | None) -> LastError | None:
     return error
 
 
-def _require_action(progress: Progress, command: c.RequireAction) -> Decision:
+def _require_action(progress: RunState, command: c.RequireAction) -> Decision:
     step = open_step(progress, RunStepType.TOOL_CALLS)
     step = replace(step, tool_calls=command.calls, usage=command.usage, version=step.version + 1)
     waiting = tuple(call for call in command.calls if isinstance(call, FunctionCall) and call.output is None)
@@ -180,10 +180,10 @@ def _require_action(progress: Progress, command: c.RequireAction) -> Decision:
         usage=progress.run.usage + command.usage,
         version=progress.run.version + 1,
     )
-    return Decision(Progress(run, step), (step,), (Event(EventName.RUN_REQUIRES_ACTION, run),))
+    return Decision(RunState(run, step), (step,), (Event(EventName.RUN_REQUIRES_ACTION, run),))
 
 
-def _submit(progress: Progress, outputs: tuple[ToolOutput, ...], at: Instant) -> Decision:
+def _submit(progress: RunState, outputs: tuple[ToolOutput, ...], at: Instant) -> Decision:
     """Answer the required action; the step completes first, then the run is queued (behaviour.md 3.3)."""
     expected = [str(call.id) for call in progress.run.required_action]
     got = [str(output.tool_call_id) for output in outputs]
@@ -195,28 +195,28 @@ def _submit(progress: Progress, outputs: tuple[ToolOutput, ...], at: Instant) ->
     step = _closed_step(step, RunStepStatus.COMPLETED, at)
     run = replace(progress.run, status=RunStatus.QUEUED, required_action=(), version=progress.run.version + 1)
     events = (Event(EventName.STEP_COMPLETED, step), Event(EventName.RUN_QUEUED, run))
-    return Decision(Progress(run), (step,), events)
+    return Decision(RunState(run), (step,), events)
 
 
 def _answered(call: ToolCall, answers: dict[CallId, str]) -> ToolCall:
     return replace(call, output=answers[call.id]) if isinstance(call, FunctionCall) and call.id in answers else call
 
 
-def open_step(progress: Progress, kind: RunStepType) -> RunStep:
+def open_step(progress: RunState, kind: RunStepType) -> RunStep:
     """The step that is open. Raises Conflict if there is none, or one of the other kind."""
     if progress.step is None or progress.step.type is not kind:
         raise Conflict(f"The run has no open {kind} step.")
     return progress.step
 
 
-def open_message(progress: Progress) -> Message:
+def open_message(progress: RunState) -> Message:
     """The message that is open. Raises Conflict if there is none."""
     if progress.message is None:
         raise Conflict("The run has no open message.")
     return progress.message
 
 
-def _decide_step(progress: Progress, command: c.StepCommand, at: Instant) -> Decision:
+def _decide_step(progress: RunState, command: c.StepCommand, at: Instant) -> Decision:
     if progress.run.status is not RunStatus.IN_PROGRESS:
         raise _refusal(progress.run, command)
     match command:
@@ -232,12 +232,12 @@ def _decide_step(progress: Progress, command: c.StepCommand, at: Instant) -> Dec
             step = replace(open_step(progress, RunStepType.TOOL_CALLS), tool_calls=calls, usage=usage)
             step = _closed_step(step, status, at, error=error)
             event = Event(EventName(f"thread.run.step.{status}"), step)
-            return Decision(Progress(_spent(progress.run, usage)), (step,), (event,))
+            return Decision(RunState(_with_usage(progress.run, usage)), (step,), (event,))
         case _:
             assert_never(command)
 
 
-def _new_step(progress: Progress, kind: RunStepType, at: Instant, *, step_id: RunStepId) -> RunStep:
+def _new_step(progress: RunState, kind: RunStepType, at: Instant, *, step_id: RunStepId) -> RunStep:
     if progress.step is not None:
         raise Conflict("The run has a step open already.")
     run = progress.run
@@ -258,7 +258,7 @@ def _opened(step: RunStep) -> tuple[Event, ...]:
     return (Event(EventName.STEP_CREATED, step), Event(EventName.STEP_IN_PROGRESS, step))
 
 
-def _open_message(progress: Progress, command: c.OpenMessage, at: Instant) -> Decision:
+def _open_message(progress: RunState, command: c.OpenMessage, at: Instant) -> Decision:
     step = _new_step(progress, RunStepType.MESSAGE_CREATION, at, step_id=command.step_id)
     step = replace(step, message_id=command.message_id)
     message = Message(
@@ -273,10 +273,10 @@ def _open_message(progress: Progress, command: c.OpenMessage, at: Instant) -> De
         run_id=step.run_id,
     )
     opened = (Event(EventName.MESSAGE_CREATED, message), Event(EventName.MESSAGE_IN_PROGRESS, message))
-    return Decision(Progress(progress.run, step, message), (step, message), (*_opened(step), *opened))
+    return Decision(RunState(progress.run, step, message), (step, message), (*_opened(step), *opened))
 
 
-def _close_message(progress: Progress, command: c.CloseMessage, at: Instant) -> Decision:
+def _close_message(progress: RunState, command: c.CloseMessage, at: Instant) -> Decision:
     step = open_step(progress, RunStepType.MESSAGE_CREATION)
     message = _closed_message(replace(open_message(progress), content=command.content), command.incomplete, at)
     step = _closed_step(replace(step, usage=command.usage), RunStepStatus.COMPLETED, at)
@@ -284,8 +284,8 @@ def _close_message(progress: Progress, command: c.CloseMessage, at: Instant) -> 
         Event(EventName(f"thread.message.{message.status}"), message),
         Event(EventName.STEP_COMPLETED, step),
     )
-    return Decision(Progress(_spent(progress.run, command.usage)), (message, step), events)
+    return Decision(RunState(_with_usage(progress.run, command.usage)), (message, step), events)
 
 
-def _spent(run: Run, usage: Usage) -> Run:
+def _with_usage(run: Run, usage: Usage) -> Run:
     return replace(run, usage=run.usage + usage, version=run.version + 1)

@@ -50,7 +50,7 @@ class RefusalDelta:
 
 
 @dataclass(frozen=True, slots=True)
-class CallOpened:
+class ToolCallStarted:
     """A call appears in the open step, what it is about still empty."""
 
     step: RunStep
@@ -68,7 +68,7 @@ class ArgumentsDelta:
 
 
 @dataclass(frozen=True, slots=True)
-class InputDelta:
+class CodeInputDelta:
     """Pieces of the code of one code_interpreter call."""
 
     step: RunStep
@@ -77,7 +77,7 @@ class InputDelta:
 
 
 @dataclass(frozen=True, slots=True)
-class OutputDelta:
+class CodeOutputDelta:
     """A piece of output number `number` of a code_interpreter call: logs to be appended, or a picture."""
 
     step: RunStep
@@ -87,5 +87,12 @@ class OutputDelta:
 
 
 Delta: TypeAlias = (
-    TextDelta | AnnotationDelta | ImageDelta | RefusalDelta | CallOpened | ArgumentsDelta | InputDelta | OutputDelta
+    TextDelta
+    | AnnotationDelta
+    | ImageDelta
+    | RefusalDelta
+    | ToolCallStarted
+    | ArgumentsDelta
+    | CodeInputDelta
+    | CodeOutputDelta
 )

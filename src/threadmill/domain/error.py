@@ -1,7 +1,7 @@
 """The one error tree. What happened is said here; which HTTP status it gets is `wire/error.py`'s one table.
 
 ThreadmillError
-├── Invalid                  the request cannot be understood or breaks a limit
+├── InvalidRequest           the request cannot be understood or breaks a limit
 ├── Unauthenticated          no key, or a key nobody knows
 ├── Forbidden                from a host or a page that may not ask at all
 ├── NotFound                 no such object for this caller
@@ -12,9 +12,8 @@ ThreadmillError
 │   ├── RunNotUpdatable
 │   ├── OutputsNotAccepted   wrong status for tool outputs
 │   └── WrongToolOutputs     the ids do not match the required action
-├── Overloaded               no room now; try again
 ├── Unavailable              a part this server needs is missing or broken
-└── LostRace                 internal: somebody else wrote first; decide again
+└── VersionConflict          internal: somebody else wrote first; decide again
 """
 
 from threadmill.domain.ids import AssistantId, FileBatchId, FileId, MessageId, RunId, RunStepId, ThreadId, VectorStoreId
@@ -33,7 +32,7 @@ class ThreadmillError(Exception):
         self.code: str | None = code
 
 
-class Invalid(ThreadmillError):
+class InvalidRequest(ThreadmillError):
     """The request cannot be understood or breaks a limit (behaviour.md 8.3)."""
 
 
@@ -77,15 +76,11 @@ class WrongToolOutputs(Conflict):
     """The submitted ids are not exactly the awaited ones (behaviour.md 1.6)."""
 
 
-class Overloaded(ThreadmillError):
-    """No room for this now; the client may try again."""
-
-
 class Unavailable(ThreadmillError):
     """A part this server needs is missing, broken or shutting down."""
 
 
-class LostRace(ThreadmillError):
+class VersionConflict(ThreadmillError):
     """A write found its guard broken: somebody else wrote first. The use case reads again and decides again."""
 
 

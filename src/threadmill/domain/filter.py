@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 
 AttributeValue: TypeAlias = str | float | bool
 """A text, a number or a truth value."""
@@ -29,7 +29,7 @@ class Comparator(StrEnum):
     NIN = "nin"
 
 
-class Connective(StrEnum):
+class LogicalOperator(StrEnum):
     """All of the parts, or any of them."""
 
     AND = "and"
@@ -49,7 +49,7 @@ class Comparison:
 class Compound:
     """Filters joined. `and` of nothing holds, `or` of nothing does not."""
 
-    type: Connective
+    type: LogicalOperator
     filters: "tuple[Filter, ...]"
 
 
@@ -63,22 +63,22 @@ def matches(wanted: Filter, attributes: Attributes) -> bool:
     attribute the file lacks is equal to nothing: `ne` and `nin` hold for it, all else does not.
     """
     if isinstance(wanted, Compound):
-        join = all if wanted.type is Connective.AND else any
+        join = all if wanted.type is LogicalOperator.AND else any
         return join(matches(part, attributes) for part in wanted.filters)
     found = attributes.get(wanted.key)
     if wanted.type in _NEGATED:
-        return not _holds(_NEGATED[wanted.type], found, wanted.value)
-    return _holds(wanted.type, found, wanted.value)
+        return not _evaluate(_NEGATED[wanted.type], found, wanted.value)
+    return _evaluate(wanted.type, found, wanted.value)
 
 
 def check_attributes(attributes: Attributes, param: str = "attributes") -> Attributes:
-    """`attributes` itself. Raises Invalid, in the words of metadata (behaviour.md 8.3), when they break a limit."""
+    """`attributes` itself. Raises InvalidRequest, in the words of metadata (behaviour.md 8.3), when they break a limit."""
     if len(attributes) > MAX_ATTRIBUTES:
         text = (
             f"Invalid '{param}': too many properties. Expected an object with at most {MAX_ATTRIBUTES} properties, "
             f"but got an object with {len(attributes)} properties instead."
         )
-        raise Invalid(text, param=param, code="object_above_max_properties")
+        raise InvalidRequest(text, param=param, code="object_above_max_properties")
     for key, value in attributes.items():
         _check_pair(param, key, value)
     return attributes
@@ -90,13 +90,13 @@ def _check_pair(param: str, key: str, value: AttributeValue) -> None:
             f"Invalid property name in '{param}': '{key}' is too long. Expected a string with maximum length "
             f"{MAX_KEY_LENGTH}, but got a string with length {len(key)} instead."
         )
-        raise Invalid(text, param=f"{param}.{key}", code="property_name_above_max_length")
+        raise InvalidRequest(text, param=f"{param}.{key}", code="property_name_above_max_length")
     if isinstance(value, str) and len(value) > MAX_VALUE_LENGTH:
         text = (
             f"Invalid '{param}.{key}': string too long. Expected a string with maximum length {MAX_VALUE_LENGTH}, "
             f"but got a string with length {len(value)} instead."
         )
-        raise Invalid(text, param=f"{param}.{key}", code="string_above_max_length")
+        raise InvalidRequest(text, param=f"{param}.{key}", code="string_above_max_length")
 
 
 _Value: TypeAlias = AttributeValue | tuple[AttributeValue, ...] | None
@@ -144,5 +144,5 @@ _TESTS: dict[Comparator, Callable[[_Value, _Value], bool]] = {
 }
 
 
-def _holds(comparator: Comparator, found: _Value, value: _Value) -> bool:
+def _evaluate(comparator: Comparator, found: _Value, value: _Value) -> bool:
     return _TESTS[comparator](found, value)

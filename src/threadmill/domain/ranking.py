@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 
 K = TypeVar("K", bound=Hashable)
 
@@ -21,7 +21,7 @@ class HybridWeights:
 
 
 @dataclass(frozen=True, slots=True)
-class Half(Generic[K]):
+class WeightedRankings(Generic[K]):
     """One way of ranking: `weight`, and one or several rankings, best first, that share no key (one a store)."""
 
     weight: float
@@ -29,18 +29,20 @@ class Half(Generic[K]):
 
 
 def check_weights(weights: HybridWeights, param: str = "ranking_options.hybrid_search") -> HybridWeights:
-    """`weights` themselves. Raises Invalid when one is negative or both are 0."""
+    """`weights` themselves. Raises InvalidRequest when one is negative or both are 0."""
     for name, value in (("embedding_weight", weights.embedding_weight), ("text_weight", weights.text_weight)):
         if value < 0:
             text = f"decimal below minimum value. Expected a value >= 0, but got {value:g} instead."
-            raise Invalid(f"Invalid '{param}.{name}': {text}", param=f"{param}.{name}", code="decimal_below_min_value")
+            raise InvalidRequest(
+                f"Invalid '{param}.{name}': {text}", param=f"{param}.{name}", code="decimal_below_min_value"
+            )
     if weights.embedding_weight == weights.text_weight == 0:
         text = "Expected 'embedding_weight' or 'text_weight' to be greater than 0."
-        raise Invalid(f"Invalid '{param}'. {text}", param=param, code="invalid_value")
+        raise InvalidRequest(f"Invalid '{param}'. {text}", param=param, code="invalid_value")
     return weights
 
 
-def fuse(halves: Iterable[Half[K]], k: int = RRF_K) -> dict[K, float]:
+def reciprocal_rank_fusion(halves: Iterable[WeightedRankings[K]], k: int = RRF_K) -> dict[K, float]:
     """Every key's score, best first; equal scores stay in the order they came in.
 
     1 is the first place in every half. A half of weight 0 counts nothing, and keys only it has are left out.
@@ -52,23 +54,23 @@ def fuse(halves: Iterable[Half[K]], k: int = RRF_K) -> dict[K, float]:
         for ranking in half.rankings:
             for rank, key in enumerate(ranking, 1):
                 scores[key] = scores.get(key, 0.0) + half.weight / (k + rank) / best
-    return best_first({key: min(1.0, score) for key, score in scores.items()})
+    return sort_by_score({key: min(1.0, score) for key, score in scores.items()})
 
 
-def best_of(rankings: Iterable[Mapping[K, float]]) -> dict[K, float]:
+def merge_best(rankings: Iterable[Mapping[K, float]]) -> dict[K, float]:
     """Several queries' scores as one: each key has the best it got."""
     best: dict[K, float] = {}
     for scores in rankings:
         for key, score in scores.items():
             best[key] = max(score, best.get(key, 0.0))
-    return best_first(best)
+    return sort_by_score(best)
 
 
-def best_first(scores: Mapping[K, float]) -> dict[K, float]:
+def sort_by_score(scores: Mapping[K, float]) -> dict[K, float]:
     """Sorted by score, highest first; equal ones keep their order."""
     return dict(sorted(scores.items(), key=lambda item: -item[1]))
 
 
-def above(scores: Mapping[K, float], threshold: float) -> dict[K, float]:
+def above_threshold(scores: Mapping[K, float], threshold: float) -> dict[K, float]:
     """Without those below `score_threshold`."""
     return {key: score for key, score in scores.items() if score >= threshold}

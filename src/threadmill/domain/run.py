@@ -49,7 +49,7 @@ RUN_TRANSITIONS: Mapping[RunStatus, Mapping[type[c.RunCommand], RunStatus]] = {
     },
     # Cancel wins every race: the client was already told `cancelling` (ADR-0013).
     RunStatus.CANCELLING: {
-        c.EndCancel: RunStatus.CANCELLED,
+        c.FinishCancel: RunStatus.CANCELLED,
         c.Complete: RunStatus.CANCELLED,
         c.StopIncomplete: RunStatus.CANCELLED,
         c.Fail: RunStatus.CANCELLED,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 
 TEXT_EXTENSIONS = frozenset(
     ".c .cpp .cs .css .go .java .js .json .md .php .py .rb .sh .tex .ts .txt".split()  # noqa: SIM905 - a list to read
@@ -21,9 +21,9 @@ def extension_of(filename: str) -> str:
     return f".{extension.lower()}" if dot else ""
 
 
-def refuse_unsupported(filenames: Iterable[str], param: str = "file_ids") -> None:
-    """Raise Invalid, in the service's words (behaviour.md 4), if one of the files cannot be searched."""
+def check_supported(filenames: Iterable[str], param: str = "file_ids") -> None:
+    """Raise InvalidRequest, in the service's words (behaviour.md 4), if one of the files cannot be searched."""
     extensions = dict.fromkeys(extension_of(name) for name in filenames)
     if bad := [extension for extension in extensions if extension not in SUPPORTED_EXTENSIONS]:
         text = f"Files with extensions [{', '.join(one or 'none' for one in bad)}] are not supported for retrieval."
-        raise Invalid(f"{text} {_SEE}", param=param, code="unsupported_file")
+        raise InvalidRequest(f"{text} {_SEE}", param=param, code="unsupported_file")

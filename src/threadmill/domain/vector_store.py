@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from threadmill.domain.assistant import Metadata
 from threadmill.domain.chunking import ChunkingStrategy, StaticChunking
-from threadmill.domain.error import Conflict, Invalid
+from threadmill.domain.error import Conflict, InvalidRequest
 from threadmill.domain.filter import Attributes
 from threadmill.domain.ids import FileBatchId, FileId, Instant, ProjectId, StoreFileId, VectorStoreId
 
@@ -199,18 +199,18 @@ class VectorStoreFile:
 
     def completed(self, edition: str, usage_bytes: int) -> "VectorStoreFile":
         """Searchable from now on. Raises Conflict unless it is in progress."""
-        done = self._settled(VectorStoreFileStatus.COMPLETED)
+        done = self._in_status(VectorStoreFileStatus.COMPLETED)
         return replace(done, edition=edition, usage_bytes=usage_bytes)
 
     def failed(self, error: FileError) -> "VectorStoreFile":
         """Not to be made searchable. Raises Conflict unless it is in progress."""
-        return replace(self._settled(VectorStoreFileStatus.FAILED), last_error=error, edition=None)
+        return replace(self._in_status(VectorStoreFileStatus.FAILED), last_error=error, edition=None)
 
     def cancelled(self) -> "VectorStoreFile":
         """Given up by the client. Raises Conflict unless it is in progress."""
-        return replace(self._settled(VectorStoreFileStatus.CANCELLED), edition=None)
+        return replace(self._in_status(VectorStoreFileStatus.CANCELLED), edition=None)
 
-    def _settled(self, status: VectorStoreFileStatus) -> "VectorStoreFile":
+    def _in_status(self, status: VectorStoreFileStatus) -> "VectorStoreFile":
         if status not in VECTOR_STORE_FILE_TRANSITIONS[self.status]:
             raise Conflict(f"File '{self.file_id}' is {self.status} and cannot become {status}.")
         return replace(self, status=status, version=self.version + 1)
@@ -257,19 +257,19 @@ def usage_bytes(chunks: ChunkTexts) -> int:
 
 
 def check_expiry(expires_after: ExpiresAfter, param: str = "expires_after") -> ExpiresAfter:
-    """`expires_after` itself. Raises Invalid outside 1 to 365 days."""
+    """`expires_after` itself. Raises InvalidRequest outside 1 to 365 days."""
     days = expires_after.days
     if days < MIN_EXPIRY_DAYS:
         text = f"integer below minimum value. Expected a value >= {MIN_EXPIRY_DAYS}, but got {days} instead."
-        raise Invalid(f"Invalid '{param}.days': {text}", param=f"{param}.days", code="integer_below_min_value")
+        raise InvalidRequest(f"Invalid '{param}.days': {text}", param=f"{param}.days", code="integer_below_min_value")
     if days > MAX_EXPIRY_DAYS:
         text = f"integer above maximum value. Expected a value <= {MAX_EXPIRY_DAYS}, but got {days} instead."
-        raise Invalid(f"Invalid '{param}.days': {text}", param=f"{param}.days", code="integer_above_max_value")
+        raise InvalidRequest(f"Invalid '{param}.days': {text}", param=f"{param}.days", code="integer_above_max_value")
     return expires_after
 
 
 def check_store_room(files: int, most: int = MAX_STORE_FILES) -> None:
-    """Raises Invalid when a store would have more `files` than it can hold."""
+    """Raises InvalidRequest when a store would have more `files` than it can hold."""
     if files > most:
         text = f"A vector store can hold at most {most:,} files; this one would have {files:,}."
-        raise Invalid(text, param="file_ids", code="too_many_files")
+        raise InvalidRequest(text, param="file_ids", code="too_many_files")

@@ -6,14 +6,13 @@ from threadmill.domain import error as e
 from threadmill.wire.tool_response import Json
 
 STATUS_AND_TYPE: dict[type[e.ThreadmillError], tuple[int, str]] = {
-    e.Invalid: (400, "invalid_request_error"),
+    e.InvalidRequest: (400, "invalid_request_error"),
     e.Unauthenticated: (401, "invalid_request_error"),
     e.Forbidden: (403, "invalid_request_error"),
     e.NotFound: (404, "invalid_request_error"),
     e.Conflict: (400, "invalid_request_error"),
-    e.Overloaded: (503, "server_error"),
     e.Unavailable: (503, "server_error"),
-    e.LostRace: (503, "server_error"),
+    e.VersionConflict: (503, "server_error"),
     e.ThreadmillError: (500, "server_error"),
 }
 
@@ -30,7 +29,7 @@ def _status_and_type(error: e.ThreadmillError) -> tuple[int, str]:
 
 def error_object(error: e.ThreadmillError) -> Json:
     """`{"error": {message, type, param, code}}`, keys in that order."""
-    message = CONCURRENT_UPDATE if isinstance(error, e.LostRace) else error.message
+    message = CONCURRENT_UPDATE if isinstance(error, e.VersionConflict) else error.message
     return {"error": {"message": message, "type": _status_and_type(error)[1], "param": error.param, "code": error.code}}
 
 

@@ -12,13 +12,13 @@ import msgspec
 from threadmill.domain.delta import (
     AnnotationDelta,
     ArgumentsDelta,
-    CallOpened,
+    CodeInputDelta,
+    CodeOutputDelta,
     Delta,
     ImageDelta,
-    InputDelta,
-    OutputDelta,
     RefusalDelta,
     TextDelta,
+    ToolCallStarted,
 )
 from threadmill.domain.message import Annotation, Message
 from threadmill.domain.run_step import RunStep
@@ -35,14 +35,14 @@ def delta_frame(delta: Delta) -> bytes:
         case ArgumentsDelta(step, index, pieces):
             head = _step_head(step) + b'{"index":%d,"type":"function","function":{"arguments":' % index
             return _frames(head, pieces, b"}}]}}}\n\n")
-        case InputDelta(step, index, pieces):
+        case CodeInputDelta(step, index, pieces):
             head = _step_head(step) + b'{"index":%d,"type":"code_interpreter","code_interpreter":{"input":' % index
             return _frames(head, pieces, b"}}]}}}\n\n")
         case RefusalDelta(message, index, pieces):
             return _frames(_REFUSAL_HEAD % (message.id.encode(), index), pieces, b"}]}}\n\n")
-        case CallOpened(step, index, call):
+        case ToolCallStarted(step, index, call):
             return _step_frame(step, index, tool_response.tool_call(call))
-        case OutputDelta(step, index, number, output):
+        case CodeOutputDelta(step, index, number, output):
             shown = {"outputs": [{"index": number, **tool_response.code_output(output)}]}
             return _step_frame(step, index, {"type": "code_interpreter", "code_interpreter": shown})
         case ImageDelta(message, index, part):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from threadmill.adapters.memory.chunks import MemoryChunks
 from threadmill.domain.assistant import Assistant
-from threadmill.domain.error import Invalid, LostRace, thread_full
+from threadmill.domain.error import InvalidRequest, VersionConflict, thread_full
 from threadmill.domain.file import File
 from threadmill.domain.ids import FileId, Instant, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message
@@ -17,7 +17,7 @@ from threadmill.domain.vector_store import FileBatch, VectorStore, VectorStoreFi
 from threadmill.engine.ports.store import (
     AddCounts,
     Delete,
-    Fence,
+    EpochGuard,
     Insert,
     R,
     Row,
@@ -25,7 +25,7 @@ from threadmill.engine.ports.store import (
     Sealed,
     StoredEvent,
     StoreHasRoom,
-    ThreadHasRoom,
+    ThreadCapacity,
     ThreadIsFree,
     Update,
     Write,
@@ -47,7 +47,7 @@ class _State:
 
 
 class MemoryStore:
-    """See the ports `Store`, `RunQueue` and `FileIndex`."""
+    """See the ports `Store`, `RunQueue` and `FileQueries`."""
 
     def __init__(self) -> None:
         self._state: _State = _State()
@@ -76,7 +76,7 @@ class MemoryStore:
 
     def _check_sealed(self, guard: Sealed) -> None:
         if not self.chunks.is_sealed(guard.edition):
-            raise LostRace(f"the chunks of {guard.edition} are gone")
+            raise VersionConflict(f"the chunks of {guard.edition} are gone")
 
     async def get(self, kind: type[R], project: ProjectId, object_id: str) -> R | None:
         """See the port."""
@@ -111,17 +111,17 @@ class MemoryStore:
         """See the port."""
         return _active(self._state, thread_id)
 
-    async def existing(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
+    async def find_many(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
         """See the port."""
         found = [self._state.rows.get(file_id) for file_id in file_ids]
         return [row for row in found if isinstance(row, File) and row.project == project]
 
-    async def made_in(self, project: ProjectId, thread_id: ThreadId) -> Sequence[File]:
+    async def created_in_thread(self, project: ProjectId, thread_id: ThreadId) -> Sequence[File]:
         """See the port."""
         files = [row for row in self._state.rows.values() if isinstance(row, File) and row.project == project]
         return [row for row in files if row.origin is not None and row.origin.thread_id == thread_id]
 
-    async def holders(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
+    async def referencing_objects(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
         """See the port."""
         rows = [row for row in self._state.rows.values() if isinstance(row, Assistant | Thread)]
         named = [row for row in rows if row.project == project and file_id in (row.tool_resources.file_ids or ())]
@@ -145,11 +145,11 @@ class MemoryStore:
     def _runs(self, statuses: frozenset[RunStatus]) -> list[Run]:
         return [row for row in self._state.rows.values() if isinstance(row, Run) and row.status in statuses]
 
-    async def waiting(self, limit: int) -> Sequence[Run]:
+    async def queued(self, limit: int) -> Sequence[Run]:
         """See the port."""
         return self._runs(frozenset({RunStatus.QUEUED}))[:limit]
 
-    async def lapsed(self, at: Instant, limit: int) -> Sequence[Run]:
+    async def lease_expired(self, at: Instant, limit: int) -> Sequence[Run]:
         """See the port."""
         runs = self._runs(_EXECUTING)
         return [run for run in runs if run.lease_until is None or run.lease_until < at][:limit]
@@ -158,7 +158,7 @@ class MemoryStore:
         """See the port."""
         return [run for run in self._runs(ACTIVE) if run.expires_at is not None and run.expires_at <= at][:limit]
 
-    async def extend(self, run_id: RunId, epoch: int, until: Instant) -> bool:
+    async def extend_lease(self, run_id: RunId, epoch: int, until: Instant) -> bool:
         """See the port."""
         run = self._state.rows.get(run_id)
         if not isinstance(run, Run) or run.epoch != epoch or run.status not in _EXECUTING:
@@ -168,7 +168,7 @@ class MemoryStore:
 
 
 def _in(row: Row, scope: Scope) -> bool:
-    wanted = scope.filters().items()
+    wanted = scope.column_values().items()
     return row.project == scope.project and all(getattr(row, name, value) == value for name, value in wanted)
 
 
@@ -176,7 +176,7 @@ def _place(rows: Sequence[Row], cursor: str, param: str) -> int:
     for index, row in enumerate(rows):
         if row.id == cursor:
             return index
-    raise Invalid(f"No object found with id '{cursor}' in this list.", param=param, code="invalid_value")
+    raise InvalidRequest(f"No object found with id '{cursor}' in this list.", param=param, code="invalid_value")
 
 
 def _active(state: _State, thread_id: ThreadId) -> Run | None:
@@ -186,25 +186,25 @@ def _active(state: _State, thread_id: ThreadId) -> Run | None:
     return None
 
 
-def _check(state: _State, guard: ThreadIsFree | ThreadHasRoom | StoreHasRoom | Fence) -> None:
+def _check(state: _State, guard: ThreadIsFree | ThreadCapacity | StoreHasRoom | EpochGuard) -> None:
     match guard:
-        case Fence(run_id, epoch):
+        case EpochGuard(run_id, epoch):
             run = state.rows.get(run_id)
             if not isinstance(run, Run) or run.epoch != epoch:
-                raise LostRace(f"the claim of {run_id} is not epoch {epoch} any more")
+                raise VersionConflict(f"the claim of {run_id} is not epoch {epoch} any more")
         case ThreadIsFree(thread_id):
             if not isinstance(state.rows.get(thread_id), Thread):
-                raise LostRace(f"{thread_id} is gone")
+                raise VersionConflict(f"{thread_id} is gone")
             if _active(state, thread_id) is not None:
-                raise LostRace(f"{thread_id} has an active run")
-        case ThreadHasRoom(thread_id, new, most):
+                raise VersionConflict(f"{thread_id} has an active run")
+        case ThreadCapacity(thread_id, new, most):
             held = [row for row in state.rows.values() if isinstance(row, Message) and row.thread_id == thread_id]
             if len(held) + new > most:
                 raise thread_full(thread_id, most)
         case StoreHasRoom(store_id, new, most):
             store = state.rows.get(store_id)
             if not isinstance(store, VectorStore):
-                raise LostRace(f"{store_id} is gone")
+                raise VersionConflict(f"{store_id} is gone")
             check_store_room(store.file_counts.total + new, most)
 
 
@@ -213,19 +213,19 @@ def _write(state: _State, write: Write) -> None:
         case Insert(row):
             owner: str | None = getattr(row, "thread_id", None) or getattr(row, "vector_store_id", None)
             if row.id in state.rows or (owner is not None and owner not in state.rows):
-                raise LostRace(f"{row.id} cannot be inserted")
+                raise VersionConflict(f"{row.id} cannot be inserted")
             if isinstance(row, Run) and row.status in ACTIVE and _active(state, row.thread_id) is not None:
-                raise LostRace(f"{row.thread_id} has an active run")
+                raise VersionConflict(f"{row.thread_id} has an active run")
             state.rows[row.id] = row
         case Update(row, expected):
             held = state.rows.get(row.id)
             if held is None or held.version != expected:
-                raise LostRace(f"{row.id} is not version {expected} any more")
+                raise VersionConflict(f"{row.id} is not version {expected} any more")
             state.rows[row.id] = _keeping_counts(row, held)
         case Delete(kind, object_id, expected):
             gone = state.rows.get(object_id)
             if not isinstance(gone, kind) or expected not in (None, gone.version):
-                raise LostRace(f"{object_id} is gone or not version {expected} any more")
+                raise VersionConflict(f"{object_id} is gone or not version {expected} any more")
             _remove(state, object_id)
         case AddCounts():
             _count(state, write)

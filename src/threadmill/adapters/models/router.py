@@ -63,16 +63,16 @@ class ModelRouter:
         for listed in await asyncio.gather(*(self._listed(route) for route in self._routes)):
             for info in listed:
                 found.setdefault(info.id, info)
-        found |= {alias: self.describe(alias) for alias in self._names.aliases if not self._is_rehearsal(alias)}
+        found |= {alias: self.get_info(alias) for alias in self._names.aliases if not self._is_rehearsal(alias)}
         return tuple(found.values())
 
-    def describe(self, model: str) -> ModelInfo:
+    def get_info(self, model: str) -> ModelInfo:
         """See the port. An alias is described as the model it means."""
         name = self._resolve_alias(model)
         serving = self._upstream_for(name)
         if serving is None:
             return ModelInfo(model, 0, "unknown", context_window_of(name, self._names.windows))
-        said = serving.describe(name)
+        said = serving.get_info(name)
         windows = self._names.windows
         return replace(said, id=model, context_window=windows.get(model) or windows.get(name) or said.context_window)
 

@@ -62,12 +62,12 @@ class Backend(Protocol):
     """Makes sessions."""
 
     @property
-    def refusal(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """Why it will never make one, in a line; None if it may."""
         ...
 
     async def open(self) -> LiveSession:
-        """A new, empty session. Raises SandboxRefused."""
+        """A new, empty session. Raises SandboxUnavailable."""
         ...
 
     async def close(self) -> None:

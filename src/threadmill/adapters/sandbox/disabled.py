@@ -3,40 +3,40 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from threadmill.domain.ids import ThreadId
-from threadmill.engine.ports.sandbox import Output, SandboxRefused, Started
+from threadmill.engine.ports.sandbox import Output, SandboxUnavailable, Started
 
 
 class DisabledSandbox:
-    """See the port; `refusal` is what a run that wants the tool is told."""
+    """See the port; `unavailable_reason` is what a run that wants the tool is told."""
 
     def __init__(self, why: str) -> None:
         self._why = why
 
     @property
-    def refusal(self) -> str:
+    def unavailable_reason(self) -> str:
         """Why the tool is not offered."""
         return self._why
 
     async def start(self, thread: ThreadId) -> Started:
-        """Raises SandboxRefused."""
+        """Raises SandboxUnavailable."""
         del thread
-        raise SandboxRefused(self._why)
+        raise SandboxUnavailable(self._why)
 
     async def execute(self, thread: ThreadId, code: str) -> AsyncGenerator[Output, None]:
-        """Raises SandboxRefused."""
+        """Raises SandboxUnavailable."""
         del thread, code
-        raise SandboxRefused(self._why)
+        raise SandboxUnavailable(self._why)
         yield  # pragma: no cover - makes this a generator
 
     async def put(self, thread: ThreadId, path: str, content: AsyncIterator[bytes]) -> None:
-        """Raises SandboxRefused."""
+        """Raises SandboxUnavailable."""
         del thread, path, content
-        raise SandboxRefused(self._why)
+        raise SandboxUnavailable(self._why)
 
     async def get(self, thread: ThreadId, path: str) -> AsyncGenerator[bytes, None]:
-        """Raises SandboxRefused."""
+        """Raises SandboxUnavailable."""
         del thread, path
-        raise SandboxRefused(self._why)
+        raise SandboxUnavailable(self._why)
         yield  # pragma: no cover - makes this a generator
 
     async def interrupt(self, thread: ThreadId) -> None:

@@ -15,7 +15,7 @@ from threadmill.adapters.sandbox.environment import default_environment, is_buil
 from threadmill.adapters.sandbox.remote.backend import RemoteBackend
 from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
 from threadmill.engine.ports.clock import Clock
-from threadmill.engine.ports.sandbox import Sandbox, SandboxRefused
+from threadmill.engine.ports.sandbox import Sandbox, SandboxUnavailable
 from threadmill.settings import Settings
 
 INSIDE = Path(__file__).parent / "inside"
@@ -68,28 +68,28 @@ class StartingBackend:
         self._making = asyncio.create_task(self._made())
 
     @property
-    def refusal(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """See the protocol."""
         return self._refusal
 
-    async def _made(self) -> Backend | SandboxRefused:
+    async def _made(self) -> Backend | SandboxUnavailable:
         try:
             return await self._make()
-        except SandboxRefused as refused:
+        except SandboxUnavailable as refused:
             message = _REFUSED.format(refused.message)
         except Exception as error:  # noqa: BLE001 - a sandbox of which we know nothing is not offered
             message = _REFUSED.format(f"{type(error).__name__}: {error}")
         LOG.warning("%s", message)
         self._refusal = None if self._tries_again else message
-        return SandboxRefused(message)
+        return SandboxUnavailable(message)
 
     async def open(self) -> LiveSession:
         """See the protocol."""
-        if self._tries_again and self._making.done() and isinstance(self._making.result(), SandboxRefused):
+        if self._tries_again and self._making.done() and isinstance(self._making.result(), SandboxUnavailable):
             self._making = asyncio.create_task(self._made())
         found = await asyncio.shield(self._making)
-        if isinstance(found, SandboxRefused):
-            raise SandboxRefused(found.message)
+        if isinstance(found, SandboxUnavailable):
+            raise SandboxUnavailable(found.message)
         return await found.open()
 
     async def close(self) -> None:
@@ -101,7 +101,7 @@ class StartingBackend:
 
 
 async def open_sandbox(settings: SandboxSettings, clock: Clock) -> Sandbox:
-    """At once, and never raises: a sandbox that cannot be is one whose `refusal` says why and what to do.
+    """At once, and never raises: a sandbox that cannot be is one whose `unavailable_reason` says why and what to do.
 
     The bubblewrap is started and tested meanwhile (about two seconds); who asks for a session waits for that. `close` it.
     """
@@ -109,7 +109,7 @@ async def open_sandbox(settings: SandboxSettings, clock: Clock) -> Sandbox:
         return DisabledSandbox("code_interpreter is switched off on this server.")
     try:
         backend = _starting_backend(settings)
-    except SandboxRefused as refused:
+    except SandboxUnavailable as refused:
         message = _REFUSED.format(refused.message)
         LOG.warning("%s", message)
         return DisabledSandbox(message)
@@ -123,17 +123,17 @@ def _starting_backend(settings: SandboxSettings) -> StartingBackend:
         url, token, limits = settings.backend, settings.token, settings.limits
         return StartingBackend(lambda: RemoteBackend.connect(url, token, limits), tries_again=True)
     if settings.backend != "bwrap":
-        raise SandboxRefused(f"'{settings.backend}' is not a sandbox; it must be bwrap, off or a URL.")
+        raise SandboxUnavailable(f"'{settings.backend}' is not a sandbox; it must be bwrap, off or a URL.")
     backend = bwrap_backend(settings)
     return StartingBackend(lambda: tested(backend, settings), tries_again=False)
 
 
 async def tested(backend: BwrapBackend, settings: SandboxSettings) -> BwrapBackend:
-    """The same back end once it has passed the escape table. Closes it and raises SandboxRefused if it has not."""
+    """The same back end once it has passed the escape table. Closes it and raises SandboxUnavailable if it has not."""
     try:
         found = await self_test(backend, settings.limits, settings.hidden)
         if found.problem:
-            raise SandboxRefused(found.problem)
+            raise SandboxUnavailable(found.problem)
     except BaseException:
         await backend.close()
         raise
@@ -142,10 +142,10 @@ async def tested(backend: BwrapBackend, settings: SandboxSettings) -> BwrapBacke
 
 
 def bwrap_backend(settings: SandboxSettings) -> BwrapBackend:
-    """The back end, untested. Raises SandboxRefused when a part is missing, saying how to get it."""
+    """The back end, untested. Raises SandboxUnavailable when a part is missing, saying how to get it."""
     bwrap = find_bwrap()
     if bwrap is None:
-        raise SandboxRefused("bubblewrap is not installed (apt-get install bubblewrap).")
+        raise SandboxUnavailable("bubblewrap is not installed (apt-get install bubblewrap).")
     if not is_built(settings.environment):
-        raise SandboxRefused(f"there is no Python in {settings.environment} (threadmill sandbox install).")
+        raise SandboxUnavailable(f"there is no Python in {settings.environment} (threadmill sandbox install).")
     return BwrapBackend(bwrap, SandboxPaths(settings.environment, INSIDE), settings.limits)

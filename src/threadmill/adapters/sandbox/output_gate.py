@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from threadmill.adapters.sandbox.backend import checked_path
-from threadmill.engine.ports.sandbox import Ended, FileRefused, Image, Logs, Output, Written
+from threadmill.engine.ports.sandbox import Ended, FileRefused, FileWritten, Image, Logs, Output
 
 MAX_NAME_BYTES = 255
 MAX_MESSAGE_CHARACTERS = 1_000
@@ -58,10 +58,10 @@ def _admitted(output: Output, budget: OutputBudget) -> Output:
             return replace(output, message=None if message is None else clean_line(message, MAX_MESSAGE_CHARACTERS))
         case Image():
             return _admitted_image(output, budget)
-        case Written(path, size):
+        case FileWritten(path, size):
             if not _is_path(path):
                 return Logs("[a file was left out: its name cannot be told]\n")
-            return Written(path, min(max(size, 0), _MAX_SIZE))
+            return FileWritten(path, min(max(size, 0), _MAX_SIZE))
 
 
 def _admitted_image(image: Image, budget: OutputBudget) -> Image | Logs:

@@ -9,7 +9,7 @@ from threadmill.adapters.sandbox.backend import Backend, LiveSession
 from threadmill.adapters.sandbox.output_gate import OutputBudget, fetched, gated
 from threadmill.domain.ids import ThreadId
 from threadmill.engine.ports.clock import Clock
-from threadmill.engine.ports.sandbox import Ended, Loss, Output, SandboxRefused, Started
+from threadmill.engine.ports.sandbox import Ended, Output, SandboxUnavailable, SessionLossReason, Started
 
 RECENT_SECONDS = 10.0
 
@@ -42,7 +42,7 @@ class SessionSlot:
     used: float = 0.0
     users: int = 0
     running: asyncio.Task[None] | None = None
-    lost: Loss | None = None
+    lost: SessionLossReason | None = None
     put_paths: set[str] = field(default_factory=set[str])
     is_new: bool = False
     loss_untold: bool = False
@@ -62,15 +62,15 @@ class SessionPool:
         self._closed = False
 
     @property
-    def refusal(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """See the port."""
-        return self._backend.refusal
+        return self._backend.unavailable_reason
 
     async def start(self, thread: ThreadId) -> Started:
         """See the port."""
         async with _SlotLease(self._slot(thread), self) as slot:
             await self._session(slot)
-            lost = slot.lost or (Loss.KILLED if slot.loss_untold else None)
+            lost = slot.lost or (SessionLossReason.KILLED if slot.loss_untold else None)
             started = Started(slot.is_new, lost, frozenset(slot.put_paths))
             slot.is_new, slot.lost, slot.loss_untold = False, None, False
             return started
@@ -166,21 +166,21 @@ class SessionPool:
             await self._end(slot, loss)
         return len(due)
 
-    def _expiry_reason(self, slot: SessionSlot) -> Loss | None:
+    def _expiry_reason(self, slot: SessionSlot) -> SessionLossReason | None:
         """Why the slot's session may not be used any more; None if it may, or if there is none."""
         if slot.session is None:
             return None
         now = self._clock.monotonic()
         if not slot.session.alive:
-            return Loss.KILLED
+            return SessionLossReason.KILLED
         if now - slot.used >= self._limits.idle:
-            return Loss.IDLE
-        return Loss.AGE if now - slot.created_at >= self._limits.age else None
+            return SessionLossReason.IDLE
+        return SessionLossReason.AGE if now - slot.created_at >= self._limits.age else None
 
     async def _session(self, slot: SessionSlot) -> LiveSession:
         """The slot's session, made if need be; the caller has the slot's lock."""
         if self._closed:
-            raise SandboxRefused("The server is shutting down.")
+            raise SandboxUnavailable("The server is shutting down.")
         loss = self._expiry_reason(slot)
         if loss is not None:
             await self._end(slot, loss)
@@ -209,7 +209,7 @@ class SessionPool:
         async with self._capacity:
             while self._open_count() >= self._limits.max_sessions:
                 if (idle := self._longest_idle()) is not None:
-                    await self._end(idle, Loss.EVICTED)
+                    await self._end(idle, SessionLossReason.EVICTED)
                     continue
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._capacity.wait(), 1.0)
@@ -224,7 +224,7 @@ class SessionPool:
     def _open_count(self) -> int:
         return self._opening + sum(slot.session is not None for slot in self._slots.values())
 
-    async def _end(self, slot: SessionSlot, loss: Loss | None) -> None:
+    async def _end(self, slot: SessionSlot, loss: SessionLossReason | None) -> None:
         # A session nobody was told of leaves the reason of the one before it standing.
         session, slot.session = slot.session, None
         slot.lost = (slot.lost if slot.is_new else None) or loss
@@ -236,7 +236,7 @@ class SessionPool:
         """A use of a slot is over: note the time, bury a dead session, let who waits for room look again."""
         slot.used = self._clock.monotonic()
         if slot.session is not None and not slot.session.alive:
-            await self._end(slot, Loss.KILLED)
+            await self._end(slot, SessionLossReason.KILLED)
         slot.users -= 1
         slot.lock.release()
         async with self._capacity:

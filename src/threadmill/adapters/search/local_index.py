@@ -74,7 +74,7 @@ class LocalSearchIndex:
         self._readers: ThreadPoolExecutor = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "search")
         self._writers: ThreadPoolExecutor = ThreadPoolExecutor(2, "index")
 
-    async def put(self, store_id: VectorStoreId, file: IndexedFile) -> None:
+    async def upsert(self, store_id: VectorStoreId, file: IndexedFile) -> None:
         """See the port."""
         await self._change(store_id, file.file_id, file)
 

@@ -128,8 +128,8 @@ class StoreIndex:
         generations = None if query.files is None else _generations(snapshot, query.files)
         if generations is not None and not generations:
             return IndexHits()
-        lexical = self._bm25.search(snapshot.searcher, query.text, generations, query.depth) if query.text else []
-        semantic = self._nearest(snapshot, query.vector, generations, query.depth) if query.vector else []
+        lexical = self._bm25.search(snapshot.searcher, query.text, generations, query.top_k) if query.text else []
+        semantic = self._nearest(snapshot, query.vector, generations, query.top_k) if query.vector else []
         return IndexHits(_hits(snapshot, lexical), _hits(snapshot, semantic))
 
     def _nearest(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from threadmill.domain.error import LostRace, Unavailable
+from threadmill.domain.error import Unavailable, VersionConflict
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class Database:
         self._thread.start()
 
     async def write(self, work: Callable[[sqlite3.Cursor], T]) -> T:
-        """Run `work` inside the next durable commit. Its LostRace undoes its own writes only.
+        """Run `work` inside the next durable commit. Its VersionConflict undoes its own writes only.
 
         Raises what `work` raises, and Unavailable when the file cannot be written.
         """
@@ -131,7 +131,7 @@ def _apply(cursor: sqlite3.Cursor, job: _Job[Any], *, ungrouped: bool) -> None:
     try:
         job.result = job.work(cursor)
     except sqlite3.IntegrityError as error:
-        job.error = LostRace(f"a constraint was broken: {error}")
+        job.error = VersionConflict(f"a constraint was broken: {error}")
     except sqlite3.Error:
         raise
     except Exception as error:  # noqa: BLE001 - a job's own error is its caller's to see, not the group's

@@ -29,7 +29,7 @@ class SqliteFileIndex:
     async def _all(self, statement: Statement, **parameters: object) -> list[tuple[Any, ...]]:
         return await self._database.read(lambda cursor: statement.run(cursor, **parameters).fetchall())
 
-    async def existing(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
+    async def find_many(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
         """See the port."""
 
         def read(cursor: sqlite3.Cursor) -> list[File]:
@@ -38,11 +38,11 @@ class SqliteFileIndex:
 
         return await self._database.read(read) if file_ids else []
 
-    async def made_in(self, project: ProjectId, thread_id: ThreadId) -> Sequence[File]:
+    async def created_in_thread(self, project: ProjectId, thread_id: ThreadId) -> Sequence[File]:
         """See the port."""
         return [decode(File, data) for (data,) in await self._all(_FILES_MADE_IN, project=project, thread_id=thread_id)]
 
-    async def holders(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
+    async def referencing_objects(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
         """See the port."""
         threads = await self._all(_HOLDERS[Thread], project=project, file_id=file_id)
         found = await self._all(_HOLDERS[Assistant], project=project, file_id=file_id)

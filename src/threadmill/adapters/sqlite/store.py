@@ -18,7 +18,7 @@ from threadmill.adapters.sqlite.database import Database, acquire_lock, connect
 from threadmill.adapters.sqlite.file_index import SqliteFileIndex
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.assistant import Assistant
-from threadmill.domain.error import Invalid, LostRace, thread_full
+from threadmill.domain.error import InvalidRequest, VersionConflict, thread_full
 from threadmill.domain.event import Event, EventName
 from threadmill.domain.ids import Instant, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message
@@ -30,7 +30,7 @@ from threadmill.domain.vector_store import FileBatch, VectorStore, check_store_r
 from threadmill.engine.ports.store import (
     AddCounts,
     Delete,
-    Fence,
+    EpochGuard,
     Guard,
     Insert,
     R,
@@ -39,7 +39,7 @@ from threadmill.engine.ports.store import (
     Sealed,
     StoredEvent,
     StoreHasRoom,
-    ThreadHasRoom,
+    ThreadCapacity,
     ThreadIsFree,
     Update,
     Write,
@@ -188,11 +188,11 @@ class SqliteStore:
         found = await self._all(_EVENTS, run_id=run_id, after=after)
         return [StoredEvent(seq, _event(name, data)) for seq, name, data in found]
 
-    async def waiting(self, limit: int) -> Sequence[Run]:
+    async def queued(self, limit: int) -> Sequence[Run]:
         """See the port."""
         return [_row(Run, row) for row in await self._all(_WAITING, rows=limit)]
 
-    async def lapsed(self, at: Instant, limit: int) -> Sequence[Run]:
+    async def lease_expired(self, at: Instant, limit: int) -> Sequence[Run]:
         """See the port."""
         return [_row(Run, row) for row in await self._all(_LAPSED, at=at, rows=limit)]
 
@@ -200,7 +200,7 @@ class SqliteStore:
         """See the port."""
         return [_row(Run, row) for row in await self._all(_OVERDUE, at=at, rows=limit)]
 
-    async def extend(self, run_id: RunId, epoch: int, until: Instant) -> bool:
+    async def extend_lease(self, run_id: RunId, epoch: int, until: Instant) -> bool:
         """See the port."""
 
         def write(cursor: sqlite3.Cursor) -> bool:
@@ -249,31 +249,31 @@ class _EncodeCache:
 
 def _check(cursor: sqlite3.Cursor, guard: Guard) -> None:
     match guard:
-        case Fence(run_id, epoch):
+        case EpochGuard(run_id, epoch):
             found = _EPOCH.run(cursor, row_id=run_id).fetchone()
             if found is None or found[0] != epoch:
-                raise LostRace(f"the claim of {run_id} is not epoch {epoch} any more")
+                raise VersionConflict(f"the claim of {run_id} is not epoch {epoch} any more")
         case ThreadIsFree(thread_id):
             if _THREAD_EXISTS.run(cursor, row_id=thread_id).fetchone() is None:
-                raise LostRace(f"{thread_id} is gone")
+                raise VersionConflict(f"{thread_id} is gone")
             if _ACTIVE_RUN.run(cursor, thread_id=thread_id).fetchone() is not None:
-                raise LostRace(f"{thread_id} has an active run")
+                raise VersionConflict(f"{thread_id} has an active run")
         case Sealed(edition):
             if SEALED.run(cursor, edition=edition).fetchone() is None:
-                raise LostRace(f"the chunks of {edition} are gone")
-        case ThreadHasRoom() | StoreHasRoom():
+                raise VersionConflict(f"the chunks of {edition} are gone")
+        case ThreadCapacity() | StoreHasRoom():
             _check_room(cursor, guard)
 
 
-def _check_room(cursor: sqlite3.Cursor, guard: ThreadHasRoom | StoreHasRoom) -> None:
+def _check_room(cursor: sqlite3.Cursor, guard: ThreadCapacity | StoreHasRoom) -> None:
     match guard:
-        case ThreadHasRoom(thread_id, new, most):
+        case ThreadCapacity(thread_id, new, most):
             if _COUNT_MESSAGES.run(cursor, thread_id=thread_id).fetchone()[0] + new > most:
                 raise thread_full(thread_id, most)
         case StoreHasRoom(store_id, new, most):
             held = _COUNT_STORE_FILES.run(cursor, row_id=store_id).fetchone()
             if held is None:
-                raise LostRace(f"{store_id} is gone")
+                raise VersionConflict(f"{store_id} is gone")
             check_store_room(held[0] + new, most)
 
 
@@ -286,11 +286,11 @@ def _write(cursor: sqlite3.Cursor, write: Write, encoded: _EncodeCache) -> None:
             columns = s.columns_of(row)
             done = _update(type(row)).run(cursor, row_id=row.id, expected=expected, data=encoded.encode(row), **columns)
             if done.rowcount != 1:
-                raise LostRace(f"{row.id} is not version {expected} any more")
+                raise VersionConflict(f"{row.id} is not version {expected} any more")
             _link(cursor, row, fresh=False)
         case Delete(kind, object_id, expected):
             if _delete(kind).run(cursor, row_id=object_id, expected=expected).rowcount != 1:
-                raise LostRace(f"{object_id} is gone or not version {expected} any more")
+                raise VersionConflict(f"{object_id} is gone or not version {expected} any more")
             _DELETE_LINKS.run(cursor, object_id=object_id)
         case AddCounts(kind, object_id, change, used_at):
             values = {**s.counts_of(change.file_counts), "usage_bytes": change.usage_bytes}
@@ -317,7 +317,7 @@ def _event(name: str, data: bytes) -> Event:
 
 
 def _read_page(cursor: sqlite3.Cursor, kind: type[R], scope: Scope, query: PageQuery) -> Page[R]:
-    given = scope.filters()
+    given = scope.column_values()
     filters, values = tuple(given), {"project": scope.project, **given}
     place: dict[str, int] = {}
     for param, cursor_id in (("after", query.after), ("before", query.before)):
@@ -325,7 +325,9 @@ def _read_page(cursor: sqlite3.Cursor, kind: type[R], scope: Scope, query: PageQ
             continue
         at = _position(kind, filters).run(cursor, row_id=cursor_id, **values).fetchone()
         if at is None:
-            raise Invalid(f"No object found with id '{cursor_id}' in this list.", param=param, code="invalid_value")
+            raise InvalidRequest(
+                f"No object found with id '{cursor_id}' in this list.", param=param, code="invalid_value"
+            )
         place |= {f"{param}_at": at[0], f"{param}_ord": at[1]}
     shape = s.PageShape(kind, filters, query.order, query.after is not None, query.before is not None)
     found = _page(shape).run(cursor, rows=query.limit + 1, **values, **place).fetchall()

@@ -34,19 +34,19 @@ class PrometheusMetrics:
             registry=self.registry,
         )
 
-    def run_moved(self, status: RunStatus) -> None:
+    def run_status_changed(self, status: RunStatus) -> None:
         """See the port."""
         self._runs.labels(status).inc()
 
-    def run_waited(self, seconds: float) -> None:
+    def queue_time(self, seconds: float) -> None:
         """See the port."""
         self._waited.observe(seconds)
 
-    def first_piece(self, seconds: float) -> None:
+    def time_to_first_token(self, seconds: float) -> None:
         """See the port."""
         self._first.observe(seconds)
 
-    def tokens_spent(self, usage: Usage) -> None:
+    def tokens_used(self, usage: Usage) -> None:
         """See the port."""
         self._tokens.labels("prompt").inc(usage.prompt_tokens)
         self._tokens.labels("completion").inc(usage.completion_tokens)
@@ -56,7 +56,7 @@ class PrometheusMetrics:
         self._slots.labels(upstream, "answering").set(answering)
         self._slots.labels(upstream, "waiting").set(waiting)
 
-    def upstream_failed(self, code: ErrorCode) -> None:
+    def upstream_error(self, code: ErrorCode) -> None:
         """See the port."""
         self._failures.labels(code).inc()
 

@@ -1,4 +1,4 @@
-"""The TokenRuler port on bpe-openai: where tiktoken's tokens of a text end, without a download."""
+"""The TokenOffsets port on bpe-openai: where tiktoken's tokens of a text end, without a download."""
 
 import re
 import warnings

@@ -10,7 +10,7 @@ from threadmill.api.http import ApiContext, caller_project, json_response
 from threadmill.api.upload import read_upload
 from threadmill.domain.ids import FileId
 from threadmill.engine.objects import files
-from threadmill.engine.storage.file_creation import new_blob
+from threadmill.engine.storage.file_creation import open_blob_writer
 from threadmill.wire import response
 from threadmill.wire.request.files import files_query, new_file
 
@@ -32,7 +32,7 @@ class FileRoutes:
 
     async def create(self, request: Request) -> Response:
         """POST /files."""
-        async with new_blob(self._context.engine.ports) as writer:
+        async with open_blob_writer(self._context.engine.ports) as writer:
             upload = await read_upload(request, writer)
             new = new_file(upload.filename, upload.fields)
             made = await files.create(self._context.engine, caller_project(request), new, writer)

@@ -9,7 +9,7 @@ from threadmill.api.sse import EventStream
 from threadmill.domain.ids import RunId, RunStepId
 from threadmill.domain.run import Run
 from threadmill.engine.objects import runs
-from threadmill.engine.objects.runs import Accepted
+from threadmill.engine.objects.runs import CreatedRun
 from threadmill.wire import response
 from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import check_id, includes_content, page_query
@@ -62,10 +62,10 @@ class RunRoutes:
         )
         return self._accepted_response(accepted, stream=body.stream is True, content=content)
 
-    def _accepted_response(self, accepted: Accepted, *, stream: bool, content: bool) -> Response:
+    def _accepted_response(self, accepted: CreatedRun, *, stream: bool, content: bool) -> Response:
         if stream:
             log = self._context.engine.ports.log
-            return EventStream(log, accepted.run.id, accepted.after, include_content=content)
+            return EventStream(log, accepted.run.id, accepted.cursor, include_content=content)
         return _run_response(accepted.run)
 
     async def page(self, request: Request) -> Response:

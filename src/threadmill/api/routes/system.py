@@ -55,7 +55,7 @@ class SystemRoutes:
         """Database and upstream can be used; else 503 with a line that says which cannot."""
         try:
             async with asyncio.timeout(READY_TIMEOUT):
-                await self._context.engine.ports.queue.waiting(1)
+                await self._context.engine.ports.queue.queued(1)
                 await self._context.engine.ports.model.ready()
         except (ThreadmillError, ModelError) as error:
             return PlainTextResponse(f"{error.message}\n", 503)

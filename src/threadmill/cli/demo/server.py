@@ -14,7 +14,7 @@ from pathlib import Path
 
 from threadmill.adapters.sandbox.bwrap.self_test import SelfTest, self_test
 from threadmill.adapters.sandbox.factory import SandboxSettings, bwrap_backend
-from threadmill.engine.ports.sandbox import SandboxRefused
+from threadmill.engine.ports.sandbox import SandboxUnavailable
 from threadmill.settings import load
 
 
@@ -35,7 +35,7 @@ def sandbox_status() -> SandboxStatus:
         return SandboxStatus(works=True, line=f"it runs at {settings.backend}")
     try:
         tested = asyncio.run(_run_self_test(settings))
-    except SandboxRefused as refused:
+    except SandboxUnavailable as refused:
         return SandboxStatus(works=False, line=refused.message)
     if tested.problem:
         return SandboxStatus(works=False, line=tested.problem)

@@ -19,7 +19,7 @@ from threadmill.domain.vector_store import (
     VectorStoreFile,
     VectorStoreFileStatus,
 )
-from threadmill.engine.documents.chunk_set import edition_of, made
+from threadmill.engine.documents.edition import build_edition, edition_key
 from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.chunks import Edition
 from threadmill.engine.ports.embedder import EmbeddingFailed
@@ -29,19 +29,19 @@ from threadmill.engine.ports.text_extractor import ExtractionFailed
 from threadmill.engine.storage.counting import counting
 from threadmill.engine.storage.retry import change
 
-SORRY = "An internal error occurred."
-GONE = FileError(FileErrorCode.INVALID_FILE, "The file was deleted before it was read.")
-AGAIN_AFTER = 5.0
+INTERNAL_ERROR = "An internal error occurred."
+FILE_DELETED = FileError(FileErrorCode.INVALID_FILE, "The file was deleted before it was read.")
+RETRY_SECONDS = 5.0
 """Seconds until what failed through no fault of the file is tried again."""
 
-PATIENCE = 300
+EMBEDDER_TIMEOUT = 300
 """Seconds a file waits for an embedder that does not answer, before it fails."""
 
 Report = Callable[[str, BaseException | None], None]
 
 
 class Ingester:
-    """Reads up to `readers` files at once. `report` is told of surprises."""
+    """Reads up to `max_ingestions` files at once. `report` is told of surprises."""
 
     def __init__(self, ports: Ports, readers: int, report: Report) -> None:
         self._ports: Ports = ports
@@ -57,20 +57,20 @@ class Ingester:
         """There may be a file to read, or chunks nobody needs."""
         self._wakened.set()
 
-    async def read_forever(self) -> None:
+    async def run(self) -> None:
         """Read whatever waits, whenever woken, until cancelled; then what was under way is left for the next start."""
         try:
             while True:
                 await self._wakened.wait()
                 self._wakened.clear()
-                await self.read_waiting()
+                await self.start_pending()
         finally:
             tasks = list(self._tasks.values())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def read_waiting(self) -> None:
+    async def start_pending(self) -> None:
         """Begin with as many files as there is room for; when there are none, sweep."""
         room = self._readers - len(self._tasks)
         rows = await self._ports.search.stores.pending(room, frozenset(self._tasks)) if room > 0 else ()
@@ -87,56 +87,56 @@ class Ingester:
         self._stores.pop(key, None)
         self._wakened.set()
 
-    def interrupt(self, key: StoreFileId) -> None:
+    def cancel(self, key: StoreFileId) -> None:
         """The file is no longer wanted."""
         if (task := self._tasks.get(key)) is not None:
             task.cancel()
 
-    def forget_store(self, store_id: VectorStoreId) -> None:
+    def cancel_store(self, store_id: VectorStoreId) -> None:
         """The store is gone with all its files."""
         for key in [key for key, held in self._stores.items() if held == store_id]:
-            self.interrupt(key)
+            self.cancel(key)
         self.wake()
 
     async def _read(self, row: VectorStoreFile) -> None:
         """From in progress to settled; only what is no fault of the file leaves it in progress."""
         try:
-            await self._settle(row, await self._outcome(row))
+            await self._record_outcome(row, await self._ingest(row))
         except ThreadmillError as error:
             self._report(f"reading {row.id} is tried again", error)
-            await asyncio.sleep(AGAIN_AFTER)
+            await asyncio.sleep(RETRY_SECONDS)
 
-    async def _outcome(self, row: VectorStoreFile) -> Edition | FileError:
+    async def _ingest(self, row: VectorStoreFile) -> Edition | FileError:
         file = await self._ports.store.get(File, row.project, row.file_id)
         if file is None:
-            return GONE
+            return FILE_DELETED
         try:
-            return await self._searchable(row, file)
+            return await self._index(row, file)
         except ExtractionFailed as failed:
             return failed.error
         except TooManyTokens as error:
             return FileError(FileErrorCode.INVALID_FILE, str(error))
         except EmbeddingFailed as error:
-            if error.transient and self._ports.clock.now() - row.created_at < PATIENCE:
+            if error.transient and self._ports.clock.now() - row.created_at < EMBEDDER_TIMEOUT:
                 raise Unavailable(str(error)) from error
             return FileError(FileErrorCode.SERVER_ERROR, str(error))
         except (ThreadmillError, asyncio.CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 - a file must not stay in progress for ever
             self._report(f"reading {row.id} failed unexpectedly", error)
-            return FileError(FileErrorCode.SERVER_ERROR, SORRY)
+            return FileError(FileErrorCode.SERVER_ERROR, INTERNAL_ERROR)
 
-    async def _searchable(self, row: VectorStoreFile, file: File) -> Edition:
+    async def _index(self, row: VectorStoreFile, file: File) -> Edition:
         """The file's chunks in the store's index. Two stores that want the same edition do not make it twice."""
         search = self._ports.search
-        name = edition_of(file, row.chunking_strategy, search.embedder)
+        name = edition_key(file, row.chunking_strategy, search.embedder)
         async with self._making.setdefault(name, asyncio.Lock()):
-            edition = await search.chunks.sealed(name) or await made(self._ports, name, file, row)
+            edition = await search.chunks.sealed(name) or await build_edition(self._ports, name, file, row)
         chunks = await search.chunks.chunks(edition.id)
-        await search.index.put(row.vector_store_id, IndexedFile(row.file_id, edition.id, chunks))
+        await search.index.upsert(row.vector_store_id, IndexedFile(row.file_id, edition.id, chunks))
         return edition
 
-    async def _settle(self, row: VectorStoreFile, outcome: Edition | FileError) -> None:
+    async def _record_outcome(self, row: VectorStoreFile, outcome: Edition | FileError) -> None:
         """Commit the outcome, unless the file was removed, cancelled or added anew meanwhile."""
         guards = (Sealed(outcome.id),) if isinstance(outcome, Edition) else ()
 
@@ -144,7 +144,7 @@ class Ingester:
             held = await self._ports.store.get(VectorStoreFile, row.project, row.id)
             if held is None or held.status is not VectorStoreFileStatus.IN_PROGRESS:
                 return
-            if _reads_otherwise(held, row):
+            if _was_changed(held, row):
                 return  # it was added anew: the next round reads it as is wanted now
             writes = (Update(settled := _settled(held, outcome), held.version), *counting(held, settled))
             await self._ports.store.apply(WriteSet(writes, guards))
@@ -156,6 +156,6 @@ def _settled(held: VectorStoreFile, outcome: Edition | FileError) -> VectorStore
     return held.completed(outcome.id, outcome.usage_bytes) if isinstance(outcome, Edition) else held.failed(outcome)
 
 
-def _reads_otherwise(held: VectorStoreFile, row: VectorStoreFile) -> bool:
+def _was_changed(held: VectorStoreFile, row: VectorStoreFile) -> bool:
     """Whether the file is to be read in another way than `row` said; attributes do not matter to that."""
     return replace(held, attributes=row.attributes, version=row.version) != row

@@ -12,13 +12,20 @@ from itertools import islice
 from typing import NamedTuple
 
 from threadmill.domain.ids import FileId, VectorStoreId
-from threadmill.domain.ranking import Half, HybridWeights, above, best_first, best_of, fuse
+from threadmill.domain.ranking import (
+    HybridWeights,
+    WeightedRankings,
+    above_threshold,
+    merge_best,
+    reciprocal_rank_fusion,
+    sort_by_score,
+)
 from threadmill.engine.ports.embedder import Embedder, EmbeddingFailed, Reranker, Vector
 from threadmill.engine.ports.search_index import ChunkSource, Hit, IndexHits, IndexQuery, SearchIndex
 
 LOG = logging.getLogger("threadmill.search")
 
-DEPTH = 100
+CANDIDATES = 100
 """Hits asked of each half: what fusion has to choose from."""
 
 RERANK_DEPTH = 50
@@ -28,7 +35,7 @@ FilesAllowed = Mapping[VectorStoreId, frozenset[FileId] | None]
 """The stores to search, in order, and in each the files that passed the filters; None: there were no filters."""
 
 
-class Place(NamedTuple):
+class ChunkRef(NamedTuple):
     """A chunk: its store, file and number there."""
 
     store_id: VectorStoreId
@@ -37,16 +44,16 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ScoredChunk:
     """A chunk worth showing; `score` from 0 to 1."""
 
-    place: Place
+    place: ChunkRef
     score: float
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SearchOptions:
     """What is wanted of a search: at most `limit` chunks that score `threshold` or better.
 
     `rerank`: let the reranker decide, if there is one.
@@ -73,19 +80,24 @@ class Retrieval:
         self._embedder: Embedder | None = embedder
         self._reranker: Reranker | None = reranker
 
-    async def search(self, questions: Sequence[str], stores: FilesAllowed, wish: Wish | None = None) -> Sequence[Found]:
+    async def search(
+        self, queries: Sequence[str], stores: FilesAllowed, options: SearchOptions | None = None
+    ) -> Sequence[ScoredChunk]:
         """The best chunks of all stores for any of the questions, best first.
 
         A chunk in two stores is found twice, as the service does (behaviour.md 2.3). Raises Unavailable.
         """
-        wish = wish or Wish()
-        vectors = await self._vectors(questions, wish.weights)
-        asked = [self._ask(question, vector, stores, wish) for question, vector in zip(questions, vectors, strict=True)]
-        scores = best_of(await asyncio.gather(*asked))
-        if self._reranker is None or not wish.rerank:
-            return await self._texts(dict(islice(above(scores, wish.threshold).items(), wish.limit)))
-        candidates = await self._texts(dict(islice(scores.items(), max(RERANK_DEPTH, wish.limit))))
-        return await self._reranked(self._reranker, "\n".join(questions), candidates, wish)
+        options = options or SearchOptions()
+        vectors = await self._vectors(queries, options.weights)
+        asked = [
+            self._search_one(question, vector, stores, options)
+            for question, vector in zip(queries, vectors, strict=True)
+        ]
+        scores = merge_best(await asyncio.gather(*asked))
+        if self._reranker is None or not options.rerank:
+            return await self._texts(dict(islice(above_threshold(scores, options.threshold).items(), options.limit)))
+        candidates = await self._texts(dict(islice(scores.items(), max(RERANK_DEPTH, options.limit))))
+        return await self._reranked(self._reranker, "\n".join(queries), candidates, options)
 
     async def _vectors(self, questions: Sequence[str], weights: HybridWeights) -> Sequence[Vector | None]:
         if self._embedder is None or not questions or weights.embedding_weight == 0:
@@ -97,47 +109,49 @@ class Retrieval:
             LOG.warning("Searching by words only: %s", error)
             return [None] * len(questions)
 
-    async def _ask(
-        self, question: str, vector: Vector | None, stores: FilesAllowed, wish: Wish
-    ) -> Mapping[Place, float]:
+    async def _search_one(
+        self, query: str, vector: Vector | None, stores: FilesAllowed, options: SearchOptions
+    ) -> Mapping[ChunkRef, float]:
         # Without a vector the words decide, even where the caller gave them no weight.
-        text_weight = wish.weights.text_weight if vector else 1.0
-        depth = max(DEPTH, wish.limit)
+        text_weight = options.weights.text_weight if vector else 1.0
+        depth = max(CANDIDATES, options.limit)
         looks: list[Awaitable[IndexHits]] = [
-            self._index.search(store_id, IndexQuery(question if text_weight else None, vector, files, depth))
+            self._index.search(store_id, IndexQuery(query if text_weight else None, vector, files, depth))
             for store_id, files in stores.items()
         ]
         hits = dict(zip(stores, await asyncio.gather(*looks), strict=True))
         # BM25 depends on the store, so words are ranked store by store; a cosine means the same everywhere.
         lexical = [[_place(store_id, hit) for hit in found.lexical] for store_id, found in hits.items()]
         near = {_place(store_id, hit): hit.score for store_id, found in hits.items() for hit in found.semantic}
-        halves = [Half(text_weight, lexical)]
+        halves = [WeightedRankings(text_weight, lexical)]
         if near:
-            halves.append(Half(wish.weights.embedding_weight, [list(islice(best_first(near), depth))]))
-        return fuse(halves)
+            halves.append(
+                WeightedRankings(options.weights.embedding_weight, [list(islice(sort_by_score(near), depth))])
+            )
+        return reciprocal_rank_fusion(halves)
 
-    async def _texts(self, scores: Mapping[Place, float]) -> Sequence[Found]:
+    async def _texts(self, scores: Mapping[ChunkRef, float]) -> Sequence[ScoredChunk]:
         """The chunks with their texts, without those deleted a moment ago."""
-        texts: dict[Place, str] = {}
+        texts: dict[ChunkRef, str] = {}
         for store_id in {place.store_id for place in scores}:
             places = [place for place in scores if place.store_id == store_id]
             wanted = [(place.file_id, place.chunk) for place in places]
             read = await self._source.texts(store_id, wanted)
             texts |= {place: text for place, text in zip(places, read, strict=True) if text is not None}
-        return [Found(place, score, texts[place]) for place, score in scores.items() if place in texts]
+        return [ScoredChunk(place, score, texts[place]) for place, score in scores.items() if place in texts]
 
     async def _reranked(
-        self, reranker: Reranker, question: str, candidates: Sequence[Found], wish: Wish
-    ) -> Sequence[Found]:
+        self, reranker: Reranker, query: str, candidates: Sequence[ScoredChunk], options: SearchOptions
+    ) -> Sequence[ScoredChunk]:
         try:
-            scores = await reranker.rerank(question, [found.text for found in candidates])
+            scores = await reranker.rerank(query, [found.text for found in candidates])
         except EmbeddingFailed as error:
             LOG.warning("Not reranked: %s", error)
             scores = [found.score for found in candidates]
-        judged = [Found(found.place, score, found.text) for found, score in zip(candidates, scores, strict=True)]
+        judged = [ScoredChunk(found.place, score, found.text) for found, score in zip(candidates, scores, strict=True)]
         ranked = sorted(judged, key=lambda found: -found.score)
-        return [found for found in ranked if found.score >= wish.threshold][: wish.limit]
+        return [found for found in ranked if found.score >= options.threshold][: options.limit]
 
 
-def _place(store_id: VectorStoreId, hit: Hit) -> Place:
-    return Place(store_id, hit.file_id, hit.chunk)
+def _place(store_id: VectorStoreId, hit: Hit) -> ChunkRef:
+    return ChunkRef(store_id, hit.file_id, hit.chunk)

@@ -15,11 +15,11 @@ from threadmill.domain.vector_store import (
     VectorStoreStatus,
     store_file_id,
 )
-from threadmill.engine.documents.retrieval import Found, Retrieval, Wish
+from threadmill.engine.documents.retrieval import Retrieval, ScoredChunk, SearchOptions
 from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.store import AddCounts, Scope, WriteSet
 
-TOUCHED_EVERY = 60
+TOUCH_INTERVAL = 60
 """Seconds in which a store's last use is noted once."""
 
 PAGE = 1_000
@@ -27,7 +27,7 @@ PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class SearchMatch:
     """A chunk worth showing and the file it is from; `score` from 0 to 1."""
 
     file_id: FileId
@@ -39,22 +39,22 @@ class Match:
 
 async def search_stores(
     ports: Ports, project: ProjectId, store_ids: Sequence[VectorStoreId], wanted: StoreSearch
-) -> Sequence[Match]:
+) -> Sequence[SearchMatch]:
     """The best chunks of all the stores, best first; stores that do not exist are empty. Raises Unavailable."""
     search = ports.search
     retrieval = Retrieval(search.index, search.chunks, search.embedder, search.reranker)
     allowed = {one: await _allowed(ports, project, one, wanted.filters) for one in dict.fromkeys(store_ids)}
-    wish = Wish(wanted.limit, wanted.threshold, wanted.weights, wanted.rerank)
+    wish = SearchOptions(wanted.limit, wanted.threshold, wanted.weights, wanted.rerank)
     found = await retrieval.search(wanted.queries, allowed, wish)
-    files = await ports.files.existing(project, list(dict.fromkeys(one.place.file_id for one in found)))
+    files = await ports.files.find_many(project, list(dict.fromkeys(one.place.file_id for one in found)))
     by_id = {file.id: file for file in files}
     return [await _match(ports, by_id[one.place.file_id], one) for one in found if one.place.file_id in by_id]
 
 
-async def _match(ports: Ports, file: File, found: Found) -> Match:
+async def _match(ports: Ports, file: File, found: ScoredChunk) -> SearchMatch:
     place = found.place
     row = await ports.store.get(VectorStoreFile, file.project, store_file_id(place.store_id, place.file_id))
-    return Match(file.id, file.filename, found.score, {} if row is None else row.attributes, found.text)
+    return SearchMatch(file.id, file.filename, found.score, {} if row is None else row.attributes, found.text)
 
 
 async def _allowed(
@@ -77,6 +77,6 @@ async def _allowed(
 async def touch(ports: Ports, store: VectorStore) -> None:
     """Note that the store is in use, which prolongs its life."""
     now = ports.clock.now()
-    if now - store.last_active_at < TOUCHED_EVERY or store.status(now) is VectorStoreStatus.EXPIRED:
+    if now - store.last_active_at < TOUCH_INTERVAL or store.status(now) is VectorStoreStatus.EXPIRED:
         return
     await ports.store.apply(WriteSet((AddCounts(VectorStore, store.id, used_at=now),)))

@@ -9,7 +9,7 @@ from threadmill.domain.new_store import NewStoreFile
 from threadmill.domain.page import Order, PageQuery
 from threadmill.domain.vector_store import FileBatch, FileCounts, VectorStoreFile, VectorStoreFileStatus, store_file_id
 from threadmill.engine.engine import Engine
-from threadmill.engine.objects.store_file_insertion import check_files, fill
+from threadmill.engine.objects.store_file_insertion import add_files, check_files_supported
 from threadmill.engine.objects.vector_stores import retrieve as retrieve_store
 from threadmill.engine.ports.store import Insert, Scope, Update, WriteSet
 from threadmill.engine.storage.counting import counting
@@ -22,16 +22,16 @@ AT_ONCE = 100
 async def create(
     engine: Engine, project: ProjectId, store_id: VectorStoreId, files: Sequence[NewStoreFile]
 ) -> FileBatch:
-    """Add several files at once. Raises NotFound (the store), Invalid (a file)."""
+    """Add several files at once. Raises NotFound (the store), InvalidRequest (a file)."""
     await retrieve_store(engine, project, store_id)
-    await check_files(engine.ports, project, files)
+    await check_files_supported(engine.ports, project, files)
     count = len({one.file_id for one in files})
     batch = FileBatch(
         engine.ports.ids.file_batch(), project, store_id, engine.ports.clock.now(), FileCounts(in_progress=count)
     )
 
     async def attempt() -> None:
-        filled = await fill(engine.ports, await retrieve_store(engine, project, store_id), files, batch.id)
+        filled = await add_files(engine.ports, await retrieve_store(engine, project, store_id), files, batch.id)
         await engine.ports.store.apply(WriteSet((*filled.writes, Insert(batch)), filled.guards))
 
     await change(engine.ports, {store_file_id(store_id, one.file_id) for one in files}, attempt)
@@ -67,6 +67,6 @@ async def _cancel(engine: Engine, batch_id: FileBatchId, ids: Sequence[StoreFile
         changes = [(Update(row.cancelled(), row.version), *counting(row, row.cancelled())) for row in rows]
         await engine.ports.store.apply(WriteSet(tuple(chain.from_iterable(changes))))
         for row in rows:
-            engine.ingester.interrupt(row.id)
+            engine.ingester.cancel(row.id)
 
     await change(engine.ports, ids, attempt)

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from threadmill.domain.assistant import Metadata
-from threadmill.domain.error import Conflict, LostRace, messages_locked, no_message, no_thread
+from threadmill.domain.error import Conflict, VersionConflict, messages_locked, no_message, no_thread
 from threadmill.domain.ids import MessageId, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message, MessageStatus, NewMessage
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import ToolResources
 from threadmill.engine.engine import Engine
-from threadmill.engine.objects.attachments import attach, attached_ids, check_messages
-from threadmill.engine.ports.store import Delete, Insert, Scope, ThreadHasRoom, ThreadIsFree, Update, WriteSet
+from threadmill.engine.objects.attachments import attach_files, attached_ids, check_messages
+from threadmill.engine.ports.store import Delete, Insert, Scope, ThreadCapacity, ThreadIsFree, Update, WriteSet
 from threadmill.engine.storage.retry import change
 
 
@@ -38,19 +38,19 @@ def new_messages(
 
 
 async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: NewMessage) -> Message:
-    """Add a message to a thread without an active run (behaviour.md 1.4). Raises NotFound, ThreadLocked, ThreadFull, Invalid."""
+    """Add a message to a thread without an active run (behaviour.md 1.4). Raises NotFound, ThreadLocked, ThreadFull, InvalidRequest."""
     before = await _require_thread(engine, project, thread_id)
     await check_messages(engine.ports, project, [new])
 
     async def attempt() -> Message:
         thread = await _require_thread(engine, project, thread_id)
         (message,) = new_messages(engine, project, thread_id, [new])
-        found = await attach(engine.ports, project, thread.tool_resources, [new])
+        found = await attach_files(engine.ports, project, thread.tool_resources, [new])
         writes = (*found.writes, *with_resources(thread, found.resources), Insert(message))
-        guards = (ThreadIsFree(thread_id), *room(engine, thread_id, [new]), *found.guards)
+        guards = (ThreadIsFree(thread_id), *capacity_guard(engine, thread_id, [new]), *found.guards)
         try:
             await engine.ports.store.apply(WriteSet(writes, guards))
-        except LostRace:
+        except VersionConflict:
             await _require_thread(engine, project, thread_id)
             active = await engine.ports.store.active_run(thread_id)
             if active is not None:
@@ -61,19 +61,19 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
     # Who only says something changes nothing of the thread: nobody has to wait for that.
     ids = (thread_id, *attached_ids(before.tool_resources, [new])) if new.attachments else ()
     made = await change(engine.ports, ids, attempt)
-    read_attached(engine, [new])
+    wake_ingester_for(engine, [new])
     return made
 
 
-def read_attached(engine: Engine, said: Sequence[NewMessage]) -> None:
+def wake_ingester_for(engine: Engine, said: Sequence[NewMessage]) -> None:
     """Have the files read that the messages may have handed to a vector store."""
     if any(message.attachments for message in said):
         engine.ingester.wake()
 
 
-def room(engine: Engine, thread_id: ThreadId, said: Sequence[NewMessage]) -> tuple[ThreadHasRoom, ...]:
+def capacity_guard(engine: Engine, thread_id: ThreadId, said: Sequence[NewMessage]) -> tuple[ThreadCapacity, ...]:
     """The guard that the thread can hold what is said; none for nothing."""
-    return (ThreadHasRoom(thread_id, len(said), engine.settings.max_messages),) if said else ()
+    return (ThreadCapacity(thread_id, len(said), engine.settings.max_messages),) if said else ()
 
 
 def with_resources(thread: Thread, resources: ToolResources) -> tuple[Update, ...]:
@@ -102,7 +102,7 @@ async def retrieve(engine: Engine, project: ProjectId, thread_id: ThreadId, mess
 async def page(
     engine: Engine, project: ProjectId, thread_id: ThreadId, query: PageQuery, run_id: RunId | None
 ) -> Page[Message]:
-    """Messages of the thread, of one run if asked. Raises NotFound, Invalid for a bad cursor."""
+    """Messages of the thread, of one run if asked. Raises NotFound, InvalidRequest for a bad cursor."""
     await _require_thread(engine, project, thread_id)
     return await engine.ports.store.page(Message, Scope(project, thread_id, run_id), query)
 
@@ -136,5 +136,5 @@ async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId, messag
     await _retrieve_closed(engine, project, thread_id, message_id)
     try:
         await engine.ports.store.apply(WriteSet((Delete(Message, message_id),)))
-    except LostRace:
+    except VersionConflict:
         raise no_message(message_id) from None

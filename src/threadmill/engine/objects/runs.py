@@ -1,6 +1,6 @@
 """Use cases of runs: create, cancel, submit tool outputs, modify, read. Each write is one transaction.
 
-The pattern of all: read, decide, build a write set, commit; on LostRace somebody was faster, so read and decide again.
+The pattern of all: read, decide, build a write set, commit; on VersionConflict somebody was faster, so read and decide again.
 """
 
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from threadmill.domain import command as c
 from threadmill.domain.assistant import Assistant, Metadata
-from threadmill.domain.decide import Decision, Progress, decide
+from threadmill.domain.decide import Decision, RunState, decide
 from threadmill.domain.error import (
-    Invalid,
-    LostRace,
+    InvalidRequest,
     RunNotUpdatable,
+    VersionConflict,
     no_assistant,
     no_run,
     no_run_step,
@@ -29,57 +29,57 @@ from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import ToolOutput, ToolResources
 from threadmill.engine.engine import Engine
-from threadmill.engine.objects.attachments import attach, attached_ids, check_messages
-from threadmill.engine.objects.messages import new_messages, read_attached, room, with_resources
+from threadmill.engine.objects.attachments import attach_files, attached_ids, check_messages
+from threadmill.engine.objects.messages import capacity_guard, new_messages, wake_ingester_for, with_resources
 from threadmill.engine.objects.threads import check_new, new_thread
 from threadmill.engine.ports.store import Insert, Scope, ThreadIsFree, Update, WriteSet
 from threadmill.engine.running.commit import commit, write_set
 from threadmill.engine.running.reaper import load_progress
-from threadmill.engine.running.worker import claimed
+from threadmill.engine.running.worker import with_claim
 from threadmill.engine.storage.retry import change
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class CreatedRun:
     """A run as its caller shall see it, and the log position right before what this call caused."""
 
     run: Run
-    after: int
+    cursor: int
 
 
-async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: NewRun) -> Accepted:
-    """Create a run on a thread (behaviour.md 1.8). Raises NotFound, ThreadLocked, ThreadFull, Invalid."""
+async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: NewRun) -> CreatedRun:
+    """Create a run on a thread (behaviour.md 1.8). Raises NotFound, ThreadLocked, ThreadFull, InvalidRequest."""
     await check_messages(engine.ports, project, new.additional_messages)
     before = await _thread(engine, project, thread_id)
 
-    async def attempt() -> Accepted:
+    async def attempt() -> CreatedRun:
         assistant = await _assistant(engine, project, new)
         thread = await _thread(engine, project, thread_id)
-        found = await attach(engine.ports, project, thread.tool_resources, new.additional_messages)
+        found = await attach_files(engine.ports, project, thread.tool_resources, new.additional_messages)
         run = _new_run(engine, assistant, replace(thread, tool_resources=found.resources), new)
         await _check_context(engine, run, new.additional_messages)
         messages = new_messages(engine, project, thread_id, new.additional_messages)
         writes = (*found.writes, *with_resources(thread, found.resources), *(Insert(message) for message in messages))
-        guards = (ThreadIsFree(thread_id), *room(engine, thread_id, new.additional_messages), *found.guards)
+        guards = (ThreadIsFree(thread_id), *capacity_guard(engine, thread_id, new.additional_messages), *found.guards)
         try:
             return await _accept(engine, run, WriteSet(writes, guards), ())
-        except LostRace:
-            await _explain_lost_create(engine, thread_id)
+        except VersionConflict:
+            await _raise_if_locked(engine, thread_id)
             raise
 
     ids = (thread_id, *attached_ids(before.tool_resources, new.additional_messages))
     accepted = await change(engine.ports, ids, attempt)
-    read_attached(engine, new.additional_messages)
+    wake_ingester_for(engine, new.additional_messages)
     return accepted
 
 
-async def create_with_thread(engine: Engine, project: ProjectId, made: NewThread, new: NewRun) -> Accepted:
-    """Create a thread and run it at once (behaviour.md 1.10). Raises NotFound, ThreadFull, Invalid."""
+async def create_with_thread(engine: Engine, project: ProjectId, made: NewThread, new: NewRun) -> CreatedRun:
+    """Create a thread and run it at once (behaviour.md 1.10). Raises NotFound, ThreadFull, InvalidRequest."""
     assistant = await _assistant(engine, project, new)
     made = replace(made, tool_resources=new.tool_resources or made.tool_resources)
     await check_new(engine, project, made)
 
-    async def attempt() -> Accepted:
+    async def attempt() -> CreatedRun:
         thread, messages, base = await new_thread(engine, project, made)
         run = _new_run(engine, assistant, thread, new)
         if not run.instructions and not any(message.role is MessageRole.USER for message in messages):
@@ -89,34 +89,34 @@ async def create_with_thread(engine: Engine, project: ProjectId, made: NewThread
     accepted = await change(engine.ports, attached_ids(made.tool_resources, made.messages), attempt)
     if made.new_store is not None:
         engine.ingester.wake()
-    read_attached(engine, made.messages)
+    wake_ingester_for(engine, made.messages)
     return accepted
 
 
-async def _accept(engine: Engine, run: Run, base: WriteSet, before: tuple[Event, ...]) -> Accepted:
+async def _accept(engine: Engine, run: Run, base: WriteSet, before: tuple[Event, ...]) -> CreatedRun:
     """Store the run: claimed and started in the same commit when this process has room (ADR-0006), else queued."""
     created = (*before, Event(EventName.RUN_CREATED, run), Event(EventName.RUN_QUEUED, run))
     if not (engine.executes and engine.worker.reserve()):
         await commit(
             engine.ports, run.id, replace(base, writes=(*base.writes, Insert(run)), run_id=run.id, events=created)
         )
-        return Accepted(run, 0)
+        return CreatedRun(run, 0)
     try:
-        started = _start(engine, Progress(run))
-        writes = (*base.writes, Insert(started.progress.run))
+        started = _start(engine, RunState(run))
+        writes = (*base.writes, Insert(started.state.run))
         transaction = replace(base, writes=writes, run_id=run.id, events=(*created, *started.events))
         await commit(engine.ports, run.id, transaction)
     except BaseException:
-        engine.worker.give_back()
+        engine.worker.release()
         raise
-    engine.ports.metrics.run_waited(0.0)
-    engine.worker.adopt(started.progress)
-    return Accepted(run, 0)
+    engine.ports.metrics.queue_time(0.0)
+    engine.worker.start(started.state)
+    return CreatedRun(run, 0)
 
 
-def _start(engine: Engine, progress: Progress) -> Decision:
+def _start(engine: Engine, progress: RunState) -> Decision:
     now = engine.ports.clock.now()
-    return decide(replace(progress, run=claimed(progress.run, now, engine.settings.lease)), c.Start(), now)
+    return decide(replace(progress, run=with_claim(progress.run, now, engine.settings.lease)), c.Start(), now)
 
 
 async def _thread(engine: Engine, project: ProjectId, thread_id: ThreadId) -> Thread:
@@ -178,12 +178,12 @@ async def _check_context(engine: Engine, run: Run, added: Sequence[NewMessage]) 
         raise _no_context()
 
 
-def _no_context() -> Invalid:
+def _no_context() -> InvalidRequest:
     text = "Run creation requires a Thread with a user message or an assistant with instructions."
-    return Invalid(text, code="invalid_thread")
+    return InvalidRequest(text, code="invalid_thread")
 
 
-async def _explain_lost_create(engine: Engine, thread_id: ThreadId) -> None:
+async def _raise_if_locked(engine: Engine, thread_id: ThreadId) -> None:
     active = await engine.ports.store.active_run(thread_id)
     if active is not None:
         raise runs_locked(thread_id, active.id)
@@ -200,7 +200,7 @@ async def retrieve(engine: Engine, project: ProjectId, thread_id: ThreadId, run_
 
 
 async def page(engine: Engine, project: ProjectId, thread_id: ThreadId, query: PageQuery) -> Page[Run]:
-    """Runs of the thread. Raises NotFound, Invalid for a bad cursor."""
+    """Runs of the thread. Raises NotFound, InvalidRequest for a bad cursor."""
     if await engine.ports.store.get(Thread, project, thread_id) is None:
         raise no_thread(thread_id)
     return await engine.ports.store.page(Run, Scope(project, thread_id), query)
@@ -230,12 +230,12 @@ async def cancel(engine: Engine, project: ProjectId, thread_id: ThreadId, run_id
 
     async def attempt() -> Run:
         run = await retrieve(engine, project, thread_id, run_id)
-        before = await load_progress(engine.ports, run) if run.lease_until is None else Progress(run)
+        before = await load_progress(engine.ports, run) if run.lease_until is None else RunState(run)
         now = engine.ports.clock.now()
         decisions = [decide(before, c.Cancel(), now)]
-        cancelling = decisions[0].progress.run
+        cancelling = decisions[0].state.run
         if run.lease_until is None:
-            decisions.append(decide(decisions[0].progress, c.EndCancel(), now))
+            decisions.append(decide(decisions[0].state, c.FinishCancel(), now))
         await commit(engine.ports, before.run.id, write_set(before, decisions))
         engine.worker.interrupt(run_id)
         return cancelling
@@ -245,39 +245,39 @@ async def cancel(engine: Engine, project: ProjectId, thread_id: ThreadId, run_id
 
 async def submit_tool_outputs(
     engine: Engine, project: ProjectId, thread_id: ThreadId, run_id: RunId, outputs: tuple[ToolOutput, ...]
-) -> Accepted:
+) -> CreatedRun:
     """Answer a required action; the run goes on (behaviour.md 1.6). Raises NotFound, OutputsNotAccepted, WrongToolOutputs."""
 
-    async def attempt() -> Accepted:
+    async def attempt() -> CreatedRun:
         run = await retrieve(engine, project, thread_id, run_id)
         waits = run.status is RunStatus.REQUIRES_ACTION
-        before = await load_progress(engine.ports, run) if waits else Progress(run)
+        before = await load_progress(engine.ports, run) if waits else RunState(run)
         if waits and before.step is None:
-            raise LostRace("the step was answered between the two reads")
+            raise VersionConflict("the step was answered between the two reads")
         queued = decide(before, c.SubmitToolOutputs(outputs), engine.ports.clock.now())
         first = await _resume(engine, before, queued)
-        return Accepted(queued.progress.run, first - 1)
+        return CreatedRun(queued.state.run, first - 1)
 
     return await change(engine.ports, (run_id,), attempt)
 
 
-async def _resume(engine: Engine, before: Progress, queued: Decision) -> int:
+async def _resume(engine: Engine, before: RunState, queued: Decision) -> int:
     if not (engine.executes and engine.worker.reserve()):
         first = await commit(engine.ports, before.run.id, write_set(before, [queued]))
         engine.worker.wake()
         return first
     try:
-        started = _start(engine, queued.progress)
+        started = _start(engine, queued.state)
         first = await commit(engine.ports, before.run.id, write_set(before, [queued, started]))
     except BaseException:
-        engine.worker.give_back()
+        engine.worker.release()
         raise
-    engine.worker.adopt(started.progress)
+    engine.worker.start(started.state)
     return first
 
 
 async def step_page(engine: Engine, project: ProjectId, run: Run, query: PageQuery) -> Page[RunStep]:
-    """Steps of the run. Raises Invalid for a bad cursor."""
+    """Steps of the run. Raises InvalidRequest for a bad cursor."""
     return await engine.ports.store.page(RunStep, Scope(project, run.thread_id, run.id), query)
 
 

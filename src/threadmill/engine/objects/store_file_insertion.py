@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from threadmill.domain.ids import FileBatchId, ProjectId
 from threadmill.domain.new_store import NewStoreFile, NewVectorStore
-from threadmill.domain.supported_file import refuse_unsupported
+from threadmill.domain.supported_file import check_supported
 from threadmill.domain.vector_store import (
     HELPER_EXPIRY_DAYS,
     MAX_STORE_FILES,
@@ -46,15 +46,17 @@ class Filling:
     guards: tuple[StoreHasRoom, ...]
 
 
-async def check_files(ports: Ports, project: ProjectId, files: Sequence[NewStoreFile], param: str = "file_ids") -> None:
-    """Every file exists and is of a kind that can be read. Raises Invalid (behaviour.md 4)."""
+async def check_files_supported(
+    ports: Ports, project: ProjectId, files: Sequence[NewStoreFile], param: str = "file_ids"
+) -> None:
+    """Every file exists and is of a kind that can be read. Raises InvalidRequest (behaviour.md 4)."""
     if files:
         found = await require(ports, project, [one.file_id for one in files], param)
-        refuse_unsupported([file.filename for file in found], param)
+        check_supported([file.filename for file in found], param)
 
 
-def new_store(ports: Ports, project: ProjectId, new: NewVectorStore) -> Made:
-    """The store a request asks for, with its files; these were checked. Raises Invalid."""
+def build_store(ports: Ports, project: ProjectId, new: NewVectorStore) -> Made:
+    """The store a request asks for, with its files; these were checked. Raises InvalidRequest."""
     now = ports.clock.now()
     files = _distinct(new.files)
     if new.expires_after is not None:
@@ -71,23 +73,23 @@ def new_store(ports: Ports, project: ProjectId, new: NewVectorStore) -> Made:
         expires_after=new.expires_after,
         metadata=new.metadata,
     )
-    rows = [Insert(_reading(ports, store, file, None)) for file in files]
+    rows = [Insert(_new_row(ports, store, file, None)) for file in files]
     return Made(store, (Insert(store), *rows))
 
 
-async def fill(
+async def add_files(
     ports: Ports, store: VectorStore, files: Sequence[NewStoreFile], batch_id: FileBatchId | None = None
 ) -> Filling:
     """Add checked files to a store that exists. A file that is in it already is read anew.
 
     Applying what is given raises Invalid when there is no room.
     """
-    wanted = [_reading(ports, store, new, batch_id) for new in _distinct(files)]
+    wanted = [_new_row(ports, store, new, batch_id) for new in _distinct(files)]
     held = {row.id: row for row in await ports.search.stores.held([row.id for row in wanted])}
     # What is read anew stays findable by its old chunks until the new ones are there.
     rows = [_anew(row, held[row.id]) if row.id in held else row for row in wanted]
     writes: list[Write] = [Update(row, held[row.id].version) if row.id in held else Insert(row) for row in rows]
-    writes += [write for before in held.values() for write in _left_batch(before)]
+    writes += [write for before in held.values() for write in _release_from_batch(before)]
     change = sum((CountChange.of(held.get(row.id), row) for row in rows), CountChange())
     used = AddCounts(VectorStore, store.id, change, ports.clock.now())
     room = StoreHasRoom(store.id, len(rows) - len(held), MAX_STORE_FILES)
@@ -103,7 +105,7 @@ def _distinct(files: Sequence[NewStoreFile]) -> Sequence[NewStoreFile]:
     return tuple({one.file_id: one for one in files}.values())
 
 
-def _reading(ports: Ports, store: VectorStore, new: NewStoreFile, batch_id: FileBatchId | None) -> VectorStoreFile:
+def _new_row(ports: Ports, store: VectorStore, new: NewStoreFile, batch_id: FileBatchId | None) -> VectorStoreFile:
     return VectorStoreFile(
         file_id=new.file_id,
         vector_store_id=store.id,
@@ -115,7 +117,7 @@ def _reading(ports: Ports, store: VectorStore, new: NewStoreFile, batch_id: File
     )
 
 
-def _left_batch(held: VectorStoreFile) -> Sequence[Write]:
+def _release_from_batch(held: VectorStoreFile) -> Sequence[Write]:
     """The batch that waited for a file which is now added anew waits for it no more."""
     if held.batch_id is None or held.status is not VectorStoreFileStatus.IN_PROGRESS:
         return ()

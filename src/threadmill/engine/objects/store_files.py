@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from threadmill.domain.error import Invalid, no_file, no_store_file
+from threadmill.domain.error import InvalidRequest, no_file, no_store_file
 from threadmill.domain.file import File
 from threadmill.domain.filter import Attributes
 from threadmill.domain.ids import FileBatchId, FileId, ProjectId, VectorStoreId
@@ -11,20 +11,20 @@ from threadmill.domain.new_store import NewStoreFile
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.vector_store import VectorStoreFile, VectorStoreFileStatus, store_file_id
 from threadmill.engine.engine import Engine
-from threadmill.engine.objects.store_file_insertion import check_files, fill
+from threadmill.engine.objects.store_file_insertion import add_files, check_files_supported
 from threadmill.engine.objects.vector_stores import retrieve as retrieve_store
 from threadmill.engine.ports.store import Scope, Update, WriteSet
 from threadmill.engine.storage.retry import change
-from threadmill.engine.storage.store_file_removal import take_out
+from threadmill.engine.storage.store_file_removal import remove_from_store
 
 
 async def add(engine: Engine, project: ProjectId, store_id: VectorStoreId, new: NewStoreFile) -> VectorStoreFile:
-    """Add a file; it is read in the background. Raises NotFound (the store), Invalid (the file)."""
+    """Add a file; it is read in the background. Raises NotFound (the store), InvalidRequest (the file)."""
     await retrieve_store(engine, project, store_id)
-    await check_files(engine.ports, project, [new], "file_id")
+    await check_files_supported(engine.ports, project, [new], "file_id")
 
     async def attempt() -> VectorStoreFile:
-        filled = await fill(engine.ports, await retrieve_store(engine, project, store_id), [new])
+        filled = await add_files(engine.ports, await retrieve_store(engine, project, store_id), [new])
         await engine.ports.store.apply(WriteSet(filled.writes, filled.guards))
         (row,) = filled.files
         return row
@@ -52,7 +52,7 @@ async def page(
     status: VectorStoreFileStatus | None = None,
     batch_id: FileBatchId | None = None,
 ) -> Page[VectorStoreFile]:
-    """Files of the store, or of one batch; cursors are file ids. Raises NotFound, Invalid for a bad cursor."""
+    """Files of the store, or of one batch; cursors are file ids. Raises NotFound, InvalidRequest for a bad cursor."""
     await retrieve_store(engine, project, store_id)
     scope = Scope(project, vector_store_id=store_id, batch_id=batch_id, status=status)
     for name, cursor in (("after", query.after), ("before", query.before)):
@@ -66,9 +66,9 @@ async def _check_cursor(engine: Engine, scope: Scope, file_id: FileId, param: st
     """The row may have left the status that is asked for since the last page; then it is no place to go on from."""
     key = store_file_id(scope.vector_store_id or VectorStoreId(""), file_id)
     row = await engine.ports.store.get(VectorStoreFile, scope.project, key)
-    wanted = scope.filters().items()
+    wanted = scope.column_values().items()
     if row is None or any(str(getattr(row, name)) != value for name, value in wanted):
-        raise Invalid(f"No object found with id '{file_id}' in this list.", param=param, code="invalid_value")
+        raise InvalidRequest(f"No object found with id '{file_id}' in this list.", param=param, code="invalid_value")
 
 
 async def modify(
@@ -87,7 +87,7 @@ async def modify(
 
 async def remove(engine: Engine, project: ProjectId, store_id: VectorStoreId, file_id: FileId) -> None:
     """Take the file out of the store; it stays a file. Raises NotFound."""
-    await take_out(engine.ports, await retrieve(engine, project, store_id, file_id))
+    await remove_from_store(engine.ports, await retrieve(engine, project, store_id, file_id))
     engine.ingester.wake()
 
 

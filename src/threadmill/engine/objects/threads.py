@@ -2,42 +2,44 @@
 
 from dataclasses import replace
 
-from threadmill.domain.error import LostRace, no_thread
+from threadmill.domain.error import VersionConflict, no_thread
 from threadmill.domain.ids import ProjectId, ThreadId
 from threadmill.domain.message import Message
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.patch import NewThread, ThreadPatch
 from threadmill.domain.thread import Thread
 from threadmill.engine.engine import Engine
-from threadmill.engine.objects.attachments import attach, attached_ids, check_messages, check_resources
-from threadmill.engine.objects.messages import new_messages, room
-from threadmill.engine.objects.store_file_insertion import check_files
+from threadmill.engine.objects.attachments import attach_files, attached_ids, check_messages, check_resources
+from threadmill.engine.objects.messages import capacity_guard, new_messages
+from threadmill.engine.objects.store_file_insertion import check_files_supported
 from threadmill.engine.ports.store import Delete, Insert, Scope, Update, WriteSet
 from threadmill.engine.storage.retry import change
 
 
 async def check_new(engine: Engine, project: ProjectId, new: NewThread) -> None:
-    """Everything the request names exists. Raises Invalid, NotFound."""
+    """Everything the request names exists. Raises InvalidRequest, NotFound."""
     await check_resources(engine.ports, project, new.tool_resources)
     await check_messages(engine.ports, project, new.messages)
     if new.new_store is not None:
-        await check_files(engine.ports, project, new.new_store.files, "tool_resources.file_search.vector_stores")
+        await check_files_supported(
+            engine.ports, project, new.new_store.files, "tool_resources.file_search.vector_stores"
+        )
 
 
 async def new_thread(
     engine: Engine, project: ProjectId, new: NewThread
 ) -> tuple[Thread, tuple[Message, ...], WriteSet]:
-    """The thread a checked request asks for, its messages, and what has to be written for all. Raises Invalid."""
+    """The thread a checked request asks for, its messages, and what has to be written for all. Raises InvalidRequest."""
     now = engine.ports.clock.now()
-    found = await attach(engine.ports, project, new.tool_resources, new.messages, new.new_store)
+    found = await attach_files(engine.ports, project, new.tool_resources, new.messages, new.new_store)
     thread = Thread(engine.ports.ids.thread(), project, now, new.metadata, found.resources)
     messages = new_messages(engine, project, thread.id, new.messages)
-    guards = (*room(engine, thread.id, new.messages), *found.guards)
+    guards = (*capacity_guard(engine, thread.id, new.messages), *found.guards)
     return thread, messages, WriteSet((Insert(thread), *found.writes, *map(Insert, messages)), guards)
 
 
 async def create(engine: Engine, project: ProjectId, new: NewThread) -> Thread:
-    """Store a new thread with its first messages. Raises ThreadFull, Invalid for files, NotFound for a store."""
+    """Store a new thread with its first messages. Raises ThreadFull, InvalidRequest for files, NotFound for a store."""
     await check_new(engine, project, new)
 
     async def attempt() -> Thread:
@@ -59,12 +61,12 @@ async def retrieve(engine: Engine, project: ProjectId, thread_id: ThreadId) -> T
 
 
 async def page(engine: Engine, project: ProjectId, query: PageQuery) -> Page[Thread]:
-    """The project's threads (an addition of ours). Raises Invalid for a bad cursor."""
+    """The project's threads (an addition of ours). Raises InvalidRequest for a bad cursor."""
     return await engine.ports.store.page(Thread, Scope(project), query)
 
 
 async def modify(engine: Engine, project: ProjectId, thread_id: ThreadId, patch: ThreadPatch) -> Thread:
-    """Change metadata and tool resources, each as a whole. Raises NotFound, Invalid for files that do not exist."""
+    """Change metadata and tool resources, each as a whole. Raises NotFound, InvalidRequest for files that do not exist."""
     await retrieve(engine, project, thread_id)
     await check_resources(engine.ports, project, patch.tool_resources)
 
@@ -88,7 +90,7 @@ async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId) -> Non
     active = await engine.ports.store.active_run(thread_id)
     try:
         await engine.ports.store.apply(WriteSet((Delete(Thread, thread_id),)))
-    except LostRace:
+    except VersionConflict:
         raise no_thread(thread_id) from None
     if active is not None:
         engine.worker.interrupt(active.id)

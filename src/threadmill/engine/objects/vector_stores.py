@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from threadmill.domain.error import Conflict, LostRace, no_vector_store
+from threadmill.domain.error import Conflict, VersionConflict, no_vector_store
 from threadmill.domain.ids import ProjectId, VectorStoreId
 from threadmill.domain.new_store import NewVectorStore, StoreSearch, VectorStorePatch
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.vector_store import VectorStore, VectorStoreStatus, check_expiry
-from threadmill.engine.documents.store_search import Match, search_stores, touch
+from threadmill.engine.documents.store_search import SearchMatch, search_stores, touch
 from threadmill.engine.engine import Engine
-from threadmill.engine.objects.store_file_insertion import check_files, new_store
+from threadmill.engine.objects.store_file_insertion import build_store, check_files_supported
 from threadmill.engine.ports.store import AddCounts, Delete, Scope, Update, WriteSet
 from threadmill.engine.storage.retry import change
 
 
 async def create(engine: Engine, project: ProjectId, new: NewVectorStore) -> VectorStore:
-    """A new store; its files are read in the background. Raises Invalid for files that do not exist or cannot be read."""
-    await check_files(engine.ports, project, new.files)
-    made = new_store(engine.ports, project, new)
+    """A new store; its files are read in the background. Raises InvalidRequest for files that do not exist or cannot be read."""
+    await check_files_supported(engine.ports, project, new.files)
+    made = build_store(engine.ports, project, new)
     await engine.ports.store.apply(WriteSet(made.writes))
     engine.ingester.wake()
     return made.store
@@ -33,12 +33,12 @@ async def retrieve(engine: Engine, project: ProjectId, store_id: VectorStoreId) 
 
 
 async def page(engine: Engine, project: ProjectId, query: PageQuery) -> Page[VectorStore]:
-    """The project's stores. Raises Invalid for a bad cursor."""
+    """The project's stores. Raises InvalidRequest for a bad cursor."""
     return await engine.ports.store.page(VectorStore, Scope(project), query)
 
 
 async def modify(engine: Engine, project: ProjectId, store_id: VectorStoreId, patch: VectorStorePatch) -> VectorStore:
-    """Change name, expiry or metadata; an expired store lives again with an expiry that allows it. Raises NotFound, Invalid."""
+    """Change name, expiry or metadata; an expired store lives again with an expiry that allows it. Raises NotFound, InvalidRequest."""
     if patch.values.expires_after is not None:
         check_expiry(patch.values.expires_after)
     values = {name: getattr(patch.values, name) for name in patch.fields}
@@ -59,13 +59,15 @@ async def delete(engine: Engine, project: ProjectId, store_id: VectorStoreId) ->
     await retrieve(engine, project, store_id)
     try:
         await engine.ports.store.apply(WriteSet((Delete(VectorStore, store_id),)))
-    except LostRace:
+    except VersionConflict:
         raise no_vector_store(store_id) from None
     await engine.ports.search.index.drop(store_id)
-    engine.ingester.forget_store(store_id)
+    engine.ingester.cancel_store(store_id)
 
 
-async def search(engine: Engine, project: ProjectId, store_id: VectorStoreId, wanted: StoreSearch) -> Sequence[Match]:
+async def search(
+    engine: Engine, project: ProjectId, store_id: VectorStoreId, wanted: StoreSearch
+) -> Sequence[SearchMatch]:
     """The best chunks, best first. Raises NotFound, Conflict for an expired store, Unavailable."""
     store = await retrieve(engine, project, store_id)
     if store.status(engine.ports.clock.now()) is VectorStoreStatus.EXPIRED:

@@ -7,7 +7,7 @@ from threadmill.engine.ports.chunks import Chunks, StoreFiles
 from threadmill.engine.ports.clock import Clock, Ids
 from threadmill.engine.ports.embedder import Embedder, Reranker
 from threadmill.engine.ports.event_log import EventLog
-from threadmill.engine.ports.file_index import FileIndex
+from threadmill.engine.ports.file_index import FileQueries
 from threadmill.engine.ports.metrics import Metrics
 from threadmill.engine.ports.model import Model
 from threadmill.engine.ports.object_locks import ObjectLocks
@@ -16,7 +16,7 @@ from threadmill.engine.ports.sandbox import Sandbox
 from threadmill.engine.ports.search_index import SearchIndex
 from threadmill.engine.ports.store import Store
 from threadmill.engine.ports.text_extractor import TextExtractor
-from threadmill.engine.ports.token_offsets import TokenRuler
+from threadmill.engine.ports.token_offsets import TokenOffsets
 from threadmill.engine.ports.tokens import Tokens
 
 
@@ -28,7 +28,7 @@ class SearchPorts:
     stores: StoreFiles
     index: SearchIndex
     extractor: TextExtractor
-    ruler: TokenRuler
+    token_offsets: TokenOffsets
     embedder: Embedder | None = None
     reranker: Reranker | None = None
 
@@ -53,7 +53,7 @@ class Ports:
     tokens: Tokens
     metrics: Metrics
     blobs: Blobs
-    files: FileIndex
+    files: FileQueries
     sandbox: Sandbox
     search: SearchPorts
     locks: ObjectLocks
@@ -64,7 +64,7 @@ class EngineSettings:
     """Limits of the engine: seconds, counts of turns, runs executing and files being read at once, messages of a
     thread.
 
-    `store_patience`: how long a run waits for the files of its thread's vector store.
+    `store_wait_seconds`: how long a run waits for the files of its thread's vector store.
     """
 
     run_ttl: int = 600
@@ -72,7 +72,7 @@ class EngineSettings:
     max_turns: int = 64
     max_runs: int = 64
     max_messages: int = 100_000
-    persist_every: float = 1.0
-    sweep_every: float = 1.0
-    readers: int = 2
-    store_patience: float = 60.0
+    persist_interval: float = 1.0
+    sweep_interval: float = 1.0
+    max_ingestions: int = 2
+    store_wait_seconds: float = 60.0

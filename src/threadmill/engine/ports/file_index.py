@@ -9,18 +9,18 @@ from threadmill.domain.ids import FileId, Instant, ProjectId, ThreadId
 from threadmill.domain.thread import Thread
 
 
-class FileIndex(Protocol):
+class FileQueries(Protocol):
     """Reads beside the Store's; they see every write that was acknowledged before them."""
 
-    async def existing(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
+    async def find_many(self, project: ProjectId, file_ids: Sequence[FileId]) -> Sequence[File]:
         """Those of the files that exist in the project, in the order asked."""
         ...
 
-    async def made_in(self, project: ProjectId, thread_id: ThreadId) -> Sequence[File]:
+    async def created_in_thread(self, project: ProjectId, thread_id: ThreadId) -> Sequence[File]:
         """The files code made in the thread, oldest first."""
         ...
 
-    async def holders(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
+    async def referencing_objects(self, project: ProjectId, file_id: FileId) -> Sequence[Assistant | Thread]:
         """The assistants and threads whose code interpreter is given the file."""
         ...
 

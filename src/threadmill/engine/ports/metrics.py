@@ -9,19 +9,19 @@ from threadmill.domain.run import RunStatus
 class Metrics(Protocol):
     """Counters and timings of the engine. Labels never carry ids, prompts or keys."""
 
-    def run_moved(self, status: RunStatus) -> None:
+    def run_status_changed(self, status: RunStatus) -> None:
         """A run came to `status`."""
         ...
 
-    def run_waited(self, seconds: float) -> None:
+    def queue_time(self, seconds: float) -> None:
         """From queued to a worker."""
         ...
 
-    def first_piece(self, seconds: float) -> None:
+    def time_to_first_token(self, seconds: float) -> None:
         """From asking the model to its first piece."""
         ...
 
-    def tokens_spent(self, usage: Usage) -> None:
+    def tokens_used(self, usage: Usage) -> None:
         """By one turn."""
         ...
 
@@ -29,6 +29,6 @@ class Metrics(Protocol):
         """How many requests an upstream with few places answers now, and how many wait for one."""
         ...
 
-    def upstream_failed(self, code: ErrorCode) -> None:
+    def upstream_error(self, code: ErrorCode) -> None:
         """A turn ended in an upstream error."""
         ...

@@ -60,7 +60,7 @@ class FinishReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CallPiece:
+class ToolCallPiece:
     """A piece of a tool call: `index` says which; id and name come with the first piece, arguments grow."""
 
     index: int
@@ -90,7 +90,7 @@ class Finish:
     reason: FinishReason
 
 
-Piece: TypeAlias = str | CallPiece | RefusalPiece | ReasoningPiece | Finish | Usage
+Piece: TypeAlias = str | ToolCallPiece | RefusalPiece | ReasoningPiece | Finish | Usage
 """A plain string is answer text: the hot path carries no wrapper."""
 
 
@@ -134,7 +134,7 @@ class Model(Protocol):
         """The models on offer."""
         ...
 
-    def describe(self, model: str) -> ModelInfo:
+    def get_info(self, model: str) -> ModelInfo:
         """What is known about a model's name; never fails, unknown is unknown."""
         ...
 

@@ -10,11 +10,11 @@ from threadmill.domain.run import Run
 class RunQueue(Protocol):
     """Reads over the active runs of all projects, and the heartbeat."""
 
-    async def waiting(self, limit: int) -> Sequence[Run]:
+    async def queued(self, limit: int) -> Sequence[Run]:
         """Queued runs, oldest first."""
         ...
 
-    async def lapsed(self, at: Instant, limit: int) -> Sequence[Run]:
+    async def lease_expired(self, at: Instant, limit: int) -> Sequence[Run]:
         """Runs in_progress or cancelling whose lease is missing or ended before `at`."""
         ...
 
@@ -22,6 +22,6 @@ class RunQueue(Protocol):
         """Active runs whose expires_at is `at` or earlier."""
         ...
 
-    async def extend(self, run_id: RunId, epoch: int, until: Instant) -> bool:
+    async def extend_lease(self, run_id: RunId, epoch: int, until: Instant) -> bool:
         """Heartbeat: hold the lease until `until`. False: the claim is lost, stop working. Keeps the row's version."""
         ...

@@ -16,7 +16,7 @@ DATA_DIR = "/mnt/data"
 """Where the code finds and leaves files. Names given to this port are relative to it, with `/` between parts."""
 
 
-class SandboxRefused(Unavailable):
+class SandboxUnavailable(Unavailable):
     """No session can be had: the tool is off, or its start failed. `message` says why in one line."""
 
 
@@ -24,7 +24,7 @@ class FileRefused(ThreadmillError):
     """A file cannot be put or fetched: not there, not a regular file, a name that leaves the directory, disk full."""
 
 
-class Ending(StrEnum):
+class EndReason(StrEnum):
     """How an execution ended. Everything but COMPLETED comes with one clear line for the model."""
 
     COMPLETED = "completed"
@@ -57,7 +57,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class FileWritten:
     """A file, not an image, that the execution made or changed in the data directory; fetch it with `get`."""
 
     path: str
@@ -71,15 +71,15 @@ class Ended:
     `state_kept` is False when the variables are lost; files survive if the next `start` says so.
     """
 
-    how: Ending
+    reason: EndReason
     message: str | None = None
     state_kept: bool = True
 
 
-Output: TypeAlias = Logs | Image | Written | Ended
+Output: TypeAlias = Logs | Image | FileWritten | Ended
 
 
-class Loss(StrEnum):
+class SessionLossReason(StrEnum):
     """Why a thread's variables are gone although it had a session before."""
 
     IDLE = "idle"
@@ -90,39 +90,39 @@ class Loss(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """`fresh`: no `start` told of this session before; its data directory began empty, so put the files again.
+    """`is_new`: no `start` told of this session before; its data directory began empty, so put the files again.
 
     `lost` says why the earlier session of the same thread is gone, if this process knew one; of a session that is not
-    fresh, that its variables were lost when nobody listened to an execution any more. `held` are the paths that were put
+    new, that its variables were lost when nobody listened to an execution any more. `put_paths` are the paths that were put
     into this session.
     """
 
-    fresh: bool
-    lost: Loss | None = None
-    held: frozenset[str] = frozenset()
+    is_new: bool
+    lost: SessionLossReason | None = None
+    put_paths: frozenset[str] = frozenset()
 
 
 class Sandbox(Protocol):
     """Sessions keyed by thread. Calls for one thread wait for each other, except `interrupt` and `close`."""
 
     @property
-    def refusal(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """None if the tool can be offered, else why not, in one line."""
         ...
 
     async def start(self, thread: ThreadId) -> Started:
-        """Make sure the thread has a living session; cheap if it has. Raises SandboxRefused."""
+        """Make sure the thread has a living session; cheap if it has. Raises SandboxUnavailable."""
         ...
 
     def execute(self, thread: ThreadId, code: str) -> AsyncGenerator[Output, None]:
         """Run code; outputs as they come, Ended last. Never raises for what the code does. Starts a session if none lives.
 
-        Closing the generator interrupts the code and leaves the session usable. Raises SandboxRefused.
+        Closing the generator interrupts the code and leaves the session usable. Raises SandboxUnavailable.
         """
         ...
 
     async def put(self, thread: ThreadId, path: str, content: AsyncIterator[bytes]) -> None:
-        """Write a file into the data directory, replacing one of the same name. Raises FileRefused, SandboxRefused."""
+        """Write a file into the data directory, replacing one of the same name. Raises FileRefused, SandboxUnavailable."""
         ...
 
     def get(self, thread: ThreadId, path: str) -> AsyncGenerator[bytes, None]:

@@ -37,13 +37,13 @@ class Hit(NamedTuple):
 class IndexQuery:
     """`text` is looked for by its words, `vector` by nearness; None leaves that half out.
 
-    `files`: only these; None: all. `depth`: hits wanted of each half.
+    `files`: only these; None: all. `top_k`: hits wanted of each half.
     """
 
     text: str | None
     vector: Vector | None = None
     files: frozenset[FileId] | None = None
-    depth: int = 100
+    top_k: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,10 @@ class SearchIndex(Protocol):
     """Finds chunks by words and by nearness. No call blocks the event loop.
 
     The first use of a store after a start compares the index with its ChunkSource and puts right what differs, so a
-    crash between storing chunks and `put` costs nothing but that. All raise Unavailable when the disk fails.
+    crash between storing chunks and `upsert` costs nothing but that. All raise Unavailable when the disk fails.
     """
 
-    async def put(self, store_id: VectorStoreId, file: IndexedFile) -> None:
+    async def upsert(self, store_id: VectorStoreId, file: IndexedFile) -> None:
         """Make a file's chunks findable in place of what it had; done when it returns. Call it after they are stored."""
         ...
 

@@ -32,14 +32,14 @@ R = TypeVar("R", Assistant, Thread, Message, Run, RunStep, File, VectorStore, Ve
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """A new row. An active run on a thread that has one already is refused with LostRace."""
+    """A new row. An active run on a thread that has one already is refused with VersionConflict."""
 
     row: Row
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """The row's new value; the stored one must have version `expected`, else LostRace.
+    """The row's new value; the stored one must have version `expected`, else VersionConflict.
 
     What `AddCounts` changes of vector stores and batches is left as it is stored.
     """
@@ -50,7 +50,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove the row and everything that belongs to it; LostRace if it is not there, or not of version `expected`."""
+    """Remove the row and everything that belongs to it; VersionConflict if it is not there, or not of version `expected`."""
 
     kind: type[Row]
     id: AssistantId | ThreadId | MessageId | FileId | VectorStoreId | StoreFileId
@@ -72,14 +72,14 @@ class AddCounts:
 
 @dataclass(frozen=True, slots=True)
 class ThreadIsFree:
-    """Guard: the thread exists and has no active run, else LostRace."""
+    """Guard: the thread exists and has no active run, else VersionConflict."""
 
     thread_id: ThreadId
 
 
 @dataclass(frozen=True, slots=True)
-class Fence:
-    """Guard: the run still has this epoch, else LostRace. Every write of a worker carries one (ADR-0004)."""
+class EpochGuard:
+    """Guard: the run still has this epoch, else VersionConflict. Every write of a worker carries one (ADR-0004)."""
 
     run_id: RunId
     epoch: int
@@ -87,13 +87,13 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """Guard: the edition's chunks are all there, else LostRace."""
+    """Guard: the edition's chunks are all there, else VersionConflict."""
 
     edition: str
 
 
 @dataclass(frozen=True, slots=True)
-class ThreadHasRoom:
+class ThreadCapacity:
     """Guard: with `new` messages more the thread holds at most `most`, else ThreadFull. A new thread holds none."""
 
     thread_id: ThreadId
@@ -110,7 +110,7 @@ class StoreHasRoom:
     most: int
 
 
-Guard: TypeAlias = ThreadIsFree | ThreadHasRoom | StoreHasRoom | Fence | Sealed
+Guard: TypeAlias = ThreadIsFree | ThreadCapacity | StoreHasRoom | EpochGuard | Sealed
 Write: TypeAlias = Insert | Update | Delete | AddCounts
 
 
@@ -139,7 +139,7 @@ class Scope:
     batch_id: FileBatchId | None = None
     status: VectorStoreFileStatus | None = None
 
-    def filters(self) -> dict[str, str]:
+    def column_values(self) -> dict[str, str]:
         """Field of the row -> value it must have, besides the project; empty for all rows."""
         given = {
             "thread_id": self.thread_id,
@@ -166,7 +166,7 @@ class Store(Protocol):
     async def apply(self, write_set: WriteSet) -> int:
         """Apply durably; the sequence number of the first appended event (0 without events).
 
-        Raises LostRace when a guard or expected version does not hold (ThreadFull, Invalid for what has no room); then nothing
+        Raises VersionConflict when a guard or expected version does not hold (ThreadFull, InvalidRequest for what has no room); then nothing
         was written. Raises Unavailable
         when the disk is full or the database cannot be written.
         """
@@ -177,7 +177,7 @@ class Store(Protocol):
         ...
 
     async def page(self, kind: type[R], scope: Scope, query: PageQuery) -> Page[R]:
-        """One page in (created_at, insertion) order. Raises Invalid for a cursor that names no row of the scope."""
+        """One page in (created_at, insertion) order. Raises InvalidRequest for a cursor that names no row of the scope."""
         ...
 
     async def history(self, thread_id: ThreadId, newest: int | None = None) -> Sequence[Message]:

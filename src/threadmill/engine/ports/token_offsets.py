@@ -5,7 +5,7 @@ from typing import Protocol
 from threadmill.domain.chunking import TokenEnds
 
 
-class TokenRuler(Protocol):
+class TokenOffsets(Protocol):
     """Measures a text in the tokens chunks are counted in."""
 
     def ends(self, text: str) -> TokenEnds:

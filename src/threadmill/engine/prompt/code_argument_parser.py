@@ -14,8 +14,8 @@ _HIGH_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
 _LONE = re.compile("[\ud800-\udfff]")
 
 
-class CodeReader:
-    """Reads one call's arguments. `text` is the code so far; `is_understood` says whether the whole made sense."""
+class CodeArgumentParser:
+    """Reads one call's arguments. `text` is the code so far; `is_valid` says whether the whole made sense."""
 
     def __init__(self) -> None:
         self._arguments: list[str] = []
@@ -23,7 +23,7 @@ class CodeReader:
         self._raw: str = ""
         self._inside: bool = False
         self._over: bool = False
-        self.is_understood: bool = False
+        self.is_valid: bool = False
 
     @property
     def text(self) -> str:
@@ -41,17 +41,17 @@ class CodeReader:
             if opening is None:
                 return ""
             self._inside, self._raw = True, self._raw[opening.end() :]
-        return self._say(self._take())
+        return self._emit(self._decode_available())
 
     def close(self) -> str:
         """What is still to be handed on when the arguments are whole; `text` is the code then."""
-        code, said = understood("".join(self._arguments)), self.text
-        self.is_understood = code is not None
+        code, said = parse_code("".join(self._arguments)), self.text
+        self.is_valid = code is not None
         if code is None or not code.startswith(said):
             return ""
-        return self._say(code[len(said) :])
+        return self._emit(code[len(said) :])
 
-    def _take(self) -> str:
+    def _decode_available(self) -> str:
         """Decode the characters and whole escapes at hand; keep back half of one, and half of a surrogate pair."""
         match = _WHOLE.match(self._raw)
         end = match.end() if match else 0
@@ -60,15 +60,15 @@ class CodeReader:
         elif high := _HIGH_SURROGATE.search(self._raw[:end]):
             end = high.start()
         taken, self._raw = self._raw[:end], self._raw[end:]
-        return clean(json.loads(f'"{taken}"', strict=False))
+        return replace_lone_surrogates(json.loads(f'"{taken}"', strict=False))
 
-    def _say(self, text: str) -> str:
+    def _emit(self, text: str) -> str:
         if text:
             self._said.append(text)
         return text
 
 
-def understood(arguments: str) -> str | None:
+def parse_code(arguments: str) -> str | None:
     """The code that whole arguments hold: `code` or the only text of an object, a JSON string, or the bare code itself.
 
     None if there is none to be found. Models that were trained on the original tool write bare code.
@@ -77,17 +77,17 @@ def understood(arguments: str) -> str | None:
         value: object = json.loads(arguments, strict=False)
     except (ValueError, RecursionError):
         bare = arguments.strip()
-        return None if not bare or bare.startswith(("{", '"')) else clean(arguments)
+        return None if not bare or bare.startswith(("{", '"')) else replace_lone_surrogates(arguments)
     if isinstance(value, str):
-        return clean(value)
+        return replace_lone_surrogates(value)
     if not isinstance(value, dict):
-        return clean(arguments)  # `1 + 1` is no JSON, but `42` is
+        return replace_lone_surrogates(arguments)  # `1 + 1` is no JSON, but `42` is
     texts = {key: one for key, one in cast("dict[str, object]", value).items() if isinstance(one, str)}
     if "code" in texts:
-        return clean(texts["code"])
-    return clean(next(iter(texts.values()))) if len(texts) == 1 else None
+        return replace_lone_surrogates(texts["code"])
+    return replace_lone_surrogates(next(iter(texts.values()))) if len(texts) == 1 else None
 
 
-def clean(text: str) -> str:
+def replace_lone_surrogates(text: str) -> str:
     """Half a surrogate pair is no character; nothing could store or send it."""
     return _LONE.sub("\ufffd", text)

@@ -21,7 +21,7 @@ from threadmill.domain.run_step import RunStep, RunStepStatus, RunStepType
 from threadmill.domain.tool import CodeInterpreterCall, FileSearchCall, FunctionCall, ToolCall, ToolChoice
 from threadmill.engine.ports.model import ModelRequest, PromptMessage, PromptRole
 from threadmill.engine.prompt import file_search_prompt
-from threadmill.engine.prompt.tool_functions import choice, name_of, offered
+from threadmill.engine.prompt.tool_functions import as_functions, function_choice, function_name
 
 MESSAGE_OVERHEAD = 4
 """Tokens a chat template spends on a message besides its text."""
@@ -42,7 +42,7 @@ class Conversation:
     tail: tuple[PromptMessage, ...]
 
 
-def converse(
+def build_conversation(
     run: Run, history: Sequence[Message], steps: Sequence[RunStep], names: Mapping[FileId, str], surroundings: str = ""
 ) -> Conversation:
     """Lay out the conversation. `history` is the thread oldest first, `steps` are this run's, oldest first; `names`
@@ -51,7 +51,11 @@ def converse(
     # One system message: the templates of many local models know no second one.
     system = "\n\n".join(filter(None, (surroundings, run.instructions)))
     head = (_text(PromptRole.SYSTEM, system),) if system else ()
-    before = tuple(_said(message, names) for message in history if message.run_id != run.id and _belongs(message))
+    before = tuple(
+        _to_prompt_message(message, names)
+        for message in history
+        if message.run_id != run.id and _is_in_conversation(message)
+    )
     if run.truncation.last_messages is not None:
         before = before[-run.truncation.last_messages :]
     own = {message.id: message for message in history if message.run_id == run.id}
@@ -59,20 +63,20 @@ def converse(
     for step in steps:
         if step.type is RunStepType.TOOL_CALLS:
             _add_calls(tail, run, step)
-        elif (message := own.get(step.message_id or MessageId(""))) is not None and _belongs(message):
-            tail.append(_said(message, names))
+        elif (message := own.get(step.message_id or MessageId(""))) is not None and _is_in_conversation(message):
+            tail.append(_to_prompt_message(message, names))
     return Conversation(head, before, tuple(tail))
 
 
-def request_for(run: Run, messages: tuple[PromptMessage, ...]) -> ModelRequest:
+def build_request(run: Run, messages: tuple[PromptMessage, ...]) -> ModelRequest:
     """The request with the run's parameters; the budget that is left; defaults left to the upstream."""
     left = None if run.max_completion_tokens is None else run.max_completion_tokens - run.usage.completion_tokens
     return ModelRequest(
         model=run.model,
         messages=messages,
-        tools=offered(run),
+        tools=as_functions(run),
         # A forced tool is forced on the first turn only, or the run could never end with a message.
-        tool_choice=choice(run) if run.turns == 0 or not _forces(run.tool_choice) else ToolChoice(),
+        tool_choice=function_choice(run) if run.turns == 0 or not _forces(run.tool_choice) else ToolChoice(),
         parallel_tool_calls=run.parallel_tool_calls,
         response_format=run.response_format,
         # 1.0 is what every upstream does by itself, and some reasoning models refuse to be told.
@@ -102,13 +106,13 @@ def fit(
     room = budget - sum(cost(message, count) for message in (*conversation.head, *conversation.tail))
     if room < 0:
         return None
-    kept = _keep(history, room, count)
+    kept = _select_to_fit(history, room, count)
     if history and not kept:
         return None
     return (*conversation.head, *(history[index] for index in sorted(kept)), *conversation.tail)
 
 
-def _keep(history: Sequence[PromptMessage], room: int, count: Callable[[str], int]) -> set[int]:
+def _select_to_fit(history: Sequence[PromptMessage], room: int, count: Callable[[str], int]) -> set[int]:
     """Indexes that fit, taken newest, oldest, next newest, next oldest … until one does not fit."""
     kept: set[int] = set()
     left, right = 0, len(history) - 1
@@ -130,7 +134,7 @@ def _keep(history: Sequence[PromptMessage], room: int, count: Callable[[str], in
 def cost(message: PromptMessage, count: Callable[[str], int]) -> int:
     """Tokens of one prompt message."""
     images = sum(isinstance(part, ImageUrlPart | ImageFilePart) for part in message.parts)
-    return count(text_of(message)) + MESSAGE_OVERHEAD + images * IMAGE_TOKENS
+    return count(message_text(message)) + MESSAGE_OVERHEAD + images * IMAGE_TOKENS
 
 
 def _upper_bound(messages: Iterable[PromptMessage]) -> int:
@@ -142,7 +146,7 @@ def _byte_length(text: str) -> int:
     return len(text.encode())
 
 
-def text_of(message: PromptMessage) -> str:
+def message_text(message: PromptMessage) -> str:
     """All text of a prompt message, calls included."""
     texts = [part.value for part in message.parts if isinstance(part, TextPart)]
     texts += [part.refusal for part in message.parts if isinstance(part, RefusalPart)]
@@ -153,13 +157,13 @@ def _text(role: PromptRole, text: str, tool_call_id: str | None = None) -> Promp
     return PromptMessage(role, (TextPart(text),), tool_call_id=tool_call_id)
 
 
-def _belongs(message: Message) -> bool:
+def _is_in_conversation(message: Message) -> bool:
     """Whether a message is part of the conversation: not the torn text of a lost worker (design 3.8), not nothing."""
     torn = message.incomplete_reason is IncompleteReason.RUN_FAILED
     return bool(message.content) and not torn
 
 
-def _said(message: Message, names: Mapping[FileId, str]) -> PromptMessage:
+def _to_prompt_message(message: Message, names: Mapping[FileId, str]) -> PromptMessage:
     role = PromptRole.USER if message.role is MessageRole.USER else PromptRole.ASSISTANT
     parts: tuple[ContentPart, ...] = message.content
     named = [_name(one.file_id, one.tools, names) for one in message.attachments if one.file_id]
@@ -196,20 +200,22 @@ def _as_function(call: ToolCall, run: Run, lost: str) -> FunctionCall:
             return call if call.output is not None else replace(call, output=lost)
         case CodeInterpreterCall():
             arguments = json.dumps({"code": call.input}, ensure_ascii=False)
-            return FunctionCall(call.id, name_of(run, call.type), arguments, told(call) or lost or "(no output)")
+            return FunctionCall(
+                call.id, function_name(run, call.type), arguments, render_code_result(call) or lost or "(no output)"
+            )
         case FileSearchCall():
             arguments = json.dumps({"queries": call.queries}, ensure_ascii=False)
             return FunctionCall(
                 call.id,
-                name_of(run, call.type),
+                function_name(run, call.type),
                 arguments,
-                file_search_prompt.told(call) or lost or file_search_prompt.NOTHING,
+                file_search_prompt.render_results(call) or lost or file_search_prompt.NO_RESULTS,
             )
         case _:
             assert_never(call)
 
 
-def told(call: CodeInterpreterCall) -> str:
+def render_code_result(call: CodeInterpreterCall) -> str:
     """What the model learns of its code: the logs, then the notes."""
     logs = "".join(output.logs for output in call.outputs if output.logs is not None)
     if len(logs) > MODEL_LOGS:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
-from threadmill.domain.citation import Source, marker
+from threadmill.domain.citation import PassageRef, format_marker
 from threadmill.domain.ranking import HybridWeights
 from threadmill.domain.tool import FileSearchCall, RankingOptions, SearchResult
-from threadmill.engine.prompt.code_argument_parser import clean
+from threadmill.engine.prompt.code_argument_parser import replace_lone_surrogates
 
 MAX_QUERIES = 10
 """Queries of one call that are looked for; what is asked beyond is left out."""
@@ -19,16 +19,16 @@ MAX_QUERY = 4_000
 MAX_WEIGHT = 1e6
 """More than that against 1 is everything against nothing, and infinity could not be reckoned with."""
 
-HEADING = (
+RESULTS_HEADER = (
     "Where your answer uses one of these passages, write its marker behind the sentence, exactly as it stands here."
 )
-NOTHING = "Nothing was found."
+NO_RESULTS = "Nothing was found."
 NOT_UNDERSTOOD = 'Error: the arguments are not valid. Call the tool again with {"queries": ["..."]}.'
 NO_ROOM = "Note: there are more results, but no room for them. Answer with what you have, or search for less at once."
-CUT = " […]"
+TRUNCATED = " […]"
 
 
-def queries_in(arguments: str) -> tuple[str, ...]:
+def parse_queries(arguments: str) -> tuple[str, ...]:
     """The queries that whole arguments hold: `queries`, one or several, `query`, the only text of an object, a JSON
     string or list, or the bare words. Each once, in order; none if none is to be found.
     """
@@ -40,7 +40,9 @@ def queries_in(arguments: str) -> tuple[str, ...]:
     if isinstance(value, dict):
         value = _asked(cast("dict[str, object]", value))
     texts = cast("list[object]", value) if isinstance(value, list) else [value]
-    found = [clean(str(text)).strip()[:MAX_QUERY] for text in texts if isinstance(text, str | int | float)]
+    found = [
+        replace_lone_surrogates(str(text)).strip()[:MAX_QUERY] for text in texts if isinstance(text, str | int | float)
+    ]
     return tuple(dict.fromkeys(filter(None, found)))[:MAX_QUERIES]
 
 
@@ -51,7 +53,7 @@ def _asked(members: dict[str, object]) -> object:
     return next(iter(members.values())) if len(members) == 1 else None
 
 
-def weights(ranking: RankingOptions) -> HybridWeights:
+def parse_weights(ranking: RankingOptions) -> HybridWeights:
     """The weights of `hybrid_search`; equal ones where it says nothing that can be followed."""
     try:
         said: object = json.loads(ranking.hybrid_search or "null")
@@ -66,12 +68,12 @@ def _weight(value: object) -> float:
     return min(max(0.0, float(value)), MAX_WEIGHT) if isinstance(value, int | float) else 1.0
 
 
-def fitting(
+def fit_to_budget(
     results: Sequence[SearchResult], number: int, budget: int, count: Callable[[str], int]
 ) -> tuple[SearchResult, ...]:
     """The best of the results that the model can be told within `budget` tokens; the first is cut rather than left out."""
     kept: list[SearchResult] = []
-    budget -= count(HEADING)
+    budget -= count(RESULTS_HEADER)
     for result in results:
         cost = count(_passage(number, len(kept), result))
         if cost > budget:
@@ -87,19 +89,19 @@ def _cut(result: SearchResult, number: int, budget: int, count: Callable[[str], 
     """The result with as much of its beginning as there is room for; none if there is none."""
     text = "\n".join(result.content)
     while text:
-        short = replace(result, content=(text + CUT,))
+        short = replace(result, content=(text + TRUNCATED,))
         if count(_passage(number, 0, short)) <= budget:
             return (short,)
         text = text[: len(text) // 2]
     return ()
 
 
-def told(call: FileSearchCall) -> str:
+def render_results(call: FileSearchCall) -> str:
     """What the model learns of its search: the passages under their markers, then the notes; empty if neither is."""
     passages = [_passage(call.number, place, result) for place, result in enumerate(call.results)]
-    heading = [HEADING] if passages else []
+    heading = [RESULTS_HEADER] if passages else []
     return "\n\n".join([*heading, *passages, *filter(None, [call.note])])
 
 
 def _passage(number: int, place: int, result: SearchResult) -> str:
-    return "\n".join([marker(Source(number, place), result.file_name), *result.content])
+    return "\n".join([format_marker(PassageRef(number, place), result.file_name), *result.content])

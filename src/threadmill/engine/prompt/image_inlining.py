@@ -10,20 +10,20 @@ from threadmill.domain.message import ContentPart, ImageFilePart, ImageUrlPart, 
 from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.model import ModelRequest, PromptMessage
 
-MAX_PICTURE_BYTES = 20 * 1024 * 1024
+MAX_INLINE_IMAGE_BYTES = 20 * 1024 * 1024
 """Bytes of a picture sent to a model; a larger one is told instead."""
 
 _KINDS = {"png": "image/png", "gif": "image/gif", "webp": "image/webp"}
 
 
-async def with_pictures(ports: Ports, project: ProjectId, request: ModelRequest) -> ModelRequest:
+async def inline_images(ports: Ports, project: ProjectId, request: ModelRequest) -> ModelRequest:
     """The request with every picture file as a data URL; one that is gone is told in words. Raises Unavailable."""
     wanted = {part.file_id for message in request.messages for part in message.parts if isinstance(part, ImageFilePart)}
     if not wanted:
         return request
-    files = await ports.files.existing(project, sorted(wanted))
-    urls = {file.id: await _data_url(ports, file) for file in files if file.blob.size <= MAX_PICTURE_BYTES}
-    return replace(request, messages=tuple(_illustrated(message, urls) for message in request.messages))
+    files = await ports.files.find_many(project, sorted(wanted))
+    urls = {file.id: await _data_url(ports, file) for file in files if file.blob.size <= MAX_INLINE_IMAGE_BYTES}
+    return replace(request, messages=tuple(_inline_message(message, urls) for message in request.messages))
 
 
 async def _data_url(ports: Ports, file: File) -> str:
@@ -32,13 +32,13 @@ async def _data_url(ports: Ports, file: File) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _illustrated(message: PromptMessage, urls: Mapping[FileId, str]) -> PromptMessage:
+def _inline_message(message: PromptMessage, urls: Mapping[FileId, str]) -> PromptMessage:
     if not any(isinstance(part, ImageFilePart) for part in message.parts):
         return message
-    return replace(message, parts=tuple(_shown(part, urls) for part in message.parts))
+    return replace(message, parts=tuple(_inline_part(part, urls) for part in message.parts))
 
 
-def _shown(part: ContentPart, urls: Mapping[FileId, str]) -> ContentPart:
+def _inline_part(part: ContentPart, urls: Mapping[FileId, str]) -> ContentPart:
     if not isinstance(part, ImageFilePart):
         return part
     url = urls.get(part.file_id)

@@ -26,20 +26,20 @@ SEARCH_PARAMETERS = (
 )
 
 
-def offered(run: Run) -> tuple[FunctionTool, ...]:
+def as_functions(run: Run) -> tuple[FunctionTool, ...]:
     """What the model may call, in the order the run has its tools."""
     tools: list[FunctionTool] = []
     for tool in run.tools:
         if isinstance(tool, FunctionTool):
             tools.append(tool)
         elif isinstance(tool, CodeInterpreterTool):
-            tools.append(FunctionTool(name_of(run, tool.type), CODE_DESCRIPTION, CODE_PARAMETERS))
+            tools.append(FunctionTool(function_name(run, tool.type), CODE_DESCRIPTION, CODE_PARAMETERS))
         else:
-            tools.append(FunctionTool(name_of(run, tool.type), SEARCH_DESCRIPTION, SEARCH_PARAMETERS))
+            tools.append(FunctionTool(function_name(run, tool.type), SEARCH_DESCRIPTION, SEARCH_PARAMETERS))
     return tuple(tools)
 
 
-def name_of(run: Run, tool_type: str) -> str:
+def function_name(run: Run, tool_type: str) -> str:
     """The function name a server tool is offered under: its type, unless the caller has a function of that name."""
     taken = {tool.name for tool in run.tools if isinstance(tool, FunctionTool)}
     name = tool_type
@@ -48,14 +48,14 @@ def name_of(run: Run, tool_type: str) -> str:
     return name
 
 
-def has_code(run: Run) -> bool:
+def has_code_interpreter(run: Run) -> bool:
     """Whether the run may execute code."""
     return any(isinstance(tool, CodeInterpreterTool) for tool in run.tools)
 
 
-def is_code(run: Run, name: str) -> bool:
+def is_code_interpreter_call(run: Run, name: str) -> bool:
     """Whether a call of this name is code to be executed here."""
-    return has_code(run) and name == name_of(run, "code_interpreter")
+    return has_code_interpreter(run) and name == function_name(run, "code_interpreter")
 
 
 def search_tool(run: Run) -> FileSearchTool | None:
@@ -63,14 +63,14 @@ def search_tool(run: Run) -> FileSearchTool | None:
     return next((tool for tool in run.tools if isinstance(tool, FileSearchTool)), None)
 
 
-def is_search(run: Run, name: str) -> bool:
+def is_file_search_call(run: Run, name: str) -> bool:
     """Whether a call of this name, in a run that may search, is a search to be made here."""
-    return name == name_of(run, "file_search")
+    return name == function_name(run, "file_search")
 
 
-def choice(run: Run) -> ToolChoice:
+def function_choice(run: Run) -> ToolChoice:
     """The tool choice in the model's terms: every named tool is a function."""
     named = run.tool_choice.named
     if named is None or named.function is not None:
         return run.tool_choice
-    return replace(run.tool_choice, named=NamedToolChoice("function", name_of(run, named.type)))
+    return replace(run.tool_choice, named=NamedToolChoice("function", function_name(run, named.type)))

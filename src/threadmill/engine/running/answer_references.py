@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from threadmill.domain.citation import Source, Sources, source_of
+from threadmill.domain.citation import PassageFiles, PassageRef, parse_marker
 from threadmill.domain.ids import FileId
 from threadmill.domain.message import Annotation, ImageFilePart, Message, TextPart
 from threadmill.domain.run_step import RunStep, RunStepType
-from threadmill.domain.sandbox_link import Links
+from threadmill.domain.sandbox_link import SandboxFiles
 from threadmill.domain.tool import CodeInterpreterCall, FileSearchCall
 
 FIRST_SEARCH = 4
@@ -15,19 +15,19 @@ FIRST_SEARCH = 4
 
 
 @dataclass(frozen=True, slots=True)
-class References:
+class AnswerReferences:
     """`links`: path below `/mnt/data` -> file. `sources`: passage -> file. `images`: parts the next message begins with.
 
     `next_search` is the number of the next search.
     """
 
-    links: Links = field(default_factory=dict[str, FileId])
-    sources: Sources = field(default_factory=dict[Source, FileId])
+    links: SandboxFiles = field(default_factory=dict[str, FileId])
+    sources: PassageFiles = field(default_factory=dict[PassageRef, FileId])
     images: tuple[ImageFilePart, ...] = ()
     next_search: int = FIRST_SEARCH
 
 
-def new_images(steps: Sequence[RunStep]) -> tuple[ImageFilePart, ...]:
+def images_since_last_message(steps: Sequence[RunStep]) -> tuple[ImageFilePart, ...]:
     """Pictures code has made since the run's last message: the user sees them in the next (behaviour.md 3.3)."""
     images: list[ImageFilePart] = []
     for step in steps:
@@ -39,26 +39,28 @@ def new_images(steps: Sequence[RunStep]) -> tuple[ImageFilePart, ...]:
     return tuple(images)
 
 
-def citable(history: Sequence[Message], steps: Sequence[RunStep]) -> Sources:
+def citable_passages(history: Sequence[Message], steps: Sequence[RunStep]) -> PassageFiles:
     """What the model may have before its eyes: this run's results, and what earlier answers of the thread cited."""
-    sources: dict[Source, FileId] = {}
+    sources: dict[PassageRef, FileId] = {}
     for message in history:
         for annotation in _annotations(message):
-            if (source := source_of(annotation.text)) is not None:
+            if (source := parse_marker(annotation.text)) is not None:
                 sources[source] = annotation.file_id
-    for call in searches(steps):
-        sources |= {Source(call.number, place): result.file_id for place, result in enumerate(call.results)}
+    for call in file_search_calls(steps):
+        sources |= {PassageRef(call.number, place): result.file_id for place, result in enumerate(call.results)}
     return sources
 
 
 def next_search(history: Sequence[Message], steps: Sequence[RunStep]) -> int:
     """A number no marker before the model's eyes has: old markers must not come to name new results."""
-    cited = [source_of(annotation.text) for message in history for annotation in _annotations(message)]
-    taken = [source.search for source in cited if source is not None] + [call.number for call in searches(steps)]
+    cited = [parse_marker(annotation.text) for message in history for annotation in _annotations(message)]
+    taken = [source.search for source in cited if source is not None] + [
+        call.number for call in file_search_calls(steps)
+    ]
     return max([FIRST_SEARCH - 1, *taken]) + 1
 
 
-def searches(steps: Sequence[RunStep]) -> list[FileSearchCall]:
+def file_search_calls(steps: Sequence[RunStep]) -> list[FileSearchCall]:
     """The searches of the steps, in order."""
     return [call for step in steps for call in step.tool_calls if isinstance(call, FileSearchCall)]
 

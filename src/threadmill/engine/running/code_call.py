@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import assert_never
 
 from threadmill.domain.decide import open_step
-from threadmill.domain.delta import OutputDelta
+from threadmill.domain.delta import CodeOutputDelta
 from threadmill.domain.error import Unavailable
 from threadmill.domain.file import MAX_FILE_BYTES, File, FilePurpose, NewFile, Origin
 from threadmill.domain.ids import FileId
@@ -16,23 +16,23 @@ from threadmill.domain.run_step import RunStepStatus, RunStepType
 from threadmill.domain.tool import CodeInterpreterCall, CodeOutput
 from threadmill.engine.ports.sandbox import (
     Ended,
-    Ending,
+    EndReason,
     FileRefused,
+    FileWritten,
     Image,
     Logs,
     Output,
-    SandboxRefused,
+    SandboxUnavailable,
     Started,
-    Written,
 )
-from threadmill.engine.prompt.workspace import Workspace, linking, removing, workspace
+from threadmill.engine.prompt.workspace import Workspace, link_code, removal_code, workspace
 from threadmill.engine.running.draft import CodeDraft
 from threadmill.engine.running.execution import Execution
-from threadmill.engine.storage.file_creation import new_blob, store_file
+from threadmill.engine.storage.file_creation import create_file, open_blob_writer
 
 NOT_UNDERSTOOD = 'Error: the arguments are not valid. Call the tool again with {"code": "..."}.'
-RESTARTED = "Note: this is a new Python session; variables from before are lost, files are still in /mnt/data."
-LOST = "Note: the Python session ended; its variables are lost. The next call begins a new one."
+NEW_SESSION = "Note: this is a new Python session; variables from before are lost, files are still in /mnt/data."
+SESSION_LOST = "Note: the Python session ended; its variables are lost. The next call begins a new one."
 
 
 class CodeCall:
@@ -42,50 +42,50 @@ class CodeCall:
         self._execution: Execution = execution
         self._draft: CodeDraft = draft
         self._index: int = execution.draft.calls.index(draft)
-        self._work: Workspace = Workspace()
-        self._written: list[Written] = []
+        self._workspace: Workspace = Workspace()
+        self._written: list[FileWritten] = []
 
     async def answer(self) -> CodeInterpreterCall:
         """Run the code; the call with its outputs, which were streamed meanwhile."""
-        if not self._draft.reader.is_understood:
-            self._tell(CodeOutput(logs=NOT_UNDERSTOOD))
+        if not self._draft.reader.is_valid:
+            self._publish_output(CodeOutput(logs=NOT_UNDERSTOOD))
             return self._draft.call()
         run, sandbox = self._execution.run, self._execution.ports.sandbox
         try:
-            self._work = await workspace(self._execution.ports, run)
-            await self._set_out(self._work)
+            self._workspace = await workspace(self._execution.ports, run)
+            await self._prepare_session(self._workspace)
             async with aclosing(sandbox.execute(run.thread_id, self._draft.reader.text)) as outputs:
-                await self._listen(outputs)
+                await self._consume_outputs(outputs)
             for written in self._written:
                 await self._keep_written(written)
-        except SandboxRefused as refused:
-            self._tell(CodeOutput(logs=f"Error: the code could not be run. {refused.message}"))
+        except SandboxUnavailable as refused:
+            self._publish_output(CodeOutput(logs=f"Error: the code could not be run. {refused.message}"))
         return self._draft.call()
 
-    async def _set_out(self, work: Workspace) -> None:
+    async def _prepare_session(self, work: Workspace) -> None:
         """A session with every file of the thread in it."""
         run, ports = self._execution.run, self._execution.ports
         started = await ports.sandbox.start(run.thread_id)
-        if started.lost is not None or (started.fresh and await self._had_session()):
-            self._draft.notes.append(RESTARTED)
+        if started.lost is not None or (started.is_new and await self._had_session()):
+            self._draft.notes.append(NEW_SESSION)
         # What the code itself made lies there already, as the code left it.
-        for path, file in (work.files if started.fresh else work.given).items():
-            if path not in started.held:
+        for path, file in (work.files if started.is_new else work.attached).items():
+            if path not in started.put_paths:
                 await self._put(path, file)
-        await self._arrange(work, started)
+        await self._sync_files(work, started)
 
-    async def _arrange(self, work: Workspace, started: Started) -> None:
+    async def _sync_files(self, work: Workspace, started: Started) -> None:
         """Take out what was deleted meanwhile; let names lead to the files that have them now."""
         run, ports = self._execution.run, self._execution.ports
-        strange = [FileId(path) for path in started.held if path not in work.files]
+        strange = [FileId(path) for path in started.put_paths if path not in work.files]
         # What another assistant's runs were given stays for them.
-        theirs = {file.id for file in await ports.files.existing(run.project, strange)} if strange else set[FileId]()
+        theirs = {file.id for file in await ports.files.find_many(run.project, strange)} if strange else set[FileId]()
         gone = [path for path in strange if path not in theirs]
         for path in gone:
-            await self._run_ours(removing(path))
+            await self._run_helper(removal_code(path))
         for name, path in work.names.items():
-            if gone or path not in started.held:
-                await self._run_ours(linking(name, path))
+            if gone or path not in started.put_paths:
+                await self._run_helper(link_code(name, path))
 
     async def _had_session(self) -> bool:
         """Whether the model may believe in variables: the thread had a session in a process before this one."""
@@ -102,67 +102,67 @@ class CodeCall:
         except (FileRefused, Unavailable) as error:
             self._draft.notes.append(f"Note: {path} is not in /mnt/data. {error.message}")
 
-    async def _run_ours(self, code: str) -> None:
+    async def _run_helper(self, code: str) -> None:
         """Code that arranges files; what it cannot arrange stays as it is."""
         async with aclosing(self._execution.ports.sandbox.execute(self._execution.run.thread_id, code)) as outputs:
             async for _ in outputs:
                 pass
 
-    async def _listen(self, outputs: AsyncGenerator[Output, None]) -> None:
+    async def _consume_outputs(self, outputs: AsyncGenerator[Output, None]) -> None:
         async for output in outputs:
             match output:
                 case Logs(text):
-                    self._tell(CodeOutput(logs=text))
+                    self._publish_output(CodeOutput(logs=text))
                 case Image():
                     await self._keep_image(output)
-                case Written():
+                case FileWritten():
                     self._written.append(output)
                 case Ended(how, message, state_kept):
                     self._end(how, message, state_kept=state_kept)
                 case _:
                     assert_never(output)
 
-    def _end(self, how: Ending, message: str | None, *, state_kept: bool) -> None:
-        if message is not None and how is not Ending.EXCEPTION:  # an exception's traceback has been told
-            self._tell(CodeOutput(logs=f"{message}\n"))
+    def _end(self, how: EndReason, message: str | None, *, state_kept: bool) -> None:
+        if message is not None and how is not EndReason.EXCEPTION:  # an exception's traceback has been told
+            self._publish_output(CodeOutput(logs=f"{message}\n"))
         if not state_kept:
-            self._draft.notes.append(LOST)
+            self._draft.notes.append(SESSION_LOST)
 
     async def _keep_image(self, image: Image) -> None:
         async def content() -> AsyncIterator[bytes]:
             yield image.data
 
-        if (file := await self._keep(image.name, image.path, content())) is not None:
-            self._tell(CodeOutput(image=file.id))
+        if (file := await self._store_file(image.name, image.path, content())) is not None:
+            self._publish_output(CodeOutput(image=file.id))
             where = "" if image.path is None else f" It is saved as /mnt/data/{image.path}."
             self._draft.notes.append(f"The user is shown the picture {file.id}.{where}")
 
-    async def _keep_written(self, written: Written) -> None:
+    async def _keep_written(self, written: FileWritten) -> None:
         if written.size > MAX_FILE_BYTES:
             self._draft.notes.append(f"Note: {written.path} is too large for the user to download.")
             return
         sandbox, thread_id = self._execution.ports.sandbox, self._execution.run.thread_id
         async with aclosing(sandbox.get(thread_id, written.path)) as content:
-            name, shown = self._work.name_of(written.path), self._work.shown(written.path)
-            if await self._keep(name, written.path, content) is not None:
+            name, shown = self._workspace.name_of(written.path), self._workspace.link_path(written.path)
+            if await self._store_file(name, written.path, content) is not None:
                 link = f"[{name}](sandbox:/mnt/data/{shown})"
                 self._draft.notes.append(f"The user can download {shown} if you link it: {link}")
 
-    async def _keep(self, name: str, path: str | None, content: AsyncIterator[bytes]) -> File | None:
+    async def _store_file(self, name: str, path: str | None, content: AsyncIterator[bytes]) -> File | None:
         """Store what the code made as a file of the project; None, and a note, if that cannot be."""
         ports, run = self._execution.ports, self._execution.run
         origin = None if path is None else Origin(run.thread_id, path)
         try:
-            async with new_blob(ports) as writer:
+            async with open_blob_writer(ports) as writer:
                 async for piece in content:
                     await writer.write(piece)
                 new = NewFile(name, FilePurpose.ASSISTANTS_OUTPUT, origin=origin)
-                return await store_file(ports, run.project, new, await writer.commit())
+                return await create_file(ports, run.project, new, await writer.commit())
         except (FileRefused, Unavailable) as error:
             self._draft.notes.append(f"Note: {name} could not be kept. {error.message}")
             return None
 
-    def _tell(self, output: CodeOutput) -> None:
-        step = open_step(self._execution.progress, RunStepType.TOOL_CALLS)
-        delta = OutputDelta(step, self._index, self._draft.add(output), output)
+    def _publish_output(self, output: CodeOutput) -> None:
+        step = open_step(self._execution.state, RunStepType.TOOL_CALLS)
+        delta = CodeOutputDelta(step, self._index, self._draft.add(output), output)
         self._execution.ports.log.publish_delta(self._execution.run.id, delta)

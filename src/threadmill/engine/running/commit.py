@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from threadmill.domain.decide import Decision, Progress
+from threadmill.domain.decide import Decision, RunState
 from threadmill.domain.event import Event
 from threadmill.domain.ids import RunId
 from threadmill.domain.message import Message
 from threadmill.domain.run import Run, RunStatus
 from threadmill.domain.run_step import RunStep
 from threadmill.engine.ports.bundle import Ports
-from threadmill.engine.ports.store import Fence, Insert, StoredEvent, Update, Write, WriteSet
+from threadmill.engine.ports.store import EpochGuard, Insert, StoredEvent, Update, Write, WriteSet
 
 EXECUTING = frozenset({RunStatus.IN_PROGRESS, RunStatus.CANCELLING})
 """Statuses in which a worker may hold the lease."""
@@ -19,7 +19,7 @@ STREAM_ENDS = frozenset(RunStatus) - EXECUTING - {RunStatus.QUEUED}
 """Statuses after which a stream has nothing more to tell (style invariant 5)."""
 
 
-def write_set(before: Progress, decisions: Sequence[Decision]) -> WriteSet:
+def write_set(before: RunState, decisions: Sequence[Decision]) -> WriteSet:
     """One transaction for a chain of decisions that began at `before`, fenced by the run's epoch."""
     known = {row.id: row.version for row in (before.run, before.step, before.message) if row is not None}
     changed: dict[str, RunStep | Message | Run] = {}
@@ -27,35 +27,35 @@ def write_set(before: Progress, decisions: Sequence[Decision]) -> WriteSet:
     for decision in decisions:
         changed.update((row.id, row) for row in decision.changed)
         events.extend(decision.events)
-    run = decisions[-1].progress.run
+    run = decisions[-1].state.run
     if run != before.run:
         changed[run.id] = run
     writes: list[Write] = [Update(row, known[row.id]) if row.id in known else Insert(row) for row in changed.values()]
-    return WriteSet(tuple(writes), (Fence(run.id, before.run.epoch),), run.id, tuple(events))
+    return WriteSet(tuple(writes), (EpochGuard(run.id, before.run.epoch),), run.id, tuple(events))
 
 
-def release(decision: Decision) -> Decision:
+def without_lease(decision: Decision) -> Decision:
     """The decision with the lease given back when its run is no longer executed."""
-    run = decision.progress.run
+    run = decision.state.run
     if run.lease_until is None or run.status in EXECUTING:
         return decision
-    return replace(decision, progress=replace(decision.progress, run=replace(run, lease_until=None)))
+    return replace(decision, state=replace(decision.state, run=replace(run, lease_until=None)))
 
 
 async def commit(ports: Ports, run_id: RunId, transaction: WriteSet) -> int:
     """Apply a run's transaction, which has events, durably; then tell the readers. Gives the first event's number.
 
-    Raises LostRace, Unavailable as `Store.apply` does; then nobody was told anything.
+    Raises VersionConflict, Unavailable as `Store.apply` does; then nobody was told anything.
     """
     first = await ports.store.apply(transaction)
     stored = [StoredEvent(first + index, event) for index, event in enumerate(transaction.events)]
     ports.log.publish(run_id, stored)
-    _tell_metrics(ports, transaction.events)
+    _count_transitions(ports, transaction.events)
     return first
 
 
-def _tell_metrics(ports: Ports, events: Sequence[Event]) -> None:
+def _count_transitions(ports: Ports, events: Sequence[Event]) -> None:
     for event in events:
         # `thread.run.created` and `thread.run.queued` show the same object: one move, counted once.
         if isinstance(event.subject, Run) and event.name == f"thread.run.{event.subject.status}":
-            ports.metrics.run_moved(event.subject.status)
+            ports.metrics.run_status_changed(event.subject.status)

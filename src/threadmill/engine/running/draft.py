@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from threadmill.domain.decide import Progress
+from threadmill.domain.decide import RunState
 from threadmill.domain.ids import CallId
 from threadmill.domain.message import Annotation, ContentPart, ImageFilePart, RefusalPart, TextPart
 from threadmill.domain.run_step import RunStepType
@@ -17,8 +17,8 @@ from threadmill.domain.tool import (
     SearchResult,
     ToolCall,
 )
-from threadmill.engine.prompt.code_argument_parser import CodeReader
-from threadmill.engine.prompt.file_search_prompt import queries_in
+from threadmill.engine.prompt.code_argument_parser import CodeArgumentParser
+from threadmill.engine.prompt.file_search_prompt import parse_queries
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class FunctionDraft:
         return FunctionCall(self.id, self.name, self.arguments)
 
     @property
-    def written(self) -> str:
+    def raw_text(self) -> str:
         """What the model wrote for it."""
         return self.name + self.arguments
 
@@ -56,7 +56,7 @@ class CodeDraft:
     """A code_interpreter call while its code grows, then while it runs. `notes` are lines for the model alone."""
 
     id: CallId
-    reader: CodeReader = field(default_factory=CodeReader)
+    reader: CodeArgumentParser = field(default_factory=CodeArgumentParser)
     outputs: list[CodeOutput] = field(default_factory=list[CodeOutput])
     notes: list[str] = field(default_factory=list[str])
 
@@ -65,7 +65,7 @@ class CodeDraft:
         return CodeInterpreterCall(self.id, self.reader.text, tuple(self.outputs), "\n".join(self.notes))
 
     @property
-    def written(self) -> str:
+    def raw_text(self) -> str:
         """What the model wrote for it."""
         return self.reader.text
 
@@ -97,10 +97,10 @@ class SearchDraft:
     @property
     def queries(self) -> tuple[str, ...]:
         """What is asked for, once the arguments are whole."""
-        return queries_in(self.written)
+        return parse_queries(self.raw_text)
 
     @property
-    def written(self) -> str:
+    def raw_text(self) -> str:
         """What the model wrote for it."""
         return "".join(self.pieces)
 
@@ -131,7 +131,7 @@ class Draft:
         """The calls as they stand."""
         return tuple(call.call() for call in self.calls)
 
-    def fold_into(self, progress: Progress) -> Progress:
+    def merge_into(self, progress: RunState) -> RunState:
         """What is open, with the draft's content: what a client would see if it ended now."""
         if progress.message is not None and (content := self.content()):
             return replace(progress, message=replace(progress.message, content=content))

@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import TypeVar
 
 from threadmill.domain.command import Command
-from threadmill.domain.decide import Decision, Progress, decide, open_step
+from threadmill.domain.decide import Decision, RunState, decide, open_step
 from threadmill.domain.message import Message
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep, RunStepType
 from threadmill.engine.ports.bundle import EngineSettings, Ports
-from threadmill.engine.ports.store import Fence, Update, WriteSet
-from threadmill.engine.running.commit import commit, release, write_set
+from threadmill.engine.ports.store import EpochGuard, Update, WriteSet
+from threadmill.engine.running.commit import commit, without_lease, write_set
 from threadmill.engine.running.draft import Draft
 
 T = TypeVar("T")
@@ -25,67 +25,67 @@ T = TypeVar("T")
 class Execution:
     """A run being executed. `draft` is what the model has said since the last commit."""
 
-    def __init__(self, ports: Ports, settings: EngineSettings, progress: Progress) -> None:
+    def __init__(self, ports: Ports, settings: EngineSettings, progress: RunState) -> None:
         self.ports: Ports = ports
         self.settings: EngineSettings = settings
-        self.progress: Progress = progress
+        self.state: RunState = progress
         self.draft: Draft = Draft()
         self._persisted_at: float = ports.clock.monotonic()
 
     @property
     def run(self) -> Run:
         """The run as last committed."""
-        return self.progress.run
+        return self.state.run
 
     async def apply(self, *commands: Command) -> None:
         """Decide `commands` in order and commit them as one transaction, with the draft folded in.
 
-        Raises LostRace when the claim is lost or the run was changed by somebody else.
+        Raises VersionConflict when the claim is lost or the run was changed by somebody else.
         """
         await _uninterrupted(self._apply(commands))
 
     async def _apply(self, commands: tuple[Command, ...]) -> None:
         at = self.ports.clock.now()
-        progress = self.draft.fold_into(self.progress)
+        progress = self.draft.merge_into(self.state)
         decisions: list[Decision] = []
         for command in commands:
             decision = decide(progress, command, at)
             decisions.append(decision)
-            progress = decision.progress
-        decisions[-1] = release(decisions[-1])
-        await commit(self.ports, self.run.id, write_set(self.progress, decisions))
-        self.progress = decisions[-1].progress
+            progress = decision.state
+        decisions[-1] = without_lease(decisions[-1])
+        await commit(self.ports, self.run.id, write_set(self.state, decisions))
+        self.state = decisions[-1].state
 
     def persists_now(self) -> bool:
         """Whether the open message's text was not saved for a while (design 3.5: at most once a second)."""
-        return self.ports.clock.monotonic() - self._persisted_at >= self.settings.persist_every
+        return self.ports.clock.monotonic() - self._persisted_at >= self.settings.persist_interval
 
     async def persist_draft(self) -> None:
         """Save the open message's text so far."""
         self._persisted_at = self.ports.clock.monotonic()
-        if self.progress.message is not None:
-            await _uninterrupted(self._persist(self.progress.message))
+        if self.state.message is not None:
+            await _uninterrupted(self._persist(self.state.message))
 
     async def _persist(self, stored: Message) -> None:
-        message = self.draft.fold_into(self.progress).message or stored
+        message = self.draft.merge_into(self.state).message or stored
         message = replace(message, version=stored.version + 1)
         await self._save(Update(message, stored.version))
-        self.progress = replace(self.progress, message=replace(stored, version=message.version))
+        self.state = replace(self.state, message=replace(stored, version=message.version))
 
     async def persist_calls(self) -> None:
-        """Save the open step's calls as they stand, before they are carried out. Raises LostRace, Conflict.
+        """Save the open step's calls as they stand, before they are carried out. Raises VersionConflict, Conflict.
 
         Whoever takes the run over finds them in a failed step: none is carried out twice (ADR-0007).
         """
-        await _uninterrupted(self._persist_calls(open_step(self.progress, RunStepType.TOOL_CALLS)))
+        await _uninterrupted(self._persist_calls(open_step(self.state, RunStepType.TOOL_CALLS)))
 
     async def _persist_calls(self, stored: RunStep) -> None:
         step = replace(stored, tool_calls=self.draft.tool_calls(), version=stored.version + 1)
         await self._save(Update(step, stored.version))
-        self.progress = replace(self.progress, step=step)
+        self.state = replace(self.state, step=step)
 
     async def _save(self, update: Update) -> None:
-        fence = Fence(self.run.id, self.run.epoch)
+        fence = EpochGuard(self.run.id, self.run.epoch)
         await self.ports.store.apply(WriteSet((update,), (fence,)))
 
 

@@ -7,15 +7,20 @@ from threadmill.domain.ids import FileId
 from threadmill.domain.message import Message
 from threadmill.domain.run import Run
 from threadmill.engine.ports.model import ModelRequest
-from threadmill.engine.prompt.conversation import Conversation, converse, cost, fit, request_for
+from threadmill.engine.prompt.conversation import Conversation, build_conversation, build_request, cost, fit
 from threadmill.engine.prompt.workspace import workspace
-from threadmill.engine.running.answer_references import References, citable, new_images, next_search
+from threadmill.engine.running.answer_references import (
+    AnswerReferences,
+    citable_passages,
+    images_since_last_message,
+    next_search,
+)
 from threadmill.engine.running.execution import Execution
 
 NEWEST_MESSAGES = 2_000
 """Messages of a thread looked at for a prompt; no known context window holds more."""
 
-SHRINK = 0.7
+SHRINK_FACTOR = 0.7
 """Share of the counted tokens aimed at after an upstream called the prompt too long."""
 
 
@@ -25,10 +30,10 @@ class Prompt:
 
     request: ModelRequest
     conversation: Conversation
-    references: References
+    references: AnswerReferences
 
 
-async def prepare(execution: Execution) -> Prompt | None:
+async def build_prompt(execution: Execution) -> Prompt | None:
     """The next turn's prompt; None when the run's prompt budget does not hold even the newest message."""
     ports, run = execution.ports, execution.run
     last = run.truncation.last_messages
@@ -38,15 +43,17 @@ async def prepare(execution: Execution) -> Prompt | None:
     # A run that was taken over may have steps though none of its turns was counted.
     steps = await ports.store.steps(run.id) if run.turns or run.epoch > 1 else ()
     work = await workspace(ports, run)
-    conversation = converse(run, history, steps, await _names(execution, history), work.described())
+    conversation = build_conversation(run, history, steps, await _names(execution, history), work.prompt_text())
     messages = fit(conversation, _budget(execution, run), lambda text: ports.tokens.count(text, run.model))
     if messages is None and run.max_prompt_tokens is None:
         # Our idea of the model's window may be wrong: the upstream has the last word on its own limits.
         messages = (*conversation.head, *conversation.history[-1:], *conversation.tail)
     if messages is None:
         return None
-    references = References(work.links, citable(history, steps), new_images(steps), next_search(history, steps))
-    return Prompt(request_for(run, messages), conversation, references)
+    references = AnswerReferences(
+        work.links, citable_passages(history, steps), images_since_last_message(steps), next_search(history, steps)
+    )
+    return Prompt(build_request(run, messages), conversation, references)
 
 
 async def _names(execution: Execution, history: Sequence[Message]) -> dict[FileId, str]:
@@ -54,11 +61,11 @@ async def _names(execution: Execution, history: Sequence[Message]) -> dict[FileI
     attached = [one.file_id for message in history for one in message.attachments if one.file_id]
     if not attached:
         return {}
-    files = await execution.ports.files.existing(execution.run.project, tuple(dict.fromkeys(attached)))
+    files = await execution.ports.files.find_many(execution.run.project, tuple(dict.fromkeys(attached)))
     return {file.id: file.filename for file in files}
 
 
-def shorter(execution: Execution, prompt: Prompt) -> Prompt | None:
+def shorten_prompt(execution: Execution, prompt: Prompt) -> Prompt | None:
     """The prompt fitted anew after the upstream found it too long; None if the strategy or the history forbids."""
     run, tokens = execution.run, execution.ports.tokens
     if run.truncation.last_messages is not None or execution.draft.text or execution.draft.calls:
@@ -68,10 +75,10 @@ def shorter(execution: Execution, prompt: Prompt) -> Prompt | None:
         return tokens.count(text, run.model)
 
     counted = sum(cost(message, count) for message in prompt.request.messages)
-    messages = fit(prompt.conversation, int(counted * SHRINK), count)
+    messages = fit(prompt.conversation, int(counted * SHRINK_FACTOR), count)
     if messages is None or len(messages) >= len(prompt.request.messages):
         return None
-    return replace(prompt, request=request_for(run, messages))
+    return replace(prompt, request=build_request(run, messages))
 
 
 def _budget(execution: Execution, run: Run) -> int | None:
@@ -79,7 +86,7 @@ def _budget(execution: Execution, run: Run) -> int | None:
     limits: list[int] = []
     if run.max_prompt_tokens is not None:
         limits.append(run.max_prompt_tokens - run.usage.prompt_tokens)
-    window = execution.ports.model.describe(run.model).context_window
+    window = execution.ports.model.get_info(run.model).context_window
     if window is not None and run.truncation.last_messages is None:
         answer = min(run.max_completion_tokens or 4096, window // 4)
         limits.append(window - answer)

@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from threadmill.domain import command as c
-from threadmill.domain.decide import Progress, decide
-from threadmill.domain.error import LostRace
+from threadmill.domain.decide import RunState, decide
+from threadmill.domain.error import VersionConflict
 from threadmill.domain.ids import Instant
 from threadmill.domain.message import Message, MessageStatus
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStepStatus
 from threadmill.engine.ports.bundle import Ports
-from threadmill.engine.running.commit import commit, release, write_set
+from threadmill.engine.running.commit import commit, without_lease, write_set
 from threadmill.engine.running.worker import Worker
 
 BATCH = 256
@@ -20,15 +20,15 @@ FOREVER: Instant = 2**62
 """An instant after every lease: at start-up an embedded server knows that all earlier claims are dead."""
 
 
-async def load_progress(ports: Ports, run: Run) -> Progress:
+async def load_progress(ports: Ports, run: Run) -> RunState:
     """The run with what it has open, read from the store."""
     steps = await ports.store.steps(run.id)
     step = next((step for step in reversed(steps) if step.status is RunStepStatus.IN_PROGRESS), None)
     if step is None or step.message_id is None:
-        return Progress(run, step)
+        return RunState(run, step)
     message = await ports.store.get(Message, run.project, step.message_id)
     is_open = message is not None and message.status is MessageStatus.IN_PROGRESS
-    return Progress(run, step, message if is_open else None)
+    return RunState(run, step, message if is_open else None)
 
 
 async def sweep(ports: Ports, worker: Worker, at: Instant, *, leases_before: Instant) -> None:
@@ -37,7 +37,7 @@ async def sweep(ports: Ports, worker: Worker, at: Instant, *, leases_before: Ins
         # A run in a worker's hands expires there, where its upstream connection is closed too.
         if not worker.holds(run.id):
             await _end(ports, run, c.Expire(), at)
-    for run in await ports.queue.lapsed(leases_before, BATCH):
+    for run in await ports.queue.lease_expired(leases_before, BATCH):
         if not worker.holds(run.id):
             await _end(ports, run, c.Rescue(), at)
     worker.wake()
@@ -47,8 +47,8 @@ async def _end(ports: Ports, run: Run, command: c.Expire | c.Rescue, at: Instant
     before = await load_progress(ports, run)
     # The epoch rises, so that a worker thought dead writes nothing if it comes back (ADR-0004).
     fenced = replace(run, epoch=run.epoch + 1)
-    decision = release(decide(replace(before, run=fenced), command, at))
+    decision = without_lease(decide(replace(before, run=fenced), command, at))
     try:
         await commit(ports, run.id, write_set(before, [decision]))
-    except LostRace:
+    except VersionConflict:
         return  # somebody else moved it: nothing to reap any more

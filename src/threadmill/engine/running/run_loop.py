@@ -1,6 +1,6 @@
 """Step 5 of a run: turn by turn until a message ends it, the client must act, or a limit is hit. Never claims or settles.
 
-Each step either goes on or raises `Ended` with the command that ends the run; `drive` is the whole story.
+Each step either goes on or raises `EndRun` with the command that ends the run; `run_to_end` is the whole story.
 """
 
 from dataclasses import replace
@@ -14,13 +14,13 @@ from threadmill.engine.ports.model import FinishReason
 from threadmill.engine.running.code_call import CodeCall
 from threadmill.engine.running.draft import CallDraft, CodeDraft, FunctionDraft, SearchDraft
 from threadmill.engine.running.execution import Execution
-from threadmill.engine.running.prompt_builder import prepare
+from threadmill.engine.running.prompt_builder import build_prompt
 from threadmill.engine.running.search_call import answer_search
 from threadmill.engine.running.store_wait import wait_for_stores
-from threadmill.engine.running.turn import Turn, take_turn
+from threadmill.engine.running.turn import Turn, run_turn
 
 
-class Ended(Exception):
+class EndRun(Exception):
     """The run ends with these commands, committed as one."""
 
     def __init__(self, *commands: c.Command) -> None:
@@ -28,19 +28,19 @@ class Ended(Exception):
         self.commands: tuple[c.Command, ...] = commands
 
 
-async def drive(execution: Execution) -> None:
-    """Drive a claimed, started run until it is terminal or requires action. Raises ModelError, LostRace."""
+async def run_to_end(execution: Execution) -> None:
+    """Drive a claimed, started run until it is terminal or requires action. Raises ModelError, VersionConflict."""
     try:
         while True:
             check_limits(execution)
             await check_stores(execution)
-            prompt = await prepare(execution)
+            prompt = await build_prompt(execution)
             if prompt is None:
-                raise Ended(c.StopIncomplete(RunIncompleteReason.MAX_PROMPT_TOKENS))
-            turn = await take_turn(execution, prompt)
-            end_without_calls(execution, turn)
+                raise EndRun(c.StopIncomplete(RunIncompleteReason.MAX_PROMPT_TOKENS))
+            turn = await run_turn(execution, prompt)
+            raise_if_finished(execution, turn)
             await answer_calls(execution, turn)
-    except Ended as end:
+    except EndRun as end:
         await execution.apply(*end.commands)
 
 
@@ -49,49 +49,54 @@ def check_limits(execution: Execution) -> None:
     run = execution.run
     refusal = _refusal(execution)
     if refusal is not None:
-        raise Ended(c.Fail(LastError(ErrorCode.SERVER_ERROR, refusal)))
+        raise EndRun(c.Fail(LastError(ErrorCode.SERVER_ERROR, refusal)))
     if run.turns >= execution.settings.max_turns:
         text = f"The run was stopped after {run.turns} model turns without an end."
-        raise Ended(c.Fail(LastError(ErrorCode.SERVER_ERROR, text)))
+        raise EndRun(c.Fail(LastError(ErrorCode.SERVER_ERROR, text)))
     if run.max_completion_tokens is not None and run.usage.completion_tokens >= run.max_completion_tokens:
-        raise Ended(c.StopIncomplete(RunIncompleteReason.MAX_COMPLETION_TOKENS))
+        raise EndRun(c.StopIncomplete(RunIncompleteReason.MAX_COMPLETION_TOKENS))
 
 
 async def check_stores(execution: Execution) -> None:
     """Before the first turn: what the run may search is there to be searched."""
     refusal = None if execution.run.turns else await wait_for_stores(execution)
     if refusal is not None:
-        raise Ended(c.Fail(LastError(ErrorCode.SERVER_ERROR, refusal)))
+        raise EndRun(c.Fail(LastError(ErrorCode.SERVER_ERROR, refusal)))
 
 
 def _refusal(execution: Execution) -> str | None:
     """Why a tool of the run cannot be offered here."""
     for tool in execution.run.tools:
-        if isinstance(tool, CodeInterpreterTool) and (refusal := execution.ports.sandbox.refusal) is not None:
+        if (
+            isinstance(tool, CodeInterpreterTool)
+            and (refusal := execution.ports.sandbox.unavailable_reason) is not None
+        ):
             return refusal
     return None
 
 
-def end_without_calls(execution: Execution, turn: Turn) -> None:
-    """Raise `Ended` unless the turn has calls to answer. What the model said decides, then why it stopped."""
+def raise_if_finished(execution: Execution, turn: Turn) -> None:
+    """Raise `EndRun` unless the turn has calls to answer. What the model said decides, then why it stopped."""
     calls = execution.draft.calls
     match turn.finish:
         case FinishReason.LENGTH if calls:
             error = LastError(ErrorCode.SERVER_ERROR, "The model ran out of tokens while writing this call.")
             close = c.CloseToolCalls(execution.draft.tool_calls(), turn.usage, error)
-            raise Ended(close, c.StopIncomplete(RunIncompleteReason.MAX_COMPLETION_TOKENS))
+            raise EndRun(close, c.StopIncomplete(RunIncompleteReason.MAX_COMPLETION_TOKENS))
         case FinishReason.LENGTH:
             close = _close_message(execution, turn, IncompleteReason.MAX_TOKENS)
-            raise Ended(close, c.StopIncomplete(RunIncompleteReason.MAX_COMPLETION_TOKENS))
+            raise EndRun(close, c.StopIncomplete(RunIncompleteReason.MAX_COMPLETION_TOKENS))
         case FinishReason.CONTENT_FILTER:
             text = "The model's answer was stopped by the upstream's content filter."
             fail = c.Fail(LastError(ErrorCode.SERVER_ERROR, text))
             raise (
-                Ended(fail) if calls else Ended(_close_message(execution, turn, IncompleteReason.CONTENT_FILTER), fail)
+                EndRun(fail)
+                if calls
+                else EndRun(_close_message(execution, turn, IncompleteReason.CONTENT_FILTER), fail)
             )
         case FinishReason.STOP | FinishReason.TOOL_CALLS:
             if not calls:
-                raise Ended(_close_message(execution, turn), c.Complete())
+                raise EndRun(_close_message(execution, turn), c.Complete())
         case _:
             assert_never(turn.finish)
 
@@ -106,7 +111,7 @@ async def answer_calls(execution: Execution, turn: Turn) -> None:
         await execution.persist_calls()
     calls = tuple([await _answer(execution, call) for call in execution.draft.calls])
     if any(isinstance(call, FunctionCall) and call.output is None for call in calls):
-        raise Ended(c.RequireAction(calls, turn.usage))
+        raise EndRun(c.RequireAction(calls, turn.usage))
     await execution.apply(c.CloseToolCalls(calls, turn.usage))
 
 

@@ -10,10 +10,10 @@ from threadmill.domain.error import Unavailable
 from threadmill.domain.new_store import StoreSearch
 from threadmill.domain.tool import FileSearchCall, SearchResult
 from threadmill.domain.vector_store import VectorStore
-from threadmill.engine.documents.store_search import Match, search_stores
+from threadmill.engine.documents.store_search import SearchMatch, search_stores
 from threadmill.engine.prompt import file_search_prompt
 from threadmill.engine.prompt.tool_functions import search_tool
-from threadmill.engine.running.answer_references import searches
+from threadmill.engine.running.answer_references import file_search_calls
 from threadmill.engine.running.draft import SearchDraft
 from threadmill.engine.running.execution import Execution
 from threadmill.engine.running.store_wait import wait_for_new_stores
@@ -41,7 +41,7 @@ async def answer_search(execution: Execution, draft: SearchDraft) -> FileSearchC
         return draft.call()
     count, model = execution.ports.tokens.count, execution.run.model
     room = await _room(execution)
-    draft.results = file_search_prompt.fitting(found, draft.number, room, lambda text: count(text, model))
+    draft.results = file_search_prompt.fit_to_budget(found, draft.number, room, lambda text: count(text, model))
     if len(draft.results) < len(found) and not draft.results:
         draft.notes.append(file_search_prompt.NO_ROOM)
     return draft.call()
@@ -54,13 +54,13 @@ async def _found(execution: Execution, draft: SearchDraft) -> list[SearchResult]
         draft.queries,
         limit=limit or (RESULTS_OF_SMALL if _is_small(execution) else RESULTS),
         threshold=draft.ranking.score_threshold,
-        weights=file_search_prompt.weights(draft.ranking),
+        weights=file_search_prompt.parse_weights(draft.ranking),
     )
     stores = run.tool_resources.vector_store_ids or ()
     return [_result(match) for match in await search_stores(execution.ports, run.project, stores, wanted)]
 
 
-def _result(match: Match) -> SearchResult:
+def _result(match: SearchMatch) -> SearchResult:
     attributes = json.dumps(dict(match.attributes), ensure_ascii=False, separators=(",", ":"))
     return SearchResult(match.file_id, match.filename, match.score, (match.text,), attributes)
 
@@ -79,7 +79,7 @@ async def _notes(execution: Execution) -> list[str]:
 
 
 def _window(execution: Execution) -> int | None:
-    return execution.ports.model.describe(execution.run.model).context_window
+    return execution.ports.model.get_info(execution.run.model).context_window
 
 
 def _is_small(execution: Execution) -> bool:
@@ -94,6 +94,9 @@ async def _room(execution: Execution) -> int:
         return TOKENS
     ports, run = execution.ports, execution.run
     drafts = [call.call() for call in execution.draft.calls if isinstance(call, SearchDraft)]
-    earlier = [file_search_prompt.told(call) for call in [*searches(await ports.store.steps(run.id)), *drafts]]
+    earlier = [
+        file_search_prompt.render_results(call)
+        for call in [*file_search_calls(await ports.store.steps(run.id)), *drafts]
+    ]
     left = window // 2 - sum(ports.tokens.count(text, run.model) for text in earlier)
     return max(0, min(TOKENS_OF_SMALL if _is_small(execution) else TOKENS, left))

@@ -7,12 +7,12 @@ from threadmill.engine.documents.store_search import touch
 from threadmill.engine.prompt.tool_functions import search_tool
 from threadmill.engine.running.execution import Execution
 
-FIRST_LOOK, LAST_LOOK = 0.05, 1.0
+MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.05, 1.0
 """Seconds between two looks at a store that is waited for: they double from the first to the last. A look is one read by
 key; files are often ready in less than a second, and whether they are read in this process is not known here.
 """
 
-YOUNG = 10
+NEW_STORE_SECONDS = 10
 """Seconds. The service's own models took some before they searched, so that programs which make a store, an assistant and
 a run in one go found what they had put there (recording FileSearchStreamingWorks). Models here can be faster.
 """
@@ -25,7 +25,7 @@ async def wait_for_stores(execution: Execution) -> str | None:
     """
     if search_tool(execution.run) is None:
         return None
-    await _wait_for_thread(execution)
+    await _wait_for_thread_store(execution)
     now = execution.ports.clock.now()
     for store_id in dict.fromkeys(execution.run.tool_resources.vector_store_ids or ()):
         store = await _store(execution, store_id)
@@ -40,12 +40,12 @@ async def wait_for_stores(execution: Execution) -> str | None:
     return None
 
 
-async def _wait_for_thread(execution: Execution) -> None:
+async def _wait_for_thread_store(execution: Execution) -> None:
     """Files put into the thread's store a moment ago can be searched; the assistant's are not waited for."""
     ports, run = execution.ports, execution.run
     thread = await ports.store.get(Thread, run.project, run.thread_id)
     for store_id in () if thread is None else thread.tool_resources.vector_store_ids or ():
-        await _wait(execution, store_id, execution.settings.store_patience)
+        await _poll_until_read(execution, store_id, execution.settings.store_wait_seconds)
 
 
 async def wait_for_new_stores(execution: Execution) -> None:
@@ -53,15 +53,17 @@ async def wait_for_new_stores(execution: Execution) -> None:
     for store_id in dict.fromkeys(execution.run.tool_resources.vector_store_ids or ()):
         store = await _store(execution, store_id)
         if store is not None:
-            await _wait(execution, store_id, YOUNG - (execution.ports.clock.now() - store.created_at))
+            await _poll_until_read(
+                execution, store_id, NEW_STORE_SECONDS - (execution.ports.clock.now() - store.created_at)
+            )
 
 
-async def _wait(execution: Execution, store_id: VectorStoreId, seconds: float) -> None:
-    clock, pause = execution.ports.clock, FIRST_LOOK
+async def _poll_until_read(execution: Execution, store_id: VectorStoreId, seconds: float) -> None:
+    clock, pause = execution.ports.clock, MIN_POLL_SECONDS
     give_up = clock.monotonic() + seconds
     while (left := give_up - clock.monotonic()) > 0 and await _is_reading(execution, store_id):
         await clock.sleep(min(pause, left))
-        pause = min(2 * pause, LAST_LOOK)
+        pause = min(2 * pause, MAX_POLL_SECONDS)
 
 
 async def _is_reading(execution: Execution, store_id: VectorStoreId) -> bool:

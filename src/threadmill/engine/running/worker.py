@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from threadmill.domain import command as c
-from threadmill.domain.decide import Progress, decide
-from threadmill.domain.error import LostRace, ThreadmillError
+from threadmill.domain.decide import RunState, decide
+from threadmill.domain.error import ThreadmillError, VersionConflict
 from threadmill.domain.ids import Instant, RunId
 from threadmill.domain.outcome import ErrorCode, LastError
 from threadmill.domain.run import Run, RunStatus
@@ -17,15 +17,15 @@ from threadmill.engine.ports.bundle import EngineSettings, Ports
 from threadmill.engine.ports.model import ModelError
 from threadmill.engine.running.commit import commit, write_set
 from threadmill.engine.running.execution import Execution
-from threadmill.engine.running.run_loop import drive
+from threadmill.engine.running.run_loop import run_to_end
 
-SORRY = "Sorry, something went wrong."
+INTERNAL_ERROR = "Sorry, something went wrong."
 
 Report = Callable[[str, BaseException | None], None]
 """Where surprises are told: a sentence without secrets, and the exception if there is one."""
 
 
-def claimed(run: Run, at: Instant, lease: int) -> Run:
+def with_claim(run: Run, at: Instant, lease: int) -> Run:
     """The run in a worker's hands: a higher epoch fences whoever held it before; `lease` in seconds."""
     return replace(run, epoch=run.epoch + 1, lease_until=at + lease)
 
@@ -44,17 +44,17 @@ class Worker:
         self._wakened: asyncio.Event = asyncio.Event()
 
     def reserve(self) -> bool:
-        """Take a place for a run about to be stored as claimed (ADR-0006). Follow with `adopt` or `give_back`."""
+        """Take a place for a run about to be stored as claimed (ADR-0006). Follow with `start` or `release`."""
         if self._draining or len(self._tasks) + self._reserved >= self._settings.max_runs:
             return False
         self._reserved += 1
         return True
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """The run was not stored after all."""
         self._reserved -= 1
 
-    def adopt(self, progress: Progress) -> None:
+    def start(self, progress: RunState) -> None:
         """Execute a claimed, started run in the place reserved for it."""
         self._reserved -= 1
         execution = Execution(self._ports, self._settings, progress)
@@ -94,29 +94,29 @@ class Worker:
         room = self._settings.max_runs - len(self._tasks) - self._reserved
         if room <= 0:
             return
-        for run in await self._ports.queue.waiting(room):
+        for run in await self._ports.queue.queued(room):
             if self.reserve():
                 await self._claim(run)
 
     async def _claim(self, run: Run) -> None:
         now = self._ports.clock.now()
-        before = Progress(run)
-        started = decide(Progress(claimed(run, now, self._settings.lease)), c.Start(), now)
+        before = RunState(run)
+        started = decide(RunState(with_claim(run, now, self._settings.lease)), c.Start(), now)
         try:
             await commit(self._ports, run.id, write_set(before, [started]))
         except ThreadmillError as error:
-            self.give_back()
-            if not isinstance(error, LostRace):
+            self.release()
+            if not isinstance(error, VersionConflict):
                 raise
             return
-        self._ports.metrics.run_waited(now - run.created_at)
-        self.adopt(started.progress)
+        self._ports.metrics.queue_time(now - run.created_at)
+        self.start(started.state)
 
-    async def beat(self) -> None:
+    async def heartbeat(self) -> None:
         """Extend the lease of every run held; a claim that is lost is let go at once."""
         until = self._ports.clock.now() + self._settings.lease
         for run_id, execution in list(self._executions.items()):
-            if not await self._ports.queue.extend(run_id, execution.run.epoch, until):
+            if not await self._ports.queue.extend_lease(run_id, execution.run.epoch, until):
                 self.interrupt(run_id)
 
     async def drain(self, seconds: float) -> None:
@@ -133,40 +133,40 @@ class Worker:
         """From claimed to settled. Whatever happens inside, the run does not stay active unwatched."""
         try:
             await self._drive(execution)
-        except (asyncio.CancelledError, LostRace):
-            await self._settle(execution)
+        except (asyncio.CancelledError, VersionConflict):
+            await self._reconcile(execution)
         except ModelError as error:
-            await self._end(execution, c.Fail(LastError(error.code, error.message)))
+            await self._finish(execution, c.Fail(LastError(error.code, error.message)))
         except TimeoutError:
-            await self._end(execution, c.Expire())
+            await self._finish(execution, c.Expire())
         except Exception as error:  # noqa: BLE001 - the last resort: a surprise fails the run, never leaves it locked
             self._report(f"run {execution.run.id} failed unexpectedly", error)
-            await self._end(execution, c.Fail(LastError(ErrorCode.SERVER_ERROR, SORRY)))
+            await self._finish(execution, c.Fail(LastError(ErrorCode.SERVER_ERROR, INTERNAL_ERROR)))
 
     async def _drive(self, execution: Execution) -> None:
         expires_at = execution.run.expires_at
         left = None if expires_at is None else expires_at - self._ports.clock.now()
         async with asyncio.timeout(left):
-            await drive(execution)
+            await run_to_end(execution)
 
-    async def _end(self, execution: Execution, command: c.Command) -> None:
+    async def _finish(self, execution: Execution, command: c.Command) -> None:
         try:
             await execution.apply(command)
-        except LostRace:
-            await self._settle(execution)
+        except VersionConflict:
+            await self._reconcile(execution)
         except ThreadmillError as error:
             # The store is not writable: the lease lapses and the reaper gives the run another life.
             self._report(f"run {execution.run.id} could not be settled", error)
 
-    async def _settle(self, execution: Execution) -> None:
+    async def _reconcile(self, execution: Execution) -> None:
         """Interrupted: the stored status says why. Cancelled by its client, taken over, deleted, or drained here."""
         held = execution.run
         stored = await self._ports.store.get(Run, held.project, held.id)
         if stored is None or stored.epoch != held.epoch or stored.is_terminal:
             return
-        execution.progress = replace(execution.progress, run=replace(stored, turns=held.turns))
+        execution.state = replace(execution.state, run=replace(stored, turns=held.turns))
         if stored.status is RunStatus.CANCELLING:
-            await self._end(execution, c.EndCancel())
+            await self._finish(execution, c.FinishCancel())
         elif stored.status is RunStatus.IN_PROGRESS:
-            failed = c.Fail(LastError(ErrorCode.SERVER_ERROR, SORRY))
-            await self._end(execution, c.Rescue() if self._draining else failed)
+            failed = c.Fail(LastError(ErrorCode.SERVER_ERROR, INTERNAL_ERROR))
+            await self._finish(execution, c.Rescue() if self._draining else failed)

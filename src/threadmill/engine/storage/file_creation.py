@@ -11,7 +11,7 @@ from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.store import Insert, WriteSet
 
 
-class _Noting:
+class _RecordingWriter:
     """A BlobWriter that remembers what it committed."""
 
     def __init__(self, writer: BlobWriter) -> None:
@@ -29,12 +29,12 @@ class _Noting:
 
 
 @asynccontextmanager
-async def new_blob(ports: Ports) -> AsyncGenerator[BlobWriter]:
+async def open_blob_writer(ports: Ports) -> AsyncGenerator[BlobWriter]:
     """A writer of a file's bytes; store the file inside. When that is refused, the bytes do not stay. Raises Unavailable."""
-    noting: _Noting | None = None
+    noting: _RecordingWriter | None = None
     try:
         async with ports.blobs.writer() as writer:
-            noting = _Noting(writer)
+            noting = _RecordingWriter(writer)
             yield noting
     except ThreadmillError:  # what is cancelled may yet be stored, so its bytes are left to the sweep
         if noting is not None and noting.blob is not None:
@@ -42,7 +42,7 @@ async def new_blob(ports: Ports) -> AsyncGenerator[BlobWriter]:
         raise
 
 
-async def store_file(ports: Ports, project: ProjectId, new: NewFile, blob: Blob) -> File:
+async def create_file(ports: Ports, project: ProjectId, new: NewFile, blob: Blob) -> File:
     """Store the row of a file whose blob is committed and still held by its writer."""
     now = ports.clock.now()
     expires_at = None if new.expires_after is None else now + new.expires_after

@@ -3,49 +3,49 @@
 from dataclasses import replace
 
 from threadmill.domain.assistant import Assistant
-from threadmill.domain.error import LostRace, NotFound, no_file
+from threadmill.domain.error import NotFound, VersionConflict, no_file
 from threadmill.domain.file import File
 from threadmill.domain.ids import FileId, Instant
 from threadmill.domain.thread import Thread
 from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.store import Delete, Update, WriteSet
 from threadmill.engine.storage.retry import change
-from threadmill.engine.storage.store_file_removal import take_out_everywhere
+from threadmill.engine.storage.store_file_removal import remove_if_present
 
 BATCH = 100
 """Expired files deleted in one sweep."""
 
 
-async def discard(ports: Ports, file: File) -> None:
+async def delete_file(ports: Ports, file: File) -> None:
     """Remove the file from every vector store and code interpreter, then its row, then its bytes. Raises NotFound."""
     for place in await ports.search.stores.holding(file.project, file.id):
-        await take_out_everywhere(ports, place)
+        await remove_if_present(ports, place)
 
     async def attempt() -> None:
-        holders = await ports.files.holders(file.project, file.id)
-        updates = [Update(_without(holder, file.id), holder.version) for holder in holders]
+        holders = await ports.files.referencing_objects(file.project, file.id)
+        updates = [Update(_without_file(holder, file.id), holder.version) for holder in holders]
         try:
             await ports.store.apply(WriteSet((*updates, Delete(File, file.id))))
-        except LostRace:
+        except VersionConflict:
             if await ports.store.get(File, file.project, file.id) is None:
                 raise no_file(file.id) from None
             raise
 
-    holders = await ports.files.holders(file.project, file.id)
+    holders = await ports.files.referencing_objects(file.project, file.id)
     await change(ports, (file.id, *(holder.id for holder in holders)), attempt)
     await ports.blobs.remove(file.blob.key, ports.files.blobs_in_use)
 
 
-def _without(holder: Assistant | Thread, file_id: FileId) -> Assistant | Thread:
+def _without_file(holder: Assistant | Thread, file_id: FileId) -> Assistant | Thread:
     resources = holder.tool_resources
     left = tuple(one for one in resources.file_ids or () if one != file_id)
     return replace(holder, tool_resources=replace(resources, file_ids=left), version=holder.version + 1)
 
 
-async def expire(ports: Ports, at: Instant) -> None:
+async def delete_expired_files(ports: Ports, at: Instant) -> None:
     """Delete files whose time has come."""
     for file in await ports.files.expired(at, BATCH):
         try:
-            await discard(ports, file)
+            await delete_file(ports, file)
         except NotFound:
             continue  # somebody else deleted it

@@ -8,7 +8,7 @@ from threadmill.engine.storage.counting import counting
 from threadmill.engine.storage.retry import change
 
 
-async def take_out(ports: Ports, held: VectorStoreFile) -> None:
+async def remove_from_store(ports: Ports, held: VectorStoreFile) -> None:
     """Remove the file from the store. What nobody names any more of its chunks, the ingester sweeps. Raises NotFound."""
 
     async def attempt() -> None:
@@ -21,9 +21,9 @@ async def take_out(ports: Ports, held: VectorStoreFile) -> None:
     await ports.search.index.remove(held.vector_store_id, held.file_id)
 
 
-async def take_out_everywhere(ports: Ports, held: VectorStoreFile) -> None:
-    """As `take_out`; that somebody else did it first is no error."""
+async def remove_if_present(ports: Ports, held: VectorStoreFile) -> None:
+    """As `remove_from_store`; that somebody else did it first is no error."""
     try:
-        await take_out(ports, held)
+        await remove_from_store(ports, held)
     except NotFound:
         return

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, TypeVar, cast
 import msgspec
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 from threadmill.wire.request.validation_error import describe_type, from_pydantic
 
 MAX_DEPTH = 64
@@ -41,13 +41,13 @@ B = TypeVar("B", bound=Body)
 
 
 def parse(kind: type[B], raw: bytes, *, allow_empty: bool = False) -> B:
-    """The body as `kind`; no bytes count as `{}` if `allow_empty`. Raises Invalid with the service's text."""
+    """The body as `kind`; no bytes count as `{}` if `allow_empty`. Raises InvalidRequest with the service's text."""
     if allow_empty and not raw.strip():
         return kind()
     value = _decoded(raw)
     if not isinstance(value, dict):
         text = f"Invalid type for request body: expected an object, but got {describe_type(value)} instead."
-        raise Invalid(text, code="invalid_type")
+        raise InvalidRequest(text, code="invalid_type")
     try:
         return kind.model_validate(value)
     except ValidationError as error:
@@ -64,7 +64,7 @@ def _decoded(raw: bytes) -> object:
         # Strict where the standard library is not: no NaN, no infinite number, no lone surrogate, UTF-8 only.
         value: object = msgspec.json.decode(raw)
     except ValueError:
-        raise Invalid(NOT_JSON) from None
+        raise InvalidRequest(NOT_JSON) from None
     except RecursionError:
         raise _too_deep() from None
     if _is_too_deep(raw):
@@ -72,8 +72,8 @@ def _decoded(raw: bytes) -> object:
     return value
 
 
-def _too_deep() -> Invalid:
-    return Invalid(f"Your request body is nested more than {MAX_DEPTH} levels deep.", code="invalid_json")
+def _too_deep() -> InvalidRequest:
+    return InvalidRequest(f"Your request body is nested more than {MAX_DEPTH} levels deep.", code="invalid_json")
 
 
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)

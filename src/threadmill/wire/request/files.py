@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 from threadmill.domain.file import UPLOAD_PURPOSES, FilePurpose, NewFile
 from threadmill.domain.page import PageQuery
 from threadmill.wire.request import validation_error
@@ -19,7 +19,7 @@ _FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
 
 
 def new_file(filename: str | None, fields: Mapping[str, str]) -> NewFile:
-    """The file an upload asks for. Raises Invalid."""
+    """The file an upload asks for. Raises InvalidRequest."""
     if filename is None:
         raise validation_error.missing("file")
     for name in fields:
@@ -31,7 +31,7 @@ def new_file(filename: str | None, fields: Mapping[str, str]) -> NewFile:
 
 
 def safe_name(filename: str) -> str:
-    """What the client called the file, `text/csv` included; of a way to anywhere, its last part. Raises Invalid."""
+    """What the client called the file, `text/csv` included; of a way to anywhere, its last part. Raises InvalidRequest."""
     name = "".join(character for character in filename if character.isprintable()).strip()
     parts = re.split(r"[/\\]", name)
     if "\\" in name or any(not part.strip(". ") for part in parts):
@@ -44,7 +44,7 @@ def safe_name(filename: str) -> str:
 def _purpose(text: str) -> FilePurpose:
     if text not in UPLOAD_PURPOSES:
         names = ", ".join(f"'{purpose}'" for purpose in UPLOAD_PURPOSES)
-        raise Invalid(f"'{text}' is not one of [{names}] - 'purpose'", param="purpose")
+        raise InvalidRequest(f"'{text}' is not one of [{names}] - 'purpose'", param="purpose")
     return FilePurpose(text)
 
 
@@ -74,7 +74,7 @@ def _expiry_seconds(text: str) -> int:
 
 
 def files_query(query: Mapping[str, str]) -> tuple[PageQuery, FilePurpose | None]:
-    """Limit 1..10,000 (10,000), order, after, and the purpose asked for. Raises Invalid."""
+    """Limit 1..10,000 (10,000), order, after, and the purpose asked for. Raises InvalidRequest."""
     purpose = query.get("purpose")
     if purpose and purpose not in tuple(FilePurpose):
         raise validation_error.bad_value(purpose, tuple(FilePurpose), "purpose")

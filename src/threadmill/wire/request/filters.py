@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import model_validator
 
-from threadmill.domain.filter import AttributeValue, Comparator, Comparison, Compound, Connective, Filter
+from threadmill.domain.filter import AttributeValue, Comparator, Comparison, Compound, Filter, LogicalOperator
 from threadmill.wire.request import validation_error
 from threadmill.wire.request.body import Body
 from threadmill.wire.request.union import BY_TYPE, tag
@@ -55,7 +55,7 @@ class CompoundBody(Body):
 
     def to_domain(self) -> Compound:
         """As given."""
-        return Compound(Connective(self.type), tuple(filter_of(one) for one in self.filters))
+        return Compound(LogicalOperator(self.type), tuple(filter_of(one) for one in self.filters))
 
 
 FilterBody = Annotated[

@@ -11,7 +11,7 @@ INCLUDE_VALUE = "step_details.tool_calls[*].file_search.results[*].content"
 
 
 def includes_content(query: list[str]) -> bool:
-    """Whether `include[]` asks for search results' content. Raises Invalid for anything else (behaviour.md 1.8)."""
+    """Whether `include[]` asks for search results' content. Raises InvalidRequest for anything else (behaviour.md 1.8)."""
     for value in query:
         if value != INCLUDE_VALUE:
             raise validation_error.bad_value(value, [INCLUDE_VALUE], "include")
@@ -22,7 +22,7 @@ MAX_PAGE, DEFAULT_PAGE = 100, 20
 
 
 def page_query(query: Mapping[str, str], *, max_limit: int = MAX_PAGE, default_limit: int = DEFAULT_PAGE) -> PageQuery:
-    """Limit 1..`most` (`usual`), order asc or desc (desc), after, before (behaviour.md 8.4). Raises Invalid."""
+    """Limit 1..`most` (`usual`), order asc or desc (desc), after, before (behaviour.md 8.4). Raises InvalidRequest."""
     order = query.get("order") or Order.DESC
     if order not in tuple(Order):
         raise validation_error.bad_value(order, tuple(Order), "order")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 from threadmill.domain.ids import AssistantId, CallId
 from threadmill.domain.message import ContentPart, MessageRole, NewMessage, TextPart
 from threadmill.domain.patch import AssistantPatch, NewAssistant, NewThread, ThreadPatch
@@ -99,7 +99,9 @@ class CreateMessage(Body):
     def _is_not_empty_or_huge(cls, value: str | list[PartBody]) -> str | list[PartBody]:
         texts = [value] if isinstance(value, str) else [part.text for part in value if isinstance(part, TextBody)]
         if not value or not all(texts):
-            raise validation_error.deferred_error(lambda at: Invalid(EMPTY_CONTENT, param=at, code="invalid_value"))
+            raise validation_error.deferred_error(
+                lambda at: InvalidRequest(EMPTY_CONTENT, param=at, code="invalid_value")
+            )
         length = sum(map(len, texts))
         if length > MAX_CONTENT:
             raise validation_error.deferred_error(lambda at: validation_error.too_long(at, MAX_CONTENT, length))

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field, StrictStr, model_validator
 from pydantic.functional_validators import BeforeValidator
 
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 from threadmill.domain.ranking import HybridWeights, check_weights
 from threadmill.domain.tool import (
     CodeInterpreterTool,
@@ -43,7 +43,7 @@ def _check_metadata(value: Any) -> Any:
     return pairs
 
 
-def _bad_pair(at: str, key: str, item: object) -> Invalid:
+def _bad_pair(at: str, key: str, item: object) -> InvalidRequest:
     if len(key) > MAX_METADATA_KEY:
         return validation_error.long_property_name(at, key, MAX_METADATA_KEY)
     if not isinstance(item, str):

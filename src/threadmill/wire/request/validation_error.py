@@ -5,7 +5,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from threadmill.domain.error import Invalid
+from threadmill.domain.error import InvalidRequest
 
 T = TypeVar("T")
 
@@ -32,113 +32,113 @@ def describe_type(value: object) -> str:
             return "an object"
 
 
-def missing(param: str) -> Invalid:
+def missing(param: str) -> InvalidRequest:
     """A required parameter was left out, or is null."""
-    return Invalid(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+    return InvalidRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
 
 
-def unknown(param: str) -> Invalid:
+def unknown(param: str) -> InvalidRequest:
     """A parameter nobody knows."""
-    return Invalid(f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+    return InvalidRequest(f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
 
 
-def wrong_type(param: str, expected: str, value: object) -> Invalid:
+def wrong_type(param: str, expected: str, value: object) -> InvalidRequest:
     """`expected` has its article: "a string"."""
     text = f"Invalid type for '{param}': expected {expected}, but got {describe_type(value)} instead."
-    return Invalid(text, param=param, code="invalid_type")
+    return InvalidRequest(text, param=param, code="invalid_type")
 
 
-def bad_value(value: str, supported: Sequence[str], param: str) -> Invalid:
+def bad_value(value: str, supported: Sequence[str], param: str) -> InvalidRequest:
     """A text outside its closed set."""
     text = f"Invalid value: '{value}'. Supported values are: {_join_quoted(supported, 'and')}."
-    return Invalid(text, param=param, code="invalid_value")
+    return InvalidRequest(text, param=param, code="invalid_value")
 
 
-def bad_id(value: str, prefix: str, param: str) -> Invalid:
+def bad_id(value: str, prefix: str, param: str) -> InvalidRequest:
     """An id of another kind; the prefix is named without its underscore."""
     text = f"Invalid '{param}': '{value}'. Expected an ID that begins with '{prefix}'."
-    return Invalid(text, param=param, code="invalid_value")
+    return InvalidRequest(text, param=param, code="invalid_value")
 
 
-def bad_url(param: str) -> Invalid:
+def bad_url(param: str) -> InvalidRequest:
     """Something that cannot be fetched as a picture."""
     text = f"Invalid '{param}'. Expected a valid URL, but got a value with an invalid format."
-    return Invalid(text, param=param, code="invalid_value")
+    return InvalidRequest(text, param=param, code="invalid_value")
 
 
-def out_of_range(param: str, value: float, bound: float, *, above: bool) -> Invalid:
+def out_of_range(param: str, value: float, bound: float, *, above: bool) -> InvalidRequest:
     """A number beyond its bound. A bound that is a float makes it a decimal, whatever the value."""
     kind = "decimal" if isinstance(bound, float) else "integer"
     side, sign, word = ("above maximum", "<=", "max") if above else ("below minimum", ">=", "min")
     expected = f"Expected a value {sign} {bound:g}" if kind == "decimal" else f"Expected a value {sign} {bound}"
     text = f"Invalid '{param}': {kind} {side} value. {expected}, but got {value} instead."
-    return Invalid(text, param=param, code=f"{kind}_{side.split()[0]}_{word}_value")
+    return InvalidRequest(text, param=param, code=f"{kind}_{side.split()[0]}_{word}_value")
 
 
-def too_long(param: str, limit: int, length: int) -> Invalid:
+def too_long(param: str, limit: int, length: int) -> InvalidRequest:
     """A string of `length` characters where `limit` are allowed."""
     text = (
         f"Invalid '{param}': string too long. Expected a string with maximum length {limit}, "
         f"but got a string with length {length} instead."
     )
-    return Invalid(text, param=param, code="string_above_max_length")
+    return InvalidRequest(text, param=param, code="string_above_max_length")
 
 
-def empty_string(param: str) -> Invalid:
+def empty_string(param: str) -> InvalidRequest:
     """A string that must say something."""
     text = f"Invalid '{param}': empty string. Expected a string with minimum length 1, but got an empty string instead."
-    return Invalid(text, param=param, code="empty_string")
+    return InvalidRequest(text, param=param, code="empty_string")
 
 
-def too_many_items(param: str, limit: int, length: int) -> Invalid:
+def too_many_items(param: str, limit: int, length: int) -> InvalidRequest:
     """An array of `length` items where `limit` are allowed."""
     text = (
         f"Invalid '{param}': array too long. Expected an array with maximum length {limit}, "
         f"but got an array with length {length} instead."
     )
-    return Invalid(text, param=param, code="array_above_max_length")
+    return InvalidRequest(text, param=param, code="array_above_max_length")
 
 
-def empty_array(param: str) -> Invalid:
+def empty_array(param: str) -> InvalidRequest:
     """An array that must have something in it."""
     text = f"Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array instead."
-    return Invalid(text, param=param, code="empty_array")
+    return InvalidRequest(text, param=param, code="empty_array")
 
 
-def exclusive(first: str, second: str) -> Invalid:
+def exclusive(first: str, second: str) -> InvalidRequest:
     """Two parameters of which at most one may be given."""
     text = (
         f"Mutually exclusive parameters: '{first}', '{second}'. "
         f"Ensure you are only providing one of: '{first}' or '{second}'."
     )
-    return Invalid(text, param=second, code="mutually_exclusive_parameters")
+    return InvalidRequest(text, param=second, code="mutually_exclusive_parameters")
 
 
-def too_many_properties(param: str, limit: int, count: int) -> Invalid:
+def too_many_properties(param: str, limit: int, count: int) -> InvalidRequest:
     """An object of `count` properties where `limit` are allowed."""
     text = (
         f"Invalid '{param}': too many properties. Expected an object with at most {limit} properties, "
         f"but got an object with {count} properties instead."
     )
-    return Invalid(text, param=param, code="object_above_max_properties")
+    return InvalidRequest(text, param=param, code="object_above_max_properties")
 
 
-def long_property_name(param: str, key: str, limit: int) -> Invalid:
+def long_property_name(param: str, key: str, limit: int) -> InvalidRequest:
     """A key of `param` with more than `limit` characters."""
     text = (
         f"Invalid property name in '{param}': '{key}' is too long. Expected a string with maximum length {limit}, "
         f"but got a string with length {len(key)} instead."
     )
-    return Invalid(text, param=f"{param}.{key}", code="property_name_above_max_length")
+    return InvalidRequest(text, param=f"{param}.{key}", code="property_name_above_max_length")
 
 
-def bad_pattern(param: str, pattern: str) -> Invalid:
+def bad_pattern(param: str, pattern: str) -> InvalidRequest:
     """A name with other characters than it may have."""
     text = f"Invalid '{param}': string does not match pattern. Expected a string that matches the pattern '{pattern}'."
-    return Invalid(text, param=param, code="invalid_value")
+    return InvalidRequest(text, param=param, code="invalid_value")
 
 
-def deferred_error(make_error: Callable[[str], Invalid]) -> PydanticCustomError:
+def deferred_error(make_error: Callable[[str], InvalidRequest]) -> PydanticCustomError:
     """For validators to raise: `make_error` is given the field's path in the body, which only Pydantic knows."""
     return PydanticCustomError("refused", "refused", {"make_error": make_error})
 
@@ -146,20 +146,20 @@ def deferred_error(make_error: Callable[[str], Invalid]) -> PydanticCustomError:
 def apply_domain_check(check: Callable[[T, str], T], value: T) -> T:
     """`value`, if the domain's `check` takes it. For validators: what it says names the field's path in the body."""
 
-    def make_error(at: str) -> Invalid:
+    def make_error(at: str) -> InvalidRequest:
         try:
             check(value, at)
-        except Invalid as error:
+        except InvalidRequest as error:
             return error
         raise AssertionError("a rule that refused a value takes it now")
 
     try:
         return check(value, "")
-    except Invalid:
+    except InvalidRequest:
         raise deferred_error(make_error) from None
 
 
-def from_pydantic(errors: Sequence[ErrorDetails]) -> Invalid:
+def from_pydantic(errors: Sequence[ErrorDetails]) -> InvalidRequest:
     """The first of Pydantic's errors as ours; unknown parameters are told last, they often explain nothing."""
     first = min(errors, key=lambda error: error["type"] == "extra_forbidden")
     kind, param, value = first["type"], param_path(first["loc"]), first["input"]
@@ -180,7 +180,7 @@ def param_path(loc: Sequence[int | str]) -> str:
 
 
 _Context: TypeAlias = Mapping[str, Any]
-_ErrorBuilder: TypeAlias = Callable[[str, Any, _Context], Invalid]
+_ErrorBuilder: TypeAlias = Callable[[str, Any, _Context], InvalidRequest]
 
 _EXPECTED_TYPES = {
     "string_type": "a string",
@@ -209,7 +209,7 @@ def _parse_choices(text: str) -> list[str]:
     return [name.strip("'").removeprefix(UNION_TAG) for name in text.replace(" or ", ", ").split(", ")]
 
 
-def _union_error(param: str, value: Any, context: _Context) -> Invalid:
+def _union_error(param: str, value: Any, context: _Context) -> InvalidRequest:
     expected = _parse_choices(context["expected_tags"])
     if context["discriminator"].startswith("json_type_of"):
         return wrong_type(param, f"one of a {' or '.join(_JSON_TYPES[one] for one in expected)}", value)
@@ -219,20 +219,20 @@ def _union_error(param: str, value: Any, context: _Context) -> Invalid:
     return missing(f"{param}.type") if kind is None else _bad_value_or_type(f"{param}.type", kind, expected)
 
 
-def _literal_error(param: str, value: Any, context: _Context) -> Invalid:
+def _literal_error(param: str, value: Any, context: _Context) -> InvalidRequest:
     return _bad_value_or_type(param, value, _parse_choices(context["expected"]))
 
 
-def _bad_value_or_type(param: str, value: object, expected: Sequence[str]) -> Invalid:
+def _bad_value_or_type(param: str, value: object, expected: Sequence[str]) -> InvalidRequest:
     if isinstance(value, str):
         return bad_value(value, expected, param)
     return wrong_type(param, f"one of {_join_quoted(expected, 'or')}", value)
 
 
-def _other_error(param: str, value: Any, context: _Context) -> Invalid:
+def _other_error(param: str, value: Any, context: _Context) -> InvalidRequest:
     # A kind of mistake no field of ours can make today: still a 400 that names the place.
     del value, context
-    return Invalid(f"Invalid '{param}'.", param=param, code="invalid_value")
+    return InvalidRequest(f"Invalid '{param}'.", param=param, code="invalid_value")
 
 
 _ERROR_BUILDERS: dict[str, _ErrorBuilder] = {

@@ -225,7 +225,7 @@ STATUSES = tuple(VectorStoreFileStatus(one) for one in ("in_progress", "complete
 
 
 def store_files_query(query: Mapping[str, str]) -> tuple[PageQuery, VectorStoreFileStatus | None]:
-    """The page, and the status asked for. Raises Invalid."""
+    """The page, and the status asked for. Raises InvalidRequest."""
     status = query.get("filter")
     if status and status not in STATUSES:
         raise validation_error.bad_value(status, STATUSES, "filter")

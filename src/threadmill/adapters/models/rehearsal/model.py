@@ -14,7 +14,6 @@ from threadmill.adapters.models.rehearsal.state import next_turn
 from threadmill.domain.message import RefusalPart, TextPart
 from threadmill.domain.outcome import ErrorCode, Usage
 from threadmill.engine.ports.model import (
-    CallPiece,
     ContextTooLong,
     Finish,
     FinishReason,
@@ -24,6 +23,7 @@ from threadmill.engine.ports.model import (
     Piece,
     PromptMessage,
     RefusalPiece,
+    ToolCallPiece,
 )
 from threadmill.engine.ports.tokens import Tokens
 
@@ -74,9 +74,9 @@ class Rehearsal:
 
     async def list(self) -> Sequence[ModelInfo]:
         """The one model."""
-        return (self.describe(REHEARSAL),)
+        return (self.get_info(REHEARSAL),)
 
-    def describe(self, model: str) -> ModelInfo:
+    def get_info(self, model: str) -> ModelInfo:
         """The same for every name."""
         return ModelInfo(model, 0, "threadmill", WINDOW)
 
@@ -154,10 +154,10 @@ class _TurnPlayer:
     def _call(self, directive: Call) -> Iterator[tuple[Piece, str]]:
         """No id is given: the engine's own are unique, ours would repeat with every run of the script."""
         index, self._calls = self._calls, self._calls + 1
-        yield CallPiece(index, None, directive.name), directive.name
+        yield ToolCallPiece(index, None, directive.name), directive.name
         for at in range(0, len(directive.arguments), FRAGMENT):
             fragment = directive.arguments[at : at + FRAGMENT]
-            yield CallPiece(index, arguments=fragment), fragment
+            yield ToolCallPiece(index, arguments=fragment), fragment
 
 
 def _words(text: str) -> Iterator[str]:

@@ -95,7 +95,7 @@ class OpenAICompatible:
             self._listed_until = now + LIST_SECONDS
         return tuple(self._listed.values())
 
-    def describe(self, model: str) -> ModelInfo:
+    def get_info(self, model: str) -> ModelInfo:
         """What the last list, the settings and our table know; asks nobody."""
         listed = self._listed.get(model)
         return listed or self._with_window(ModelInfo(model, 0, self._settings.name))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from threadmill.engine.ports.model import CallPiece
+from threadmill.engine.ports.model import ToolCallPiece
 
 MAX_CHECKS = 100
 """How often one call's arguments are looked at as a whole: each look reads all of them."""
@@ -81,10 +81,10 @@ class ToolCallDecoder:
         """Whether a call has begun."""
         return self._last is not None
 
-    def read(self, index: int | None, id: str | None, name: str | None, arguments: str) -> list[CallPiece]:  # noqa: A002 - the wire's word
+    def read(self, index: int | None, id: str | None, name: str | None, arguments: str) -> list[ToolCallPiece]:  # noqa: A002 - the wire's word
         """The pieces one streamed delta amounts to; none while a name may still grow."""
         call = self._call_of(index, id, name, arguments)
-        pieces: list[CallPiece] = []
+        pieces: list[ToolCallPiece] = []
         if call is None:
             pieces += self.end()
             call = self._begin(index, id)
@@ -98,10 +98,10 @@ class ToolCallDecoder:
             if arguments or (call.name and not self._may_grow(call.name)):
                 pieces.append(_opened(call, arguments))
         elif arguments:
-            pieces.append(CallPiece(call.number, arguments=arguments))
+            pieces.append(ToolCallPiece(call.number, arguments=arguments))
         return pieces
 
-    def end(self) -> list[CallPiece]:
+    def end(self) -> list[ToolCallPiece]:
         """No more of the last call comes: it is handed on if its name was waited for."""
         return [_opened(self._last, "")] if self._last is not None and not self._last.is_open else []
 
@@ -150,6 +150,6 @@ class ToolCallDecoder:
         return any(len(known) > len(name) and known.startswith(name) for known in self._names)
 
 
-def _opened(call: _Call, arguments: str) -> CallPiece:
+def _opened(call: _Call, arguments: str) -> ToolCallPiece:
     call.is_open = True
-    return CallPiece(call.number, call.id, call.name or None, arguments)
+    return ToolCallPiece(call.number, call.id, call.name or None, arguments)

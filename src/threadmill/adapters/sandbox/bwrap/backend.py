@@ -11,7 +11,7 @@ from threadmill.adapters.sandbox.bwrap.zygote import ZygoteClient
 class BwrapBackend:
     """See Backend."""
 
-    refusal: str | None = None
+    unavailable_reason: str | None = None
 
     def __init__(self, bwrap: str, paths: SandboxPaths, limits: SessionLimits) -> None:
         self._bwrap, self._places, self._limits = bwrap, paths, limits
@@ -23,11 +23,11 @@ class BwrapBackend:
         return await self.open_with(self._limits)
 
     async def open_with(self, limits: SessionLimits) -> BwrapSession:
-        """A session with limits of its own. Raises SandboxRefused."""
+        """A session with limits of its own. Raises SandboxUnavailable."""
         return await BwrapSession.open(await self.zygote(), limits)
 
     async def zygote(self) -> ZygoteClient:
-        """The living zygote, started if need be. Raises SandboxRefused."""
+        """The living zygote, started if need be. Raises SandboxUnavailable."""
         async with self._starting:
             if self._zygote is None or self._zygote.is_dead:
                 await self.close()

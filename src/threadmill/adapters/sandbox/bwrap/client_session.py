@@ -9,7 +9,16 @@ from threadmill.adapters.sandbox.bwrap.zygote import Spawned, ZygoteClient
 from threadmill.adapters.sandbox.inside import protocol
 from threadmill.adapters.sandbox.inside.protocol import Fields, Kind
 from threadmill.adapters.sandbox.output_decoder import OutputDecoder
-from threadmill.engine.ports.sandbox import Ended, Ending, FileRefused, Image, Logs, Output, SandboxRefused, Written
+from threadmill.engine.ports.sandbox import (
+    Ended,
+    EndReason,
+    FileRefused,
+    FileWritten,
+    Image,
+    Logs,
+    Output,
+    SandboxUnavailable,
+)
 
 LARGEST_IMAGE, MOST_ITEMS = 20_000_000, 400
 _CLOSE_SECONDS = 4.0
@@ -31,7 +40,7 @@ class BwrapSession:
 
     @classmethod
     async def open(cls, zygote: ZygoteClient, limits: SessionLimits) -> "BwrapSession":
-        """Fork one and wait until its walls stand. Raises SandboxRefused."""
+        """Fork one and wait until its walls stand. Raises SandboxUnavailable."""
         spawned = await zygote.spawn(limits)
         streams = await asyncio.open_unix_connection(sock=spawned.connection, limit=1 << 18)
         session = cls(zygote, spawned, limits, streams)
@@ -39,7 +48,7 @@ class BwrapSession:
         if first is None or first[0] != Kind.READY:
             await session.close()
             why = "it ended at once" if first is None else str(protocol.parse_fields(first[1]).get("message"))
-            raise SandboxRefused(f"A session could not be started: {why}")
+            raise SandboxUnavailable(f"A session could not be started: {why}")
         return session
 
     @property
@@ -61,11 +70,11 @@ class BwrapSession:
                         break
                     yield output
         except TimeoutError:
-            ended = Ended(Ending.TIMED_OUT, _NOT_STOPPABLE.format(wall=self._limits.wall), state_kept=False)
+            ended = Ended(EndReason.TIMED_OUT, _NOT_STOPPABLE.format(wall=self._limits.wall), state_kept=False)
             await self.close()
         except (ProtocolViolation, protocol.BrokenFrame, ValueError, KeyError, TypeError, OverflowError):
             await self.close()
-        yield ended or Ended(Ending.KILLED, _KILLED, state_kept=False)
+        yield ended or Ended(EndReason.KILLED, _KILLED, state_kept=False)
 
     async def _outputs(self) -> AsyncGenerator[Output, None]:
         """Outputs until Ended, or until the session is gone."""
@@ -91,7 +100,7 @@ class BwrapSession:
         if kind == Kind.OUTPUT_TRUNCATED:
             return Logs(text.cut(parse_size(fields)))
         if kind == Kind.FILE_WRITTEN:
-            return Written(parse_path(fields), parse_size(fields))
+            return FileWritten(parse_path(fields), parse_size(fields))
         if kind == Kind.IMAGE:
             path = parse_path(fields) if fields.get("path") else None
             return Image(str(fields["name"]), await self._content(LARGEST_IMAGE), path)
@@ -188,7 +197,7 @@ def parse_ended(fields: Fields) -> Ended:
     """The verdict, as far as it makes sense. Raises ValueError."""
     message = fields["message"]
     line = None if message is None else " ".join(str(message).split())[:1000]
-    return Ended(Ending(str(fields["how"])), line, bool(fields["kept"]))
+    return Ended(EndReason(str(fields["how"])), line, bool(fields["kept"]))
 
 
 def refusal_reason(frame: tuple[Kind, bytes] | None) -> str:

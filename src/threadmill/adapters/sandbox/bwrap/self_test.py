@@ -12,7 +12,7 @@ from pathlib import Path
 
 from threadmill.adapters.sandbox.backend import LiveSession, SessionLimits
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
-from threadmill.engine.ports.sandbox import Ended, Ending, Logs, SandboxRefused
+from threadmill.engine.ports.sandbox import Ended, EndReason, Logs, SandboxUnavailable
 
 _CODE = "from inside import escape_tests as _e\nprint(_e.run_escape_tests({port}, {abstract!r}, {path!r}, {hidden!r}, {processes}))"
 
@@ -60,7 +60,7 @@ def canary_listeners() -> Iterator[Canaries]:
 
 
 async def self_test(backend: BwrapBackend, limits: SessionLimits, hidden: Sequence[Path] = ()) -> SelfTest:
-    """Run the table in a session of its own; `hidden` are paths of the server's it must not see. Raises SandboxRefused."""
+    """Run the table in a session of its own; `hidden` are paths of the server's it must not see. Raises SandboxUnavailable."""
     zygote = await backend.zygote()
     # How long a call may take says nothing of how long a busy machine takes for the table.
     session = await backend.open_with(replace(limits, wall=max(limits.wall, PATIENCE)))
@@ -78,7 +78,7 @@ async def _table(session: LiveSession, canaries: Canaries, hidden: tuple[str, ..
     code = _CODE.format(
         port=canaries.port, abstract=canaries.abstract, path=canaries.path, hidden=hidden, processes=processes
     )
-    text, how = "", Ended(Ending.KILLED)
+    text, how = "", Ended(EndReason.KILLED)
     async for output in session.execute(code):
         if isinstance(output, Logs):
             text += output.text
@@ -90,7 +90,7 @@ async def _table(session: LiveSession, canaries: Canaries, hidden: tuple[str, ..
         assert isinstance(succeeded, list)
         assert isinstance(attempts, int)
     except (ValueError, KeyError, TypeError):
-        raise SandboxRefused(f"The sandbox's self-test did not end: {how.message or text[-300:]}") from None
+        raise SandboxUnavailable(f"The sandbox's self-test did not end: {how.message or text[-300:]}") from None
     return SelfTest(attempts, tuple(str(name) for name in succeeded))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from threadmill.adapters.sandbox.backend import SessionLimits
 from threadmill.adapters.sandbox.bwrap.command import SandboxPaths, bwrap_command
-from threadmill.engine.ports.sandbox import SandboxRefused
+from threadmill.engine.ports.sandbox import SandboxUnavailable
 
 SANDBOX_USER = 64_321
 """Who the sandbox is on this machine when the server is root: nobody's account, within what containers map."""
@@ -50,7 +50,7 @@ class ZygoteClient:
 
     @classmethod
     async def start(cls, bwrap: str, paths: SandboxPaths) -> "ZygoteClient":
-        """Start it and wait until it can fork. Raises SandboxRefused with bubblewrap's own words."""
+        """Start it and wait until it can fork. Raises SandboxUnavailable with bubblewrap's own words."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         try:
@@ -67,11 +67,11 @@ class ZygoteClient:
             words = await zygote.close()
             if not isinstance(error, TimeoutError | ConnectionError):
                 raise
-            raise SandboxRefused(f"The sandbox does not start: {words}") from None
+            raise SandboxUnavailable(f"The sandbox does not start: {words}") from None
         return zygote
 
     async def spawn(self, limits: SessionLimits) -> Spawned:
-        """Fork a session. Raises SandboxRefused."""
+        """Fork a session. Raises SandboxUnavailable."""
         self.last = number = self.last + 1
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
@@ -85,7 +85,7 @@ class ZygoteClient:
             ours.close()
             self.sessions.pop(number, None)
             if isinstance(error, OSError):
-                raise SandboxRefused(f"The sandbox's process is gone: {error}") from None
+                raise SandboxUnavailable(f"The sandbox's process is gone: {error}") from None
             raise
         finally:
             self.answers.pop(number, None)
@@ -143,7 +143,7 @@ class ZygoteClient:
         elif "started" in said and (answer := self.answers.get(int(said["started"]))) and not answer.done():
             answer.set_result(None)
         elif "failed" in said and (answer := self.answers.get(int(said["failed"]))) and not answer.done():
-            answer.set_exception(SandboxRefused(f"A session could not be started: {said.get('why', 'no reason')}"))
+            answer.set_exception(SandboxUnavailable(f"A session could not be started: {said.get('why', 'no reason')}"))
 
 
 def _start_order(number: int, limits: SessionLimits) -> dict[str, int | dict[str, int | float]]:

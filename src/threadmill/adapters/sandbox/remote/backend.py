@@ -10,7 +10,7 @@ import aiohttp
 from threadmill.adapters.sandbox.backend import SessionLimits
 from threadmill.adapters.sandbox.remote.kernel_session import KernelSession
 from threadmill.adapters.sandbox.remote.socket import KernelSocket
-from threadmill.engine.ports.sandbox import SandboxRefused
+from threadmill.engine.ports.sandbox import SandboxUnavailable
 
 Fields: TypeAlias = Mapping[str, str]
 _PATIENCE = aiohttp.ClientTimeout(total=60, connect=10)
@@ -26,27 +26,27 @@ class Gateway:
         self._http = aiohttp.ClientSession(headers=headers, timeout=_PATIENCE)
 
     async def call(self, method: str, path: str, body: Fields | None = None) -> dict[str, object]:
-        """One request; an empty answer is {}. Raises SandboxRefused."""
+        """One request; an empty answer is {}. Raises SandboxUnavailable."""
         try:
             async with self._http.request(method, f"{self._url}{path}", json=body) as response:
                 text = await response.text()
                 if response.status >= 400:
-                    raise SandboxRefused(f"The kernel gateway answered {response.status} to {method} {path}.")
+                    raise SandboxUnavailable(f"The kernel gateway answered {response.status} to {method} {path}.")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise SandboxRefused(f"The kernel gateway cannot be reached: {type(error).__name__}.") from None
+            raise SandboxUnavailable(f"The kernel gateway cannot be reached: {type(error).__name__}.") from None
         try:
             found: object = json.loads(text) if text.strip() else {}
         except ValueError:
-            raise SandboxRefused("The kernel gateway's answer is not JSON.") from None
+            raise SandboxUnavailable("The kernel gateway's answer is not JSON.") from None
         return {str(name): value for name, value in found.items()} if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
     async def connect(self, kernel: str) -> aiohttp.ClientWebSocketResponse:
-        """The kernel's channels. Raises SandboxRefused."""
+        """The kernel's channels. Raises SandboxUnavailable."""
         try:
             url = f"{self._url}/api/kernels/{kernel}/channels"
             return await self._http.ws_connect(url, max_msg_size=_LARGEST_MESSAGE)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise SandboxRefused(f"The kernel's channels cannot be opened: {type(error).__name__}.") from None
+            raise SandboxUnavailable(f"The kernel's channels cannot be opened: {type(error).__name__}.") from None
 
     async def close(self) -> None:
         """Close all connections."""
@@ -56,14 +56,14 @@ class Gateway:
 class RemoteBackend:
     """See Backend."""
 
-    refusal: str | None = None
+    unavailable_reason: str | None = None
 
     def __init__(self, gateway: Gateway, limits: SessionLimits) -> None:
         self._gateway, self._limits = gateway, limits
 
     @classmethod
     async def connect(cls, url: str, token: str | None, limits: SessionLimits) -> "RemoteBackend":
-        """Look whether a gateway is there. Raises SandboxRefused."""
+        """Look whether a gateway is there. Raises SandboxUnavailable."""
         gateway = Gateway(url, token)
         try:
             await gateway.call("GET", "/api")
@@ -84,7 +84,7 @@ class RemoteBackend:
         except BaseException as error:
             await self._gateway.call("DELETE", f"/api/kernels/{kernel}")
             if isinstance(error, TimeoutError | ConnectionError):
-                raise SandboxRefused("The kernel does not answer.") from None
+                raise SandboxUnavailable("The kernel does not answer.") from None
             raise
         return session
 

@@ -19,13 +19,13 @@ from threadmill.adapters.sandbox.remote.socket import KernelMessage, KernelSocke
 from threadmill.engine.ports.sandbox import (
     DATA_DIR,
     Ended,
-    Ending,
+    EndReason,
     FileRefused,
+    FileWritten,
     Image,
     Logs,
     Output,
-    SandboxRefused,
-    Written,
+    SandboxUnavailable,
 )
 
 Call = Callable[[str, str, Mapping[str, str] | None], Awaitable[dict[str, object]]]
@@ -35,9 +35,9 @@ _PIECE = 512 << 10
 _NAME = "_threadmill"
 _LOST = "The kernel died. All variables are lost."
 _LIMITS = {
-    "MemoryError": (Ending.OUT_OF_MEMORY, "The code needed more memory than it may use"),
-    "[Errno 11]": (Ending.TOO_MANY_PROCESSES, "The code started more processes than it may"),
-    "[Errno 28]": (Ending.DISK_FULL, "The code wrote more than the disk holds"),
+    "MemoryError": (EndReason.OUT_OF_MEMORY, "The code needed more memory than it may use"),
+    "[Errno 11]": (EndReason.TOO_MANY_PROCESSES, "The code started more processes than it may"),
+    "[Errno 28]": (EndReason.DISK_FULL, "The code wrote more than the disk holds"),
 }
 
 
@@ -48,7 +48,7 @@ class KernelSession:
         self._kernel, self._socket, self._call, self._limits = kernel, socket, call, limits
         self._directory = DATA_DIR
         self._alive = True
-        self._asked_to_stop: Ending | None = None
+        self._asked_to_stop: EndReason | None = None
 
     @property
     def alive(self) -> bool:
@@ -56,7 +56,7 @@ class KernelSession:
         return self._alive and not self._socket.closed
 
     async def prepare(self) -> None:
-        """Give the kernel its directory and our few functions. Raises ConnectionError, SandboxRefused."""
+        """Give the kernel its directory and our few functions. Raises ConnectionError, SandboxUnavailable."""
         files, helper = (_INSIDE / "files.py").read_text(), (_INSIDE / "remote_files.py").read_text()
         helper = helper.replace("from .files import Directory, NotAFile, Snapshot\n", "")
         code = (
@@ -79,16 +79,16 @@ class KernelSession:
             if ended is not None and ended.state_kept:
                 async for output in self._files():
                     yield output
-            yield ended or Ended(Ending.KILLED, _LOST, state_kept=False)
-        except (ConnectionError, ValueError, SandboxRefused):
+            yield ended or Ended(EndReason.KILLED, _LOST, state_kept=False)
+        except (ConnectionError, ValueError, SandboxUnavailable):
             self._alive = False
-            yield Ended(Ending.KILLED, _LOST, state_kept=False)
+            yield Ended(EndReason.KILLED, _LOST, state_kept=False)
 
     async def _execute_with_timeout(self, code: str) -> AsyncGenerator[Output, None]:
         """Outputs and the end, within the wall clock: first an interrupt, then the end of the kernel."""
         number = await self._socket.request(code)
         loop = asyncio.get_running_loop()
-        stop = loop.call_later(self._limits.wall, self._interrupt_soon, Ending.TIMED_OUT)
+        stop = loop.call_later(self._limits.wall, self._interrupt_soon, EndReason.TIMED_OUT)
         try:
             async with asyncio.timeout(self._limits.wall + self._limits.grace):
                 async for output in _OutputCollector(self._directory, self._limits.log).outputs(
@@ -98,20 +98,20 @@ class KernelSession:
         except TimeoutError:
             await self.close()
             message = f"The code ran longer than {self._limits.wall:g} seconds and could not be stopped."
-            yield Ended(Ending.TIMED_OUT, f"{message} All variables and files are lost.", state_kept=False)
+            yield Ended(EndReason.TIMED_OUT, f"{message} All variables and files are lost.", state_kept=False)
         finally:
             stop.cancel()
 
     def _resolve_interrupt(self, output: Output) -> Output:
         """What a KeyboardInterrupt means depends on who asked for it."""
-        if not isinstance(output, Ended) or output.how is not Ending.INTERRUPTED:
+        if not isinstance(output, Ended) or output.reason is not EndReason.INTERRUPTED:
             return output
-        if self._asked_to_stop is Ending.TIMED_OUT:
+        if self._asked_to_stop is EndReason.TIMED_OUT:
             message = f"The code ran longer than {self._limits.wall:g} seconds and was stopped."
-            return Ended(Ending.TIMED_OUT, message)
-        return Ended(Ending.INTERRUPTED, "The code was interrupted.")
+            return Ended(EndReason.TIMED_OUT, message)
+        return Ended(EndReason.INTERRUPTED, "The code was interrupted.")
 
-    def _interrupt_soon(self, why: Ending) -> None:
+    def _interrupt_soon(self, why: EndReason) -> None:
         self._asked_to_stop = why
         self._stopping = asyncio.ensure_future(self.interrupt())
 
@@ -122,7 +122,7 @@ class KernelSession:
                 content = b"".join([piece async for piece in self.get(checked)])
                 yield Image(posixpath.basename(checked), content, checked)
             else:
-                yield Written(checked, int(size))
+                yield FileWritten(checked, int(size))
 
     async def _evaluate(self, call: str, code: str = "") -> str:
         """What one of our functions in the kernel answers. Raises ConnectionError, ValueError."""
@@ -170,7 +170,7 @@ class KernelSession:
 
     async def interrupt(self) -> None:
         """See the protocol."""
-        with suppress(SandboxRefused):
+        with suppress(SandboxUnavailable):
             await self._call("POST", f"/api/kernels/{self._kernel}/interrupt", None)
 
     async def close(self) -> None:
@@ -179,7 +179,7 @@ class KernelSession:
             return
         self._alive = False
         await self._socket.close()
-        with suppress(SandboxRefused):
+        with suppress(SandboxUnavailable):
             await self._call("DELETE", f"/api/kernels/{self._kernel}", None)
 
 
@@ -189,7 +189,7 @@ class _OutputCollector:
     def __init__(self, directory: str, room: int) -> None:
         self._directory, self._head, self._tail_room = directory, room // 2, room - room // 2
         self._text, self._tail, self._dropped = OutputDecoder(), "", 0
-        self._ended = Ended(Ending.COMPLETED)
+        self._ended = Ended(EndReason.COMPLETED)
 
     async def outputs(self, messages: AsyncGenerator[KernelMessage, None]) -> AsyncGenerator[Output, None]:
         """Logs and images, at last Ended."""
@@ -233,11 +233,11 @@ class _OutputCollector:
 def _judge(name: str, value: str) -> Ended:
     line = " ".join(f"{name}: {value}".split())[:500]
     if name == "KeyboardInterrupt":
-        return Ended(Ending.INTERRUPTED, line)
+        return Ended(EndReason.INTERRUPTED, line)
     for sign, (how, message) in _LIMITS.items():
         if name == sign or value.startswith(sign):
             return Ended(how, f"{message} ({line}).")
-    return Ended(Ending.EXCEPTION, line)
+    return Ended(EndReason.EXCEPTION, line)
 
 
 def _answered(expressions: object) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 
-from threadmill.domain.chunking import ChunkingStrategy, StaticChunking, chunks_of
+from threadmill.domain.chunking import ChunkingStrategy, StaticChunking, split_into_chunks
 from threadmill.domain.file import File
 from threadmill.domain.vector_store import VectorStoreFile, usage_bytes
 from threadmill.engine.ports.bundle import Ports
@@ -12,11 +12,11 @@ from threadmill.engine.ports.chunks import Edition
 from threadmill.engine.ports.embedder import Embedder
 from threadmill.engine.ports.search_index import IndexedChunk
 
-PORTION = 256
+EMBED_BATCH_SIZE = 256
 """Chunks embedded and written at once."""
 
 
-def edition_of(file: File, strategy: ChunkingStrategy, embedder: Embedder | None) -> str:
+def edition_key(file: File, strategy: ChunkingStrategy, embedder: Embedder | None) -> str:
     """Names what comes out when these bytes are read, cut and embedded so. Projects share nothing.
 
     The extension counts: it says what the bytes are read as.
@@ -34,7 +34,7 @@ def edition_of(file: File, strategy: ChunkingStrategy, embedder: Embedder | None
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 
-async def made(ports: Ports, name: str, file: File, row: VectorStoreFile) -> Edition:
+async def build_edition(ports: Ports, name: str, file: File, row: VectorStoreFile) -> Edition:
     """Read the file and store its chunks as edition `name`.
 
     Raises ExtractionFailed, TooManyTokens, EmbeddingFailed, Unavailable.
@@ -43,20 +43,20 @@ async def made(ports: Ports, name: str, file: File, row: VectorStoreFile) -> Edi
     text = await search.extractor.extract(ports.blobs.read(file.blob.key), file.filename)
     texts = await asyncio.to_thread(_cut, ports, text, row.chunking_strategy)
     await search.chunks.begin(name)
-    for first in range(0, len(texts), PORTION):
-        portion = texts[first : first + PORTION]
-        await search.chunks.write(name, first, await embedded(search.embedder, portion))
+    for first in range(0, len(texts), EMBED_BATCH_SIZE):
+        portion = texts[first : first + EMBED_BATCH_SIZE]
+        await search.chunks.write(name, first, await embed_chunks(search.embedder, portion))
     edition = Edition(name, len(texts), usage_bytes(texts))
     await search.chunks.seal(edition)
     return edition
 
 
 def _cut(ports: Ports, text: str, strategy: ChunkingStrategy) -> Sequence[str]:
-    chunks = chunks_of(text, ports.search.ruler.ends(text), strategy)
+    chunks = split_into_chunks(text, ports.search.token_offsets.ends(text), strategy)
     return [text[chunk.start : chunk.end] for chunk in chunks]
 
 
-async def embedded(embedder: Embedder | None, texts: Sequence[str]) -> Sequence[IndexedChunk]:
+async def embed_chunks(embedder: Embedder | None, texts: Sequence[str]) -> Sequence[IndexedChunk]:
     """The texts as chunks, with vectors if there is an embedder. Raises EmbeddingFailed."""
     if embedder is None:
         return [IndexedChunk(text) for text in texts]
