@@ -256,7 +256,7 @@ async def ingestion() -> list[Row]:
             index = LocalSearchIndex(Path(directory), HeldChunks())
             began = time.perf_counter()
             for at in range(10):
-                read = await extractor.extract(_whole(data.encode()), name)
+                read = (await extractor.extract(_whole(data.encode()), name)).text
                 chunks = split_into_chunks(read, ruler.ends(read), StaticChunking())
                 pieces = [IndexedChunk(read[chunk.start : chunk.end]) for chunk in chunks]
                 await index.upsert(STORE, IndexedFile(FileId(f"file-{at}"), "1", pieces))

@@ -10,6 +10,7 @@ from tests.contracts.test_store import AnyStore, opened
 from threadmill.domain.error import InvalidRequest, VersionConflict
 from threadmill.domain.ids import FileBatchId, FileId, ProjectId, VectorStoreId
 from threadmill.domain.page import Order, PageQuery
+from threadmill.domain.reading_notes import ReadingNotes
 from threadmill.domain.vector_store import (
     CountChange,
     FileBatch,
@@ -30,6 +31,8 @@ STORE = VectorStore(VS, P, 1, 1, "ä", file_counts=FileCounts(in_progress=1), me
 READING = VectorStoreFile(FILE, VS, P, 1, attributes={"n": 1.5, "s": "x", "b": True}, batch_id=BATCH)
 CHUNKS = [IndexedChunk("one", b"\0\1"), IndexedChunk("two")]
 
+NOTES = ReadingNotes("PDF", "utf-8", 3, 40, 2, ("A remark.",))
+
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[AnyStore, None]:
@@ -45,7 +48,7 @@ async def write(store: AnyStore, edition: str = "e") -> None:
 
 async def seal(store: AnyStore, edition: str = "e") -> None:
     await write(store, edition)
-    await store.chunks.seal(Edition(edition, 2, 10))
+    await store.chunks.seal(Edition(edition, 2, 10, NOTES))
 
 
 async def put(store: AnyStore, *rows: VectorStore | VectorStoreFile | FileBatch) -> None:
@@ -148,7 +151,7 @@ async def test_an_edition_counts_once_it_is_sealed(store: AnyStore) -> None:
     with pytest.raises(VersionConflict):
         await store.apply(WriteSet((Insert(STORE),), (Sealed("e"),)))
     await seal(store)
-    assert await store.chunks.sealed("e") == Edition("e", 2, 10)
+    assert await store.chunks.sealed("e") == Edition("e", 2, 10, NOTES)
     assert list(await store.chunks.chunks("e")) == CHUNKS
     assert list(await store.chunks.chunks("none")) == []
     await store.apply(WriteSet((Insert(STORE),), (Sealed("e"),)))

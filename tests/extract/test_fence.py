@@ -87,3 +87,13 @@ def test_a_process_does_not_outlive_the_server_that_started_it() -> None:
 def test_memory_is_bounded() -> None:
     code = "\ntry:\n    bytearray(3 * 1024**3)\nexcept MemoryError:\n    os.write(1, b'bounded')\nos._exit(0)"
     assert run(code).stdout == b"bounded"
+
+
+PARENT = PRELUDE.replace("fence.restrict_process(2 * 1024**3, 5)", "fence.restrict_parent()")
+
+
+@pytest.mark.parametrize("attempt", ["open a file", "write a file", "list a folder", "open a TCP socket", "run a program", "become root", "make a pipe"])  # fmt: skip
+def test_the_parent_of_all_readers_cannot(attempt: str) -> None:
+    code = PARENT + f"attempt(lambda: {ATTEMPTS[attempt]})"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, timeout=30, check=False)
+    assert done.stdout == b"refused"

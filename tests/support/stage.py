@@ -31,6 +31,7 @@ from threadmill.domain.ids import (
 )
 from threadmill.domain.message import MessageRole, NewMessage, TextPart
 from threadmill.domain.patch import NewAssistant, NewThread
+from threadmill.domain.reading_notes import ReadingNotes
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import FunctionTool
 from threadmill.domain.vector_store import FileErrorCode
@@ -39,7 +40,7 @@ from threadmill.engine.engine import Engine
 from threadmill.engine.objects import assistants, files, threads
 from threadmill.engine.ports.bundle import EngineSettings, Ports, SearchPorts
 from threadmill.engine.ports.model import ModelInfo, ModelRequest, Piece
-from threadmill.engine.ports.text_extractor import ExtractionFailed
+from threadmill.engine.ports.text_extractor import ExtractedText, ExtractionFailed
 from threadmill.engine.running.worker import Worker
 from threadmill.engine.storage.file_creation import open_blob_writer
 
@@ -224,7 +225,7 @@ class StageExtractor:
         self.gate: asyncio.Event | None = None
         self.trouble: Exception | None = None
 
-    async def extract(self, content: AsyncIterator[bytes], filename: str) -> str:
+    async def extract(self, content: AsyncIterator[bytes], filename: str) -> ExtractedText:
         self.reads.append(filename)
         if self.gate is not None:
             await self.gate.wait()
@@ -233,7 +234,10 @@ class StageExtractor:
         text = b"".join([piece async for piece in content]).decode()
         if text == "broken":
             raise ExtractionFailed(FileErrorCode.INVALID_FILE, "The file is broken.")
-        return text
+        return ExtractedText(text, ReadingNotes("text", "utf-8", replaced=text.count("\ufffd")))
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
 
 class Stage:

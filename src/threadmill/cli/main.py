@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from threadmill.cli.documents import documents
 from threadmill.cli.resources.color import wants_colour
 from threadmill.cli.resources.command_spec import load
 from threadmill.cli.resources.error import CliError, ExitCode, print_error
@@ -97,6 +98,7 @@ def completion(shell: str) -> None:
 
 app.add_command(sandbox)
 app.add_command(search)
+app.add_command(documents)
 
 
 def main() -> None:

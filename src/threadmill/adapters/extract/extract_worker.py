@@ -1,19 +1,33 @@
-"""The fenced process: one file on standard input, its text or the reason why not on standard output.
+"""What happens in a reader's process: the file comes on descriptor 0, its text or the reason why not goes out there.
 
-The answer's first byte says which: T text in UTF-8, I the file is at fault, S this server is. An end without an answer
-is a crash or a limit. Started by `subprocess_extractor.py` as `python -I -c ...`; imports standard library and one parser only.
+The answer's first byte says which: T notes and the text in UTF-8, I the file is at fault, S this server is. An end without
+an answer is a crash or a limit. Forked by `fork_server.py`.
 """
 
-import codecs
+import json
 import os
 import re
-import sys
 from collections.abc import Callable
+from dataclasses import asdict
+from importlib import import_module
 
-from threadmill.adapters.extract import process_limits
+from threadmill.adapters.extract import decoding, process_limits
 from threadmill.adapters.extract.errors import TextBuffer, UnreadableFile
+from threadmill.adapters.extract.html import read_html
+from threadmill.adapters.extract.office import read_docx, read_pptx
+from threadmill.adapters.extract.pdf import read_pdf
+from threadmill.adapters.extract.plain import read_json, read_text
+from threadmill.adapters.extract.word97 import read_doc
 
 Reader = Callable[[memoryview, TextBuffer], None]
+
+READERS: dict[str, Reader] = {
+    ".pdf": read_pdf, ".docx": read_docx, ".pptx": read_pptx, ".doc": read_doc, ".html": read_html, ".json": read_json,
+}  # fmt: skip
+"""By extension; the others are text."""
+
+MODULES = ("zipfile", "zlib", "bz2", "lzma", "heapq", "unicodedata", "encodings.idna", "lxml.etree")
+"""Imported by others when first used, which behind the fence is too late."""
 
 PIECE = 1 << 20
 
@@ -24,8 +38,7 @@ KINDS = {
 }
 """How files begin whose extension may say something else."""
 
-ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp437", "cp1252")
-"""Loaded before the fence; the last two are those of zip archives' names and of old Word documents."""
+FORMATS = {".pdf": "PDF", ".docx": "DOCX", ".pptx": "PPTX", ".doc": "Word 97"}
 
 OWN_KINDS = {".pdf": "a PDF", ".docx": "a zip archive", ".pptx": "a zip archive", ".doc": "an old Office document"}
 
@@ -33,55 +46,43 @@ OWN_KINDS = {".pdf": "a PDF", ".docx": "a zip archive", ".pptx": "a zip archive"
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
 
 
-def main(extension: str, memory_bytes: int, cpu_seconds: int, max_characters: int) -> None:
-    """Read, answer, end. Everything is imported before the fence, for behind it no file can be opened."""
-    reader = _reader(extension)
-    for encoding in ENCODINGS:
-        codecs.lookup(encoding)
+def preload() -> None:
+    """Import all that readers need: behind the fence no file can be opened."""
+    for name in MODULES:
+        import_module(name)
+    decoding.warm_up()
+
+
+def answer(extension: str, memory_bytes: int, cpu_seconds: int, max_characters: int) -> None:
+    """Go behind the fence, read the file, answer, end the process."""
     process_limits.restrict_process(memory_bytes, cpu_seconds)
     try:
-        answer = b"T" + _text(extension, reader, max_characters).encode("utf-8")
+        found = _text(extension, max_characters)
     except UnreadableFile as error:
-        answer = b"I" + str(error).encode("utf-8", "replace")
+        found = b"I" + str(error).encode("utf-8", "replace")
     except MemoryError:
-        answer = b"IThe file takes more memory to read than it may have."
+        found = b"IThe file takes more memory to read than it may have."
     except RecursionError:
-        answer = b"IThe file is nested too deeply to be read."
+        found = b"IThe file is nested too deeply to be read."
     except Exception as error:  # noqa: BLE001 - the parent logs it
-        answer = b"S" + f"{type(error).__name__}: {error}".encode("utf-8", "replace")
-    _answer(answer)
+        found = b"S" + f"{type(error).__name__}: {error}".encode("utf-8", "replace")
+    _write(found)
 
 
-def _reader(extension: str) -> Reader:
-    """Each imports its own parser, which takes as long as all the rest."""
-    if extension == ".pdf":
-        from threadmill.adapters.extract.pdf import read_pdf as reader  # noqa: PLC0415 - see above
-    elif extension == ".docx":
-        from threadmill.adapters.extract.office import read_docx as reader  # noqa: PLC0415 - see above
-    elif extension == ".pptx":
-        from threadmill.adapters.extract.office import read_pptx as reader  # noqa: PLC0415 - see above
-    elif extension == ".doc":
-        from threadmill.adapters.extract.word97 import read_doc as reader  # noqa: PLC0415 - see above
-    elif extension == ".html":
-        from threadmill.adapters.extract.html import read_html as reader  # noqa: PLC0415 - see above
-    elif extension == ".json":
-        from threadmill.adapters.extract.plain import read_json as reader  # noqa: PLC0415 - see above
-    else:
-        from threadmill.adapters.extract.plain import read_text as reader  # noqa: PLC0415 - see above
-    return reader
-
-
-def _text(extension: str, reader: Reader, max_characters: int) -> str:
+def _text(extension: str, max_characters: int) -> bytes:
+    """The whole answer: T, how long the notes are, the notes in JSON, the text. Raises UnreadableFile."""
     data = _input()
     if not len(data):
         raise UnreadableFile("The file is empty.")
     _check_kind(extension, data)
     out = TextBuffer(max_characters)
-    reader(data, out)
+    out.notes.format = FORMATS.get(extension, "text")
+    READERS.get(extension, read_text)(data, out)
     text = _CONTROLS.sub("", out.text().replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n"))
     if not text or text.isspace():
         raise UnreadableFile("The file has no text. Scanned pages and pictures are not read.")
-    return text
+    notes = json.dumps(asdict(out.notes)).encode()
+    return b"".join((b"T", len(notes).to_bytes(4, "big"), notes, text.encode("utf-8")))
 
 
 def _check_kind(extension: str, data: memoryview) -> None:
@@ -107,10 +108,9 @@ def _input() -> memoryview:
     return memoryview(held)
 
 
-def _answer(data: bytes) -> None:
+def _write(data: bytes) -> None:
     rest = memoryview(data)
     while rest:
-        rest = rest[os.write(1, rest) :]
+        rest = rest[os.write(0, rest) :]
     # Without the interpreter's own end, which would only give back memory piece by piece.
-    sys.stdout.flush()
     os._exit(0)

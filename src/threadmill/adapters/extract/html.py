@@ -1,13 +1,12 @@
 """HTML to text, as a reader sees it: lxml, without network, entities or scripts. Runs in the fenced process."""
 
-import codecs
 import re
 from typing import Any
 
 from lxml import etree
 
 from threadmill.adapters.extract.errors import TextBuffer, UnreadableFile
-from threadmill.adapters.extract.plain import decode, encoding_of
+from threadmill.adapters.extract.plain import decoded
 
 _UNSEEN = frozenset("script style noscript template svg math iframe object select datalist".split())  # noqa: SIM905 - a list to read
 _BLOCKS = frozenset(
@@ -16,69 +15,29 @@ _BLOCKS = frozenset(
     title tr ul br option legend""".split()  # noqa: SIM905 - a list to read
 )
 _CELLS = frozenset({"td", "th"})
-WEB_ENCODINGS = [
-    "utf-8",
-    "ascii",
-    "latin-1",
-    "iso8859-2",
-    "iso8859-5",
-    "iso8859-7",
-    "iso8859-9",
-    "iso8859-15",
-    "windows-1250",
-    "windows-1251",
-    "windows-1252",
-    "windows-1253",
-    "windows-1254",
-    "windows-1255",
-    "windows-1256",
-    "koi8-r",
-    "koi8-u",
-    "shift_jis",
-    "euc-jp",
-    "euc-kr",
-    "gbk",
-    "gb2312",
-    "gb18030",
-    "big5",
-]
-for _name in WEB_ENCODINGS:
-    # Loaded now, for behind the fence no file can be opened.
-    codecs.lookup(_name)
+_APART = frozenset({"a", "button", "label", "img", "input", "summary", "textarea"})
+"""Links, buttons and the like stand apart on a page even where nothing is between them."""
 
-_DECLARED = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]{2,40})""", re.IGNORECASE)
+# Says an encoding the text no longer has.
+_XML_HEAD = re.compile(r"^\s*<\?xml[^>]*\?>")
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 
 
 def read_html(data: memoryview, out: TextBuffer) -> None:
     """Title and body, blocks on lines of their own, cells between tabs, `pre` as written. Raises UnreadableFile."""
-    text = _characters(data)
+    text = decoded(data, out)
+    out.notes.format = "HTML"
     # Huge: pages nest deeper than 256 (up to 2,048 are read), and memory is bounded by the fence.
     parser: Any = etree.HTMLParser(
         no_network=True, remove_comments=True, remove_pis=True, encoding="utf-8", huge_tree=True
     )
     try:
-        root: Any = etree.fromstring(text.encode("utf-8", "replace"), parser)
+        root: Any = etree.fromstring(_XML_HEAD.sub("", text, count=1).encode("utf-8", "replace"), parser)
     except etree.XMLSyntaxError:
         root = None
     if root is None:
         raise UnreadableFile("The file is not HTML that can be read.")
     _Page(out).read(root)
-
-
-def _characters(data: memoryview) -> str:
-    """By mark, by what the page declares, by trying: the web's own order, with Windows-1252 at its end."""
-    head = bytes(data[:4_096])
-    declared = _DECLARED.search(head)
-    if encoding_of(head) == "utf-8" and not head.startswith(b"\xef\xbb\xbf"):
-        for name in (declared[1].decode("ascii") if declared else "utf-8", "utf-8"):
-            try:
-                return str(data, name)
-            except (LookupError, UnicodeDecodeError):
-                continue
-        if b"\0" not in head:
-            return str(data, "windows-1252", "replace")
-    return decode(data)
 
 
 class _Page:
@@ -87,6 +46,7 @@ class _Page:
     def __init__(self, out: TextBuffer) -> None:
         self._out: TextBuffer = out
         self._line: list[str] = []
+        self._stands_apart: bool = False
         self._preformatted: int = 0
 
     def read(self, root: Any) -> None:
@@ -109,10 +69,15 @@ class _Page:
     def _open(self, tag: str, element: Any) -> None:
         if tag in _BLOCKS:
             self._break()
+        if tag in _APART and self._stands_apart:
+            self._line.append(" ")
+            self._stands_apart = False
         if tag == "li":
             self._line.append("- ")
         if tag == "img":
             self._say(element.get("alt") or "")
+        if tag == "input" and element.get("type") in ("submit", "button", "reset", "text", None):
+            self._say(element.get("value") or element.get("placeholder") or "")
         self._preformatted += tag in ("pre", "textarea")
         self._say(element.text or "")
 
@@ -120,11 +85,13 @@ class _Page:
         self._preformatted -= tag in ("pre", "textarea")
         if tag in _CELLS:
             self._line.append("\t")
+        self._stands_apart = tag in _APART or (self._stands_apart and tag not in _BLOCKS)
         if tag in _BLOCKS:
             self._break()
 
     def _say(self, text: str) -> None:
         if text:
+            self._stands_apart = False
             self._line.append(text if self._preformatted else _SPACE.sub(" ", text))
 
     def _break(self) -> None:

@@ -39,6 +39,70 @@ rt_sigaction rt_sigprocmask rt_sigreturn pread64 sched_yield mremap madvise getp
 sigaltstack futex sched_getaffinity clock_gettime exit_group newfstatat getrandom rseq."""
 
 
+_PARENT_CALLS: dict[str, frozenset[int]] = {
+    "x86_64": frozenset(
+        {
+            7,
+            33,
+            44,
+            45,
+            46,
+            47,
+            56,
+            57,
+            61,
+            62,
+            72,
+            102,
+            104,
+            107,
+            108,
+            110,
+            157,
+            160,
+            186,
+            247,
+            271,
+            273,
+            292,
+            302,
+            317,
+        }
+        | {435, 436}
+    ),
+    "aarch64": frozenset(
+        {
+            24,
+            25,
+            73,
+            95,
+            99,
+            129,
+            164,
+            167,
+            173,
+            174,
+            175,
+            176,
+            177,
+            178,
+            206,
+            207,
+            211,
+            212,
+            220,
+            260,
+            261,
+            277,
+            435,
+            436,
+        }
+    ),
+}
+"""What the readers' parent may do besides: poll dup send receive fork wait kill fcntl getuid getppid prctl setrlimit gettid
+prlimit64 seccomp close_range."""
+
+
 def supports_seccomp() -> bool:
     """This system has the whole fence."""
     return sys.platform == "linux" and platform.machine() in _CALLS
@@ -59,6 +123,16 @@ def restrict_process(memory_bytes: int, cpu_seconds: int) -> None:
         _filter(library)
 
 
+def restrict_parent() -> None:
+    """What the parent of all readers gives up: root, new files, new sockets, other programs. Raises OSError."""
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None, use_errno=True)
+        drop_rights()
+        _filter(library, _PARENT_CALLS.get(platform.machine(), frozenset()))
+
+
 def _limit(which: int, value: int) -> None:
     resource.setrlimit(which, (value, value))
 
@@ -72,10 +146,11 @@ def drop_rights() -> None:
             os.setuid(NOBODY)
 
 
-def _filter(library: ctypes.CDLL) -> None:
+def _filter(library: ctypes.CDLL, more: frozenset[int] = frozenset()) -> None:
     if not supports_seccomp():
         return
-    program = _program(*_CALLS[platform.machine()])
+    architecture, calls = _CALLS[platform.machine()]
+    program = _program(architecture, calls | more)
     held = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(held))
     _check(library.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))

@@ -1,23 +1,28 @@
-"""The TextExtractor port: each file is read by a process of its own, behind a fence and within limits."""
+"""The TextExtractor port: each file is read by a process of its own, forked warm, behind a fence and within limits."""
 
 import asyncio
 import logging
 import os
 import signal
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+import msgspec
+
+from threadmill.adapters.extract.reader_processes import Reader, ReaderProcesses
+from threadmill.domain.reading_notes import ReadingNotes
 from threadmill.domain.supported_file import SUPPORTED_EXTENSIONS, extension_of
 from threadmill.domain.vector_store import FileErrorCode
-from threadmill.engine.ports.text_extractor import ExtractionFailed
+from threadmill.engine.ports.text_extractor import ExtractedText, ExtractionFailed
 
 LOG = logging.getLogger("threadmill.extract")
 
-PIECE = 1 << 20
-_PROGRAM = "import sys; from threadmill.adapters.extract.extract_worker import main; main(sys.argv[1], *map(int, sys.argv[2:]))"
+PIECE = 1 << 18
+
+MOST_NOTES = 100_000
+"""Bytes of an answer beside its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class ReadingLimits:
     cpu_seconds: int = 100
     memory_bytes: int = 2_048 * 1024 * 1024
     characters: int = 64_000_000
-    at_once: int = max(1, (os.cpu_count() or 1) // 2)
+    at_once: int = os.cpu_count() or 1
 
 
 class SubprocessExtractor:
@@ -39,43 +44,46 @@ class SubprocessExtractor:
 
     def __init__(self, limits: ReadingLimits | None = None) -> None:
         self.limits: ReadingLimits = limits or ReadingLimits()
+        self._processes: ReaderProcesses = ReaderProcesses()
         self._turns: asyncio.Semaphore = asyncio.Semaphore(self.limits.at_once)
 
-    async def extract(self, content: AsyncIterator[bytes], filename: str) -> str:
+    async def extract(self, content: AsyncIterator[bytes], filename: str) -> ExtractedText:
         """See the port."""
         extension = extension_of(filename)
         if extension not in SUPPORTED_EXTENSIONS:
             text = f"Files with the extension '{extension}' are not supported for retrieval."
             raise ExtractionFailed(FileErrorCode.UNSUPPORTED_FILE, text)
         async with self._turns:
-            process = await self._start(extension)
+            reader = await self._start(extension)
             try:
                 async with asyncio.timeout(self.limits.seconds):
-                    answer = await _exchange(process, content, self.limits.characters * 4 + 1)
-                    code = await process.wait()
+                    answer = await _exchange(reader, content, self.limits.characters * 4 + MOST_NOTES)
+                    code = await reader.exit_code()
             except TimeoutError:
                 text = f"The file takes longer to read than {self.limits.seconds:g} seconds."
                 raise ExtractionFailed(FileErrorCode.INVALID_FILE, text) from None
             finally:
-                await _end(process)
-        return _text(answer, code)
+                reader.close()
+        return _extracted(answer, code)
 
-    async def _start(self, extension: str) -> Process:
-        """With an empty environment: no secret of the server's is to be found behind the fence."""
+    async def aclose(self) -> None:
+        """See the port."""
+        await self._processes.aclose()
+
+    async def _start(self, extension: str) -> Reader:
         limits = self.limits
-        numbers = (limits.memory_bytes, limits.cpu_seconds, limits.characters)
-        command = [sys.executable, "-I", "-c", _PROGRAM, extension, *map(str, numbers)]
         try:
-            return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={})
+            numbers = (limits.memory_bytes, limits.cpu_seconds, limits.characters)
+            return await self._processes.start(extension, numbers)
         except OSError as error:
             LOG.error("No process could be started to read a file: %s", error)  # noqa: TRY400 - the message says it all
             raise _server_error() from error
 
 
-async def _exchange(process: Process, content: AsyncIterator[bytes], most: int) -> bytes:
+async def _exchange(reader: Reader, content: AsyncIterator[bytes], most: int) -> bytearray:
     """Give the file and take the answer. An error of `content` is raised as it is."""
-    feeding = asyncio.create_task(_feed(process, content))
-    taking = asyncio.create_task(_take(process, most))
+    feeding = asyncio.create_task(_feed(reader, content))
+    taking = asyncio.create_task(_take(reader, most))
     tasks = (feeding, taking)
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -88,45 +96,37 @@ async def _exchange(process: Process, content: AsyncIterator[bytes], most: int) 
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _feed(process: Process, content: AsyncIterator[bytes]) -> None:
-    assert process.stdin is not None
-    async for piece in content:
-        try:
-            process.stdin.write(piece)
-            await process.stdin.drain()
-        except (BrokenPipeError, ConnectionResetError):
-            return
-    process.stdin.close()
+async def _feed(reader: Reader, content: AsyncIterator[bytes]) -> None:
+    loop = asyncio.get_running_loop()
+    with suppress(BrokenPipeError, ConnectionResetError):
+        async for piece in content:
+            await loop.sock_sendall(reader.data, piece)
+        reader.data.shutdown(socket.SHUT_WR)
 
 
-async def _take(process: Process, most: int) -> bytes:
-    assert process.stdout is not None
-    answer = bytearray()
-    while piece := await process.stdout.read(PIECE):
-        answer += piece
-        if len(answer) > most:
-            process.kill()
-    return bytes(answer)
+async def _take(reader: Reader, most: int) -> bytearray:
+    loop, answer = asyncio.get_running_loop(), bytearray()
+    with suppress(ConnectionResetError):  # it ended before it had read the whole file
+        while piece := await loop.sock_recv(reader.data, PIECE):
+            answer += piece
+            if len(answer) > most:
+                break
+    return answer
 
 
-async def _end(process: Process) -> None:
-    """See the process gone, whatever it is doing."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
-def _text(answer: bytes, code: int) -> str:
+def _extracted(answer: bytearray, code: int | None) -> ExtractedText:
     """What the child said. Raises ExtractionFailed."""
-    kind, rest = answer[:1], answer[1:]
+    kind, rest = bytes(answer[:1]), memoryview(answer)[1:]
     if code == 0 and kind == b"T":
-        return rest.decode("utf-8")
+        size = int.from_bytes(rest[:4], "big")
+        notes = msgspec.json.decode(rest[4 : 4 + size], type=ReadingNotes)
+        # A view: texts of 60 MB are not copied more often than they must be.
+        return ExtractedText(str(rest[4 + size :], "utf-8"), notes)
     if code == 0 and kind == b"I":
-        raise ExtractionFailed(FileErrorCode.INVALID_FILE, rest.decode("utf-8", "replace"))
-    if code < 0:
+        raise ExtractionFailed(FileErrorCode.INVALID_FILE, str(rest[:2_000], "utf-8", "replace"))
+    if code is not None and code < 0:
         raise ExtractionFailed(FileErrorCode.INVALID_FILE, _crash_reason(-code))
-    LOG.error("Reading a file failed with code %d: %s", code, rest.decode("utf-8", "replace")[:500])
+    LOG.error("Reading a file failed with code %s: %s", code, str(rest[:2_000], "utf-8", "replace")[:500])
     raise _server_error()
 
 

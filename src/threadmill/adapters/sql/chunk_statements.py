@@ -7,7 +7,9 @@ from threadmill.adapters.sql.tables import CHUNKS, EDITIONS, READING, VECTOR_STO
 _IS_REFERENCED = select(VECTOR_STORE_FILES.c.id).where(VECTOR_STORE_FILES.c.edition == EDITIONS.c.id).exists()
 _IS_SEALED = EDITIONS.c.is_sealed.is_(True)
 
-SEALED = select(EDITIONS.c.chunks, EDITIONS.c.usage_bytes).where(EDITIONS.c.id == bindparam("edition"), _IS_SEALED)
+SEALED = select(EDITIONS.c.chunks, EDITIONS.c.usage_bytes, EDITIONS.c.notes).where(
+    EDITIONS.c.id == bindparam("edition"), _IS_SEALED
+)
 CHUNKS_OF = (
     select(CHUNKS.c.text, CHUNKS.c.vector).where(CHUNKS.c.edition == bindparam("edition")).order_by(CHUNKS.c.seq)
 )
@@ -18,7 +20,7 @@ INSERT_CHUNK = insert(CHUNKS)
 SEAL = (
     update(EDITIONS)
     .where(EDITIONS.c.id == bindparam("edition"))
-    .values(chunks=bindparam("chunks"), usage_bytes=bindparam("usage_bytes"), is_sealed=True)
+    .values(chunks=bindparam("chunks"), usage_bytes=bindparam("usage_bytes"), notes=bindparam("notes"), is_sealed=True)
 )
 UNREFERENCED = select(EDITIONS.c.id).where(~_IS_REFERENCED).order_by(EDITIONS.c.id)
 EDITIONS_OF = select(VECTOR_STORE_FILES.c.file_id, VECTOR_STORE_FILES.c.edition).where(

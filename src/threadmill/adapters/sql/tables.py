@@ -163,6 +163,7 @@ EDITIONS = Table(
     Column("chunks", Integer, nullable=False),
     Column("usage_bytes", BigInteger, nullable=False),
     Column("is_sealed", Boolean, nullable=False),
+    Column("notes", LargeBinary),
 )
 """What was cut and embedded once, for however many stores."""
 

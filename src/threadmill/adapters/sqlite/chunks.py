@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from threadmill.adapters.sql import chunk_statements as s
 from threadmill.adapters.sql.codec import decode
 from threadmill.adapters.sqlite.database import Database
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.ids import FileId, ProjectId, StoreFileId, VectorStoreId
+from threadmill.domain.reading_notes import ReadingNotes
 from threadmill.domain.vector_store import VectorStoreFile, store_file_id
 from threadmill.engine.ports.chunks import Edition
 from threadmill.engine.ports.search_index import IndexedChunk, IndexedFile
@@ -50,7 +53,10 @@ class SqliteChunks:
     async def sealed(self, edition: str) -> Edition | None:
         """See the port."""
         found = await self._all(SEALED, edition=edition)
-        return Edition(edition, *found[0]) if found else None
+        if not found:
+            return None
+        chunks, size, notes = found[0]
+        return Edition(edition, chunks, size, None if notes is None else msgspec.json.decode(notes, type=ReadingNotes))
 
     async def chunks(self, edition: str) -> Sequence[IndexedChunk]:
         """See the port."""
@@ -79,7 +85,8 @@ class SqliteChunks:
 
     async def seal(self, edition: Edition) -> None:
         """See the port."""
-        values = {"edition": edition.id, "chunks": edition.chunks, "usage_bytes": edition.usage_bytes}
+        notes = None if edition.notes is None else msgspec.json.encode(edition.notes)
+        values = {"edition": edition.id, "chunks": edition.chunks, "usage_bytes": edition.usage_bytes, "notes": notes}
         await self._database.write(lambda cursor: _SEAL.run(cursor, **values))
 
     async def sweep(self, spare: frozenset[str]) -> int:

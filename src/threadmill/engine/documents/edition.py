@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Sequence
 
 from threadmill.domain.chunking import ChunkingStrategy, StaticChunking, split_into_chunks
@@ -11,6 +12,8 @@ from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.chunks import Edition
 from threadmill.engine.ports.embedder import Embedder
 from threadmill.engine.ports.search_index import IndexedChunk
+
+LOG = logging.getLogger("threadmill.documents")
 
 EMBED_BATCH_SIZE = 256
 """Chunks embedded and written at once."""
@@ -40,13 +43,15 @@ async def build_edition(ports: Ports, name: str, file: File, row: VectorStoreFil
     Raises ExtractionFailed, TooManyTokens, EmbeddingFailed, Unavailable.
     """
     search = ports.search
-    text = await search.extractor.extract(ports.blobs.read(file.blob.key), file.filename)
-    texts = await asyncio.to_thread(_cut, ports, text, row.chunking_strategy)
+    extracted = await search.extractor.extract(ports.blobs.read(file.blob.key), file.filename)
+    if doubts := extracted.notes.doubts():
+        LOG.warning("%s was not read without doubt: %s", file.id, " ".join(doubts))
+    texts = await asyncio.to_thread(_cut, ports, extracted.text, row.chunking_strategy)
     await search.chunks.begin(name)
     for first in range(0, len(texts), EMBED_BATCH_SIZE):
         portion = texts[first : first + EMBED_BATCH_SIZE]
         await search.chunks.write(name, first, await embed_chunks(search.embedder, portion))
-    edition = Edition(name, len(texts), usage_bytes(texts))
+    edition = Edition(name, len(texts), usage_bytes(texts), extracted.notes)
     await search.chunks.seal(edition)
     return edition
 

@@ -59,7 +59,7 @@ async def _rebuild_edition(ports: Ports, name: str, before: str) -> Edition:
         await search.chunks.write(
             name, first, await embed_chunks(search.embedder, texts[first : first + EMBED_BATCH_SIZE])
         )
-    edition = Edition(name, len(texts), 0 if held is None else held.usage_bytes)
+    edition = Edition(name, len(texts), 0 if held is None else held.usage_bytes, None if held is None else held.notes)
     await search.chunks.seal(edition)
     return edition
 

@@ -35,6 +35,7 @@ class SearchPorts:
     async def aclose(self) -> None:
         """Let go of files and connections."""
         await self.index.aclose()
+        await self.extractor.aclose()
         for one in (self.embedder, self.reranker):
             if one is not None:
                 await one.aclose()

@@ -9,17 +9,22 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from threadmill.domain.ids import FileId, ProjectId, StoreFileId
+from threadmill.domain.reading_notes import ReadingNotes
 from threadmill.domain.vector_store import VectorStoreFile
 from threadmill.engine.ports.search_index import ChunkSource, IndexedChunk
 
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """A sealed edition: how many chunks it has, and what they count as in bytes."""
+    """A sealed edition: how many chunks it has, what they count as in bytes, and how their file was read.
+
+    `notes`: None for editions from before they were kept.
+    """
 
     id: str
     chunks: int
     usage_bytes: int
+    notes: ReadingNotes | None = None
 
 
 class Chunks(ChunkSource, Protocol):

@@ -1,8 +1,10 @@
 """A file's text, taken out of it at arm's length."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Protocol
 
+from threadmill.domain.reading_notes import ReadingNotes
 from threadmill.domain.vector_store import FileError, FileErrorCode
 
 
@@ -18,13 +20,25 @@ class ExtractionFailed(Exception):
         self.error: FileError = FileError(code, message)
 
 
+@dataclass(frozen=True, slots=True)
+class ExtractedText:
+    """A file's text, and what its reader was not sure of."""
+
+    text: str
+    notes: ReadingNotes
+
+
 class TextExtractor(Protocol):
     """Reads documents nobody has vouched for."""
 
-    async def extract(self, content: AsyncIterator[bytes], filename: str) -> str:
+    async def extract(self, content: AsyncIterator[bytes], filename: str) -> ExtractedText:
         r"""The text of a file, whose bytes `content` brings; the extension of `filename` says what it is read as.
 
         The text has no NUL and no half surrogate, its lines end in \n, and it is not blank. Raises ExtractionFailed, and
         what `content` raises. Cancelling ends the work.
         """
+        ...
+
+    async def aclose(self) -> None:
+        """End the processes that read."""
         ...

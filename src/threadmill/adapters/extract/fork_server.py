@@ -1,0 +1,124 @@
+"""The warm parent of all readers: it has imported every parser, given up its rights, and forks a process for each file.
+
+Started once by `reader_processes.py` as `python -I -c ...`. It never sees a byte of a file: a request on its control socket
+brings two sockets, one that the reader reads the file from and answers on, and one on which it is told how the reader
+ended. When the other end of that one is closed the reader is killed.
+"""
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import socket
+import struct
+
+from threadmill.adapters.extract import extract_worker, process_limits
+
+REQUEST = struct.Struct("!16sQIQ")
+"""Extension, bytes of memory, seconds of processor time, characters."""
+
+STARTED = b"+"
+"""Comes first on a status socket."""
+
+STATUS = struct.Struct("!i")
+"""A reader's exit code; below 0 the signal that ended it."""
+
+CONTROL = 3
+"""The descriptor of the control socket. Whatever else was inherited is closed before anything else is done."""
+
+NICENESS = 10
+"""Streams come before documents."""
+
+MAX_DESCRIPTORS = 1 << 20
+
+
+def main() -> None:
+    """Serve until the other end of the control socket is closed."""
+    os.closerange(CONTROL + 1, MAX_DESCRIPTORS)
+    extract_worker.preload()
+    os.nice(NICENESS)
+    server = _ForkServer(socket.socket(fileno=CONTROL), *socket.socketpair())
+    process_limits.restrict_parent()
+    # What lives now lives on; collecting it in each child would copy every page.
+    gc.collect()
+    gc.freeze()
+    server.serve()
+
+
+class _ForkServer:
+    def __init__(self, control: socket.socket, woken: socket.socket, wake: socket.socket) -> None:
+        self._control: socket.socket = control
+        self._woken: socket.socket = woken
+        self._wake: socket.socket = wake
+        woken.setblocking(False)
+        wake.setblocking(False)
+        self._readers: dict[int, int] = {}
+        """The descriptor of the status socket of each living reader."""
+        self._pids: dict[int, int] = {}
+        """The readers by those descriptors."""
+        self._poll: select.poll = select.poll()
+
+    def serve(self) -> None:
+        signal.signal(signal.SIGCHLD, _on_child)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        self._poll.register(self._control, select.POLLIN)
+        self._poll.register(self._woken, select.POLLIN)
+        while True:
+            # Now and then without being woken: news of an end may be lost.
+            for descriptor, _ in self._poll.poll(1_000):
+                if descriptor == self._control.fileno():
+                    if not self._take_request():
+                        return
+                elif descriptor == self._woken.fileno():
+                    self._woken.recv(4_096)
+                elif (pid := self._pids.get(descriptor)) is not None:
+                    os.kill(pid, signal.SIGKILL)
+                    self._poll.unregister(descriptor)
+            self._reap()
+
+    def _take_request(self) -> bool:
+        """Fork a reader; False at the end of all requests."""
+        message, descriptors, _, _ = socket.recv_fds(self._control, REQUEST.size, 2)
+        if not message:
+            return False
+        extension, *limits = REQUEST.unpack(message)
+        data, status = descriptors
+        pid = os.fork()
+        if pid == 0:
+            _be_reader(data, extension.rstrip(b"\0").decode(), limits)
+        os.close(data)
+        with contextlib.suppress(OSError):  # whoever asked is gone again
+            os.write(status, STARTED)
+        self._readers[pid] = status
+        self._pids[status] = pid
+        self._poll.register(status, 0)  # only that its other end was closed
+        return True
+
+    def _reap(self) -> None:
+        while self._readers:
+            pid, ended = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            status = self._readers.pop(pid)
+            del self._pids[status]
+            with contextlib.suppress(KeyError):  # it was killed
+                self._poll.unregister(status)
+            with contextlib.suppress(OSError):  # nobody waits for it any more
+                os.write(status, STATUS.pack(os.waitstatus_to_exitcode(ended)))
+            os.close(status)
+
+
+def _on_child(number: int, frame: object) -> None:
+    """The wake-up has said it; without a handler there would be none."""
+
+
+def _be_reader(data: int, extension: str, limits: list[int]) -> None:
+    """In the child: nothing is open but the file's socket, then the fence. Does not return."""
+    try:
+        signal.set_wakeup_fd(-1)
+        os.dup2(data, 0)
+        os.closerange(CONTROL, MAX_DESCRIPTORS)
+        extract_worker.answer(extension, *limits)
+    finally:
+        os._exit(70)

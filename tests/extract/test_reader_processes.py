@@ -1,0 +1,83 @@
+"""Readers are forked from a warm parent: quick, apart from each other, and replaced when they are gone."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from threadmill.adapters.extract.reader_processes import Reader, ReaderProcesses
+
+LIMITS = (2 << 30, 10, 1_000_000)
+
+
+@pytest.fixture
+async def processes() -> AsyncIterator[ReaderProcesses]:
+    found = ReaderProcesses()
+    yield found
+    await found.aclose()
+
+
+def children(pid: int) -> list[int]:
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return sorted(int(one) for found in lists for one in found.read_text().split())
+
+
+def parent() -> int:
+    """The readers' parent is the child of ours that never ends by itself."""
+    found = [pid for pid in children(os.getpid()) if b"fork_server" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return found[-1]
+
+
+async def waiting(processes: ReaderProcesses) -> tuple[Reader, int]:
+    """A reader that waits for its file, and its number."""
+    reader = await processes.start(".txt", LIMITS)
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(reader.data, b"word " * 100_000)  # more than the socket holds: it is there and reads
+    return reader, children(parent())[-1]
+
+
+async def test_a_reader_has_the_files_socket_and_nothing_else_open(processes: ReaderProcesses) -> None:
+    secret = os.open("/dev/null", os.O_RDONLY)
+    os.set_inheritable(secret, True)
+    try:
+        reader, pid = await waiting(processes)
+        if os.geteuid() != 0:
+            pytest.skip("only root may look into a process without rights")
+        assert sorted(path.name for path in Path(f"/proc/{pid}/fd").iterdir()) == ["0", "1", "2"]
+        assert Path(f"/proc/{pid}/environ").read_bytes().strip(b"\0") == b""
+    finally:
+        os.close(secret)
+    reader.close()
+
+
+async def test_letting_go_of_a_reader_ends_it(processes: ReaderProcesses) -> None:
+    reader, pid = await waiting(processes)
+    end = os.pidfd_open(pid)
+    gone = asyncio.Event()
+    asyncio.get_running_loop().add_reader(end, gone.set)
+    reader.close()
+    async with asyncio.timeout(10):
+        await gone.wait()
+    asyncio.get_running_loop().remove_reader(end)
+    os.close(end)
+
+
+async def test_a_reader_that_is_killed_says_by_what(processes: ReaderProcesses) -> None:
+    reader, pid = await waiting(processes)
+    os.kill(pid, signal.SIGSEGV)
+    async with asyncio.timeout(10):
+        assert await reader.exit_code() == -signal.SIGSEGV
+    reader.close()
+
+
+async def test_a_parent_that_is_gone_is_started_anew(processes: ReaderProcesses) -> None:
+    reader, _ = await waiting(processes)
+    os.kill(parent(), signal.SIGKILL)
+    async with asyncio.timeout(10):
+        assert await reader.exit_code() is None
+    reader.close()
+    reader, _ = await waiting(processes)
+    reader.close()
