@@ -9,6 +9,7 @@ import pytest
 from tests.support import scripted as up
 from tests.support.scripted import ScriptedUpstream
 from tests.support.serving import Live, Sent, serving
+from threadmill.api.http import poll_after
 
 WEATHER: dict[str, Any] = {
     "type": "function",
@@ -436,3 +437,8 @@ async def test_include_may_stand_in_the_body_too_where_sdk_1_55_puts_it(live: Li
     assert (await live.api.ok("POST", f"/threads/{thread}/runs", body))["status"] == "queued"
     status, error = await live.api.refused("POST", f"/threads/{thread}/runs", {**body, "include": ["everything"]})
     assert (status, error["param"]) == (400, "include[0]")
+
+
+@pytest.mark.parametrize(("age", "wait"), [(-1, 100), (0, 100), (2, 100), (10, 500), (40, 2000), (600, 2000)])
+def test_a_poller_is_told_to_wait_a_twentieth_of_the_age(age: float, wait: int) -> None:
+    assert poll_after(age) == {"openai-poll-after-ms": str(wait)}

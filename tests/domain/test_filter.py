@@ -11,7 +11,7 @@ from threadmill.domain.filter import (
     Compound,
     LogicalOperator,
     check_attributes,
-    matches,
+    predicate,
 )
 
 FILE: Attributes = {"region": "eu", "year": 2_024, "draft": True, "share": 0.5}
@@ -20,7 +20,7 @@ FILE: Attributes = {"region": "eu", "year": 2_024, "draft": True, "share": 0.5}
 def passes(
     comparator: Comparator, key: str, value: AttributeValue | tuple[AttributeValue, ...], file: Attributes = FILE
 ) -> bool:
-    return matches(Comparison(comparator, key, value), file)
+    return predicate(Comparison(comparator, key, value))(file)
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_what_a_file_lacks_is_equal_to_nothing(comparator: Comparator) -> None:
 
 def test_filters_join_by_and_and_or_to_any_depth() -> None:
     european, old = Comparison(Comparator.EQ, "region", "eu"), Comparison(Comparator.LT, "year", 2_000)
-    assert not matches(Compound(LogicalOperator.AND, (european, old)), FILE)
-    assert matches(Compound(LogicalOperator.OR, (european, old)), FILE)
-    assert matches(Compound(LogicalOperator.AND, (Compound(LogicalOperator.OR, (old, european)), european)), FILE)
-    assert matches(Compound(LogicalOperator.AND, ()), FILE)
-    assert not matches(Compound(LogicalOperator.OR, ()), FILE)
+    assert not predicate(Compound(LogicalOperator.AND, (european, old)))(FILE)
+    assert predicate(Compound(LogicalOperator.OR, (european, old)))(FILE)
+    assert predicate(Compound(LogicalOperator.AND, (Compound(LogicalOperator.OR, (old, european)), european)))(FILE)
+    assert predicate(Compound(LogicalOperator.AND, ()))(FILE)
+    assert not predicate(Compound(LogicalOperator.OR, ()))(FILE)
 
 
 def test_sixteen_attributes_of_full_length_are_taken() -> None:

@@ -40,6 +40,7 @@ from threadmill.domain.run import NewRun, Run, RunStatus, Truncation
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import ToolOutput, ToolResources
 from threadmill.engine.objects import assistants, messages, runs, threads
+from threadmill.engine.objects.messages import MESSAGES_AT_ONCE, new_messages
 from threadmill.engine.ports.model import (
     ContextTooLong,
     Finish,
@@ -140,6 +141,22 @@ async def test_a_lost_claim_is_let_go_at_the_next_beat(stage: Stage) -> None:
     await stage.settle()
     assert not stage.worker.holds(run.id)
     assert await stored(stage, run) == taken
+
+
+async def test_many_messages_are_made_in_turns_with_all_else_and_stay_in_order(stage: Stage) -> None:
+    loop, turns = asyncio.get_running_loop(), 0
+
+    def count_turns() -> None:
+        nonlocal turns
+        turns += 1
+        loop.call_soon(count_turns)
+
+    said = tuple(NewMessage(MessageRole.USER, (TextPart(str(number)),)) for number in range(4 * MESSAGES_AT_ONCE))
+    count_turns()
+    before = turns
+    made = await new_messages(stage.engine, PROJECT, ThreadId("thread_1"), said)
+    assert turns - before == 3
+    assert [message.content for message in made] == [new.content for new in said]
 
 
 async def test_a_beat_keeps_the_lease(stage: Stage) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from threadmill.domain.error import InvalidRequest
 from threadmill.domain.ids import FileId
@@ -25,7 +26,7 @@ from threadmill.domain.tool import (
     ToolResources,
 )
 from threadmill.wire import response, tool_response
-from threadmill.wire.request.body import MAX_DEPTH, NOT_JSON, Body, parse
+from threadmill.wire.request.body import MAX_DEPTH, MAX_VALUES, NOT_JSON, Body, has_more_values, parse
 from threadmill.wire.request.run_thread_bodies import (
     CreateAssistant,
     CreateMessage,
@@ -102,6 +103,34 @@ def test_nesting_is_bounded_at_its_edge_and_brackets_in_strings_do_not_count() -
     for depth in (MAX_DEPTH + 1, 100_000):
         with pytest.raises(InvalidRequest, match=f"nested more than {MAX_DEPTH} levels deep"):
             parse(CreateAssistant, _nested(depth))
+
+
+@pytest.mark.parametrize("text", ["1,2,3", "a\\\\", '\\"', '\\\\"', "\u042f,"])
+def test_commas_in_strings_are_no_values(text: str) -> None:
+    raw = json.dumps({"a": [text] * 9, "b": text * 100_000}).encode()
+    assert not has_more_values(raw, 9)
+    assert has_more_values(raw, 8)
+
+
+def test_a_body_of_countless_values_is_refused_before_it_is_decoded() -> None:
+    body = b'{"messages":[%s{}]}' % (b"{}," * (MAX_VALUES + 1))
+    with pytest.raises(InvalidRequest, match=f"more than {MAX_VALUES} values"):
+        parse(CreateThread, body)
+
+
+def test_of_many_unknown_parameters_one_is_looked_at() -> None:
+    said: dict[str, Any] = {"messages": [], **{f"k{at}": at for at in range(50)}, "metadata": {"a": 1}}
+    with pytest.raises(InvalidRequest, match="metadata.a"):
+        parse(CreateThread, json.dumps(said).encode())
+    with pytest.raises(ValidationError) as caught:
+        CreateThread.model_validate({**said, "metadata": {}})
+    assert caught.value.error_count() == 1
+
+
+def test_an_array_ends_with_its_first_mistake() -> None:
+    with pytest.raises(ValidationError) as caught:
+        CreateThread.model_validate({"messages": [{"role": "user", "content": ""}] * 1_000})
+    assert caught.value.error_count() == 1
 
 
 def test_of_a_key_given_twice_the_last_counts() -> None:

@@ -16,6 +16,8 @@ from threadmill.wire.request.run_thread_bodies import (
     ModifyMetadata,
     SubmitToolOutputs,
 )
+from threadmill.wire.request.search import SearchStore
+from threadmill.wire.request.vector_stores import CreateStore, ModifyStore
 
 CODE = {"type": "code_interpreter"}
 LEAST: dict[type[Body], dict[str, Any]] = {
@@ -23,6 +25,7 @@ LEAST: dict[type[Body], dict[str, Any]] = {
     CreateRun: {"assistant_id": "asst_1"},
     CreateThreadAndRun: {"assistant_id": "asst_1"},
     CreateMessage: {"role": "user", "content": "hi"},
+    SearchStore: {"query": "q"},
     SubmitToolOutputs: {"tool_outputs": []},
 }
 """What each body needs at least."""
@@ -336,3 +339,63 @@ def test_a_refusal_names_the_place(kind: type[Body], said: dict[str, Any], param
 
 def test_of_several_mistakes_the_first_is_told_and_unknown_parameters_last() -> None:
     assert refusal(CreateAssistant, foo=1, name=5, top_p=7).param == "name"
+
+
+@pytest.mark.parametrize(
+    ("kind", "param", "item", "most"),
+    [
+        (CreateThread, "messages", {}, 10_000),
+        (CreateRun, "additional_messages", {}, 10_000),
+        (CreateMessage, "content", {}, 256),
+        (CreateMessage, "attachments", {"tools": 1}, 500),
+        (SubmitToolOutputs, "tool_outputs", [], 512),
+        (CreateAssistant, "tools", {}, 128),
+        (SearchStore, "query", 1, 32),
+    ],
+)
+def test_the_number_of_items_is_told_before_any_item_is_looked_at(
+    kind: type[Body], param: str, item: Any, most: int
+) -> None:
+    text = f"array too long. Expected an array with maximum length {most}, but got an array with length {most + 1}"
+    told = refusal(kind, **{param: [item] * (most + 1)})
+    assert (told.param, told.code) == (param, "array_above_max_length")
+    assert text in told.message
+    assert "array too long" not in refusal(kind, **{param: [item] * most}).message
+
+
+def leaf(comparator: str = "eq", value: object = 1) -> dict[str, Any]:
+    return {"type": comparator, "key": "k", "value": value}
+
+
+def test_a_search_is_bounded_in_questions_filters_values_and_weights() -> None:
+    told = refusal(SearchStore, query="x" * 8_193)
+    assert (told.param, told.code) == ("query", "string_above_max_length")
+    ask(SearchStore, query="x" * 8_192, filters={"type": "and", "filters": [leaf()] * 255})
+    wide = {"type": "and", "filters": [{"type": "or", "filters": [leaf()] * 16}] * 16}
+    for filters in (wide, {"type": "and", "filters": [leaf()] * 256}):
+        told = refusal(SearchStore, query="x", filters=filters)
+        assert (told.param, told.code) == ("filters", "array_above_max_length")
+    ask(SearchStore, query="x", filters=leaf("in", [1] * 1_000))
+    told = refusal(SearchStore, query="x", filters=leaf("in", [1] * 1_001))
+    assert (told.param, told.code) == ("filters.value", "array_above_max_length")
+    weights = {"embedding_weight": 1e308, "text_weight": 1e308}
+    told = refusal(SearchStore, query="x", ranking_options={"hybrid_search": weights})
+    assert (told.param, told.code) == (
+        "ranking_options.hybrid_search.embedding_weight",
+        "decimal_above_max_value",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "param", "most"),
+    [
+        (CreateStore, "name", 256),
+        (CreateStore, "description", 512),
+        (ModifyStore, "name", 256),
+        (CreateAssistant, "model", 256),
+    ],
+)
+def test_names_and_descriptions_have_a_length(kind: type[Body], param: str, most: int) -> None:
+    ask(kind, **{param: "x" * most})
+    told = refusal(kind, **{param: "x" * (most + 1)})
+    assert (told.param, told.code) == (param, "string_above_max_length")

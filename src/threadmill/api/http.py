@@ -1,17 +1,36 @@
 """What every route does: read a bounded body, know the project, answer ready JSON."""
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from threadmill.domain.error import InvalidRequest
-from threadmill.domain.ids import ProjectId, ThreadId, VectorStoreId
+from threadmill.domain.ids import Instant, ProjectId, ThreadId, VectorStoreId
 from threadmill.engine.engine import Engine
+from threadmill.wire.request.body import B, parse
 from threadmill.wire.request.query import check_id
 
-POLL_AFTER = {"openai-poll-after-ms": "100"}
-"""Sent with what is still at work: SDK pollers ask again after 100 ms in place of their 1 to 5 s (behaviour.md 8.1)."""
+T = TypeVar("T")
+
+LARGE_BODY = 64 * 1024
+"""Bytes beyond which a body is decoded and checked in a thread: less takes a few milliseconds at most."""
+
+POLL_AFTER_LEAST, POLL_AFTER_MOST = 0.1, 2.0
+"""Seconds; what is younger than the first 2 s is asked for each tenth of a second."""
+
+POLL_SHARE = 0.05
+"""Of the age: who waits for long is told a twentieth later at most."""
+
+
+def poll_after(age: float) -> dict[str, str]:
+    """The header for SDK pollers of what has been at work for `age` seconds (behaviour.md 8.1); theirs are 1 to 5 s."""
+    wait = min(max(POLL_AFTER_LEAST, age * POLL_SHARE), POLL_AFTER_MOST)
+    return {"openai-poll-after-ms": f"{wait * 1000:.0f}"}
 
 
 class BodyTooLarge(InvalidRequest):
@@ -24,6 +43,8 @@ class ApiContext:
 
     engine: Engine
     max_body_bytes: int
+    checkers: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "threadmill-bodies"))
+    """Where large bodies are checked: one after another, so that the event loop waits for one thread at most."""
 
 
 def caller_project(request: Request) -> ProjectId:
@@ -51,6 +72,20 @@ async def read_body(context: ApiContext, request: Request) -> bytes:
     return b"".join(pieces)
 
 
+async def read_as(
+    context: ApiContext, request: Request, kind: type[B], make: Callable[[B], T], *, allow_empty: bool = False
+) -> T:
+    """What `make` makes of the checked body; both in a thread if it is large. Raises InvalidRequest, BodyTooLarge."""
+    raw = await read_body(context, request)
+
+    def read() -> T:
+        return make(parse(kind, raw, allow_empty=allow_empty))
+
+    if len(raw) <= LARGE_BODY:
+        return read()
+    return await asyncio.get_running_loop().run_in_executor(context.checkers, read)
+
+
 def _says_json(request: Request) -> bool:
     """Whether a body says that it is JSON; one that is not there need not."""
     headers = request.headers
@@ -63,6 +98,11 @@ def _says_json(request: Request) -> bool:
 def json_response(body: bytes, headers: dict[str, str] | None = None) -> Response:
     """200 with ready JSON."""
     return Response(body, media_type="application/json", headers=headers)
+
+
+def poll_headers(context: ApiContext, since: Instant, *, busy: bool) -> dict[str, str] | None:
+    """`poll_after` for what is at work since `since`; None for what is not."""
+    return poll_after(context.engine.ports.clock.now() - since) if busy else None
 
 
 def thread_id_of(request: Request) -> ThreadId:

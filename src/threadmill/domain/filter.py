@@ -56,19 +56,20 @@ class Compound:
 Filter: TypeAlias = Comparison | Compound
 
 
-def matches(wanted: Filter, attributes: Attributes) -> bool:
-    """Whether a file with these attributes passes.
+def predicate(wanted: Filter) -> Callable[[Attributes], bool]:
+    """Whether a file with these attributes passes. Made once for many files: `in` looks into a set.
 
     A number is never equal to a text or a truth value, and order exists between two numbers or two texts only. An
     attribute the file lacks is equal to nothing: `ne` and `nin` hold for it, all else does not.
     """
     if isinstance(wanted, Compound):
         join = all if wanted.type is LogicalOperator.AND else any
-        return join(matches(part, attributes) for part in wanted.filters)
-    found = attributes.get(wanted.key)
+        parts = [predicate(part) for part in wanted.filters]
+        return lambda attributes: join(part(attributes) for part in parts)
+    holds, key = _test(_NEGATED.get(wanted.type, wanted.type), wanted.value), wanted.key
     if wanted.type in _NEGATED:
-        return not _evaluate(_NEGATED[wanted.type], found, wanted.value)
-    return _evaluate(wanted.type, found, wanted.value)
+        return lambda attributes: not holds(attributes.get(key))
+    return lambda attributes: holds(attributes.get(key))
 
 
 def check_attributes(attributes: Attributes, param: str = "attributes") -> Attributes:
@@ -128,15 +129,15 @@ def _order_of_numbers(found: float, value: _Value) -> int | None:
     return (found > value) - (found < value) if isinstance(value, int | float) else None
 
 
-def _is_in(found: _Value, value: _Value) -> bool:
-    return isinstance(value, tuple) and any(_equal(found, one) for one in value)
+def _is_in(values: _Value) -> Callable[[_Value], bool]:
+    known = frozenset((_kind(one), one) for one in values) if isinstance(values, tuple) else frozenset[object]()
+    return lambda found: (_kind(found), found) in known
 
 
 _NEGATED: dict[Comparator, Comparator] = {Comparator.NE: Comparator.EQ, Comparator.NIN: Comparator.IN}
 
 _TESTS: dict[Comparator, Callable[[_Value, _Value], bool]] = {
     Comparator.EQ: _equal,
-    Comparator.IN: _is_in,
     Comparator.GT: lambda found, value: _order(found, value) == 1,
     Comparator.GTE: lambda found, value: _order(found, value) in (0, 1),
     Comparator.LT: lambda found, value: _order(found, value) == -1,
@@ -144,5 +145,8 @@ _TESTS: dict[Comparator, Callable[[_Value, _Value], bool]] = {
 }
 
 
-def _evaluate(comparator: Comparator, found: _Value, value: _Value) -> bool:
-    return _TESTS[comparator](found, value)
+def _test(comparator: Comparator, value: _Value) -> Callable[[_Value], bool]:
+    if comparator is Comparator.IN:
+        return _is_in(value)
+    test = _TESTS[comparator]
+    return lambda found: test(found, value)

@@ -8,6 +8,9 @@ from threadmill.domain.error import InvalidRequest
 
 K = TypeVar("K", bound=Hashable)
 
+MAX_WEIGHT = 1_000_000.0
+"""Of a half; only their proportion counts, and sums of numbers without a bound are infinite."""
+
 RRF_K = 60
 """Ranks behind which a hit counts half as much as the first; the constant of the method's paper."""
 
@@ -29,12 +32,17 @@ class WeightedRankings(Generic[K]):
 
 
 def check_weights(weights: HybridWeights, param: str = "ranking_options.hybrid_search") -> HybridWeights:
-    """`weights` themselves. Raises InvalidRequest when one is negative or both are 0."""
+    """`weights` themselves. Raises InvalidRequest when one is negative or above MAX_WEIGHT, or both are 0."""
     for name, value in (("embedding_weight", weights.embedding_weight), ("text_weight", weights.text_weight)):
         if value < 0:
             text = f"decimal below minimum value. Expected a value >= 0, but got {value:g} instead."
             raise InvalidRequest(
                 f"Invalid '{param}.{name}': {text}", param=f"{param}.{name}", code="decimal_below_min_value"
+            )
+        if value > MAX_WEIGHT:
+            text = f"decimal above maximum value. Expected a value <= {MAX_WEIGHT:g}, but got {value:g} instead."
+            raise InvalidRequest(
+                f"Invalid '{param}.{name}': {text}", param=f"{param}.{name}", code="decimal_above_max_value"
             )
     if weights.embedding_weight == weights.text_weight == 0:
         text = "Expected 'embedding_weight' or 'text_weight' to be greater than 0."

@@ -4,11 +4,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.http import ApiContext, caller_project, json_response, read_body
+from threadmill.api.http import ApiContext, caller_project, json_response, read_as
 from threadmill.domain.ids import AssistantId
 from threadmill.engine.objects import assistants
 from threadmill.wire import response
-from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import check_id, page_query
 from threadmill.wire.request.run_thread_bodies import CreateAssistant, ModifyAssistant
 
@@ -30,8 +29,8 @@ class AssistantRoutes:
 
     async def create(self, request: Request) -> Response:
         """POST /assistants."""
-        body = parse(CreateAssistant, await read_body(self._context, request))
-        made = await assistants.create(self._context.engine, caller_project(request), body.to_domain())
+        new = await read_as(self._context, request, CreateAssistant, CreateAssistant.to_domain)
+        made = await assistants.create(self._context.engine, caller_project(request), new)
         return json_response(response.to_rest_json(response.assistant(made)))
 
     async def page(self, request: Request) -> Response:
@@ -49,7 +48,7 @@ class AssistantRoutes:
     async def modify(self, request: Request) -> Response:
         """POST /assistants/{id}."""
         assistant_id = _assistant_id(request)
-        patch = parse(ModifyAssistant, await read_body(self._context, request), allow_empty=True).to_domain()
+        patch = await read_as(self._context, request, ModifyAssistant, ModifyAssistant.to_domain, allow_empty=True)
         changed = await assistants.modify(self._context.engine, caller_project(request), assistant_id, patch)
         return json_response(response.to_rest_json(response.assistant(changed)))
 

@@ -4,12 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.http import POLL_AFTER, ApiContext, caller_project, json_response, read_body, store_id_of
+from threadmill.api.http import ApiContext, caller_project, json_response, poll_headers, read_as, store_id_of
 from threadmill.domain.ids import FileBatchId
 from threadmill.domain.vector_store import FileBatch, FileBatchStatus
 from threadmill.engine.objects import file_batches, store_files
 from threadmill.wire import response, vector_store_response
-from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import check_id
 from threadmill.wire.request.vector_stores import CreateBatch, store_files_query
 
@@ -32,23 +31,24 @@ class FileBatchRoutes:
     async def create(self, request: Request) -> Response:
         """POST …/file_batches."""
         store_id = store_id_of(request)
-        files = parse(CreateBatch, await read_body(self._context, request)).to_domain()
+        files = await read_as(self._context, request, CreateBatch, CreateBatch.to_domain)
         return _batch_response(
-            await file_batches.create(self._context.engine, caller_project(request), store_id, files)
+            self._context, await file_batches.create(self._context.engine, caller_project(request), store_id, files)
         )
 
     async def retrieve(self, request: Request) -> Response:
         """GET …/file_batches/{id}."""
         store_id, batch_id = store_id_of(request), _batch_id(request)
         return _batch_response(
-            await file_batches.retrieve(self._context.engine, caller_project(request), store_id, batch_id)
+            self._context,
+            await file_batches.retrieve(self._context.engine, caller_project(request), store_id, batch_id),
         )
 
     async def cancel(self, request: Request) -> Response:
         """POST …/cancel."""
         store_id, batch_id = store_id_of(request), _batch_id(request)
         return _batch_response(
-            await file_batches.cancel(self._context.engine, caller_project(request), store_id, batch_id)
+            self._context, await file_batches.cancel(self._context.engine, caller_project(request), store_id, batch_id)
         )
 
     async def file_page(self, request: Request) -> Response:
@@ -66,9 +66,12 @@ class FileBatchRoutes:
         )
 
 
-def _batch_response(batch: FileBatch) -> Response:
+def _batch_response(context: ApiContext, batch: FileBatch) -> Response:
     busy = batch.status is FileBatchStatus.IN_PROGRESS
-    return json_response(response.to_rest_json(vector_store_response.file_batch(batch)), POLL_AFTER if busy else None)
+    return json_response(
+        response.to_rest_json(vector_store_response.file_batch(batch)),
+        poll_headers(context, batch.created_at, busy=busy),
+    )
 
 
 def _batch_id(request: Request) -> FileBatchId:

@@ -4,11 +4,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.http import ApiContext, caller_project, json_response, read_body, thread_id_of
+from threadmill.api.http import ApiContext, caller_project, json_response, read_as, thread_id_of
 from threadmill.domain.ids import MessageId
 from threadmill.engine.objects import messages
 from threadmill.wire import response
-from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import check_id, page_query, run_filter
 from threadmill.wire.request.run_thread_bodies import CreateMessage, ModifyMetadata
 
@@ -32,7 +31,7 @@ class MessageRoutes:
     async def create(self, request: Request) -> Response:
         """POST …/messages."""
         thread_id = thread_id_of(request)
-        new = parse(CreateMessage, await read_body(self._context, request)).to_domain()
+        new = await read_as(self._context, request, CreateMessage, CreateMessage.to_domain)
         made = await messages.create(self._context.engine, caller_project(request), thread_id, new)
         return json_response(response.to_rest_json(response.message(made)))
 
@@ -55,7 +54,7 @@ class MessageRoutes:
     async def modify(self, request: Request) -> Response:
         """POST …/messages/{id}."""
         thread_id, message_id = thread_id_of(request), _message_id(request)
-        metadata = parse(ModifyMetadata, await read_body(self._context, request), allow_empty=True).metadata
+        metadata = await read_as(self._context, request, ModifyMetadata, lambda body: body.metadata, allow_empty=True)
         changed = await messages.modify(self._context.engine, caller_project(request), thread_id, message_id, metadata)
         return json_response(response.to_rest_json(response.modified_message(changed)))
 

@@ -4,14 +4,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.http import POLL_AFTER, ApiContext, caller_project, json_response, read_body, thread_id_of
+from threadmill.api.http import ApiContext, caller_project, json_response, poll_headers, read_as, thread_id_of
 from threadmill.api.sse import EventStream
 from threadmill.domain.ids import RunId, RunStepId
 from threadmill.domain.run import Run
 from threadmill.engine.objects import runs
 from threadmill.engine.objects.runs import CreatedRun
 from threadmill.wire import response
-from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import check_id, includes_content, page_query
 from threadmill.wire.request.run_thread_bodies import CreateRun, CreateThreadAndRun, ModifyMetadata, SubmitToolOutputs
 
@@ -41,32 +40,35 @@ class RunRoutes:
         """POST …/runs."""
         thread_id = thread_id_of(request)
         content = _includes_content(request)
-        body = parse(CreateRun, await read_body(self._context, request))
-        accepted = await runs.create(self._context.engine, caller_project(request), thread_id, body.to_domain())
-        return self._accepted_response(accepted, stream=body.stream is True, content=content)
+        new, stream = await read_as(
+            self._context, request, CreateRun, lambda body: (body.to_domain(), body.stream is True)
+        )
+        accepted = await runs.create(self._context.engine, caller_project(request), thread_id, new)
+        return self._accepted_response(accepted, stream=stream, content=content)
 
     async def create_with_thread(self, request: Request) -> Response:
         """POST /threads/runs."""
         content = _includes_content(request)
-        body = parse(CreateThreadAndRun, await read_body(self._context, request))
-        thread, new = body.to_domain()
+        (thread, new), stream = await read_as(
+            self._context, request, CreateThreadAndRun, lambda body: (body.to_domain(), body.stream is True)
+        )
         accepted = await runs.create_with_thread(self._context.engine, caller_project(request), thread, new)
-        return self._accepted_response(accepted, stream=body.stream is True, content=content)
+        return self._accepted_response(accepted, stream=stream, content=content)
 
     async def submit_tool_outputs(self, request: Request) -> Response:
         """POST …/submit_tool_outputs."""
         thread_id, run_id, content = thread_id_of(request), _run_id(request), _includes_content(request)
-        body = parse(SubmitToolOutputs, await read_body(self._context, request))
-        accepted = await runs.submit_tool_outputs(
-            self._context.engine, caller_project(request), thread_id, run_id, body.to_domain()
+        new, stream = await read_as(
+            self._context, request, SubmitToolOutputs, lambda body: (body.to_domain(), body.stream is True)
         )
-        return self._accepted_response(accepted, stream=body.stream is True, content=content)
+        accepted = await runs.submit_tool_outputs(self._context.engine, caller_project(request), thread_id, run_id, new)
+        return self._accepted_response(accepted, stream=stream, content=content)
 
     def _accepted_response(self, accepted: CreatedRun, *, stream: bool, content: bool) -> Response:
         if stream:
             log = self._context.engine.ports.log
             return EventStream(log, accepted.run.id, accepted.cursor, include_content=content)
-        return _run_response(accepted.run)
+        return _run_response(self._context, accepted.run)
 
     async def page(self, request: Request) -> Response:
         """GET …/runs."""
@@ -78,7 +80,7 @@ class RunRoutes:
 
     async def retrieve(self, request: Request) -> Response:
         """GET …/runs/{id}."""
-        return _run_response(await self._retrieve_run(request))
+        return _run_response(self._context, await self._retrieve_run(request))
 
     async def _retrieve_run(self, request: Request) -> Run:
         return await runs.retrieve(
@@ -88,15 +90,17 @@ class RunRoutes:
     async def modify(self, request: Request) -> Response:
         """POST …/runs/{id}."""
         thread_id, run_id = thread_id_of(request), _run_id(request)
-        metadata = parse(ModifyMetadata, await read_body(self._context, request), allow_empty=True).metadata
+        metadata = await read_as(self._context, request, ModifyMetadata, lambda body: body.metadata, allow_empty=True)
         return _run_response(
-            await runs.modify(self._context.engine, caller_project(request), thread_id, run_id, metadata)
+            self._context, await runs.modify(self._context.engine, caller_project(request), thread_id, run_id, metadata)
         )
 
     async def cancel(self, request: Request) -> Response:
         """POST …/cancel."""
         thread_id, run_id = thread_id_of(request), _run_id(request)
-        return _run_response(await runs.cancel(self._context.engine, caller_project(request), thread_id, run_id))
+        return _run_response(
+            self._context, await runs.cancel(self._context.engine, caller_project(request), thread_id, run_id)
+        )
 
     async def step_page(self, request: Request) -> Response:
         """GET …/steps."""
@@ -117,8 +121,10 @@ class RunRoutes:
         )
 
 
-def _run_response(run: Run) -> Response:
-    return json_response(response.to_rest_json(response.run(run)), None if run.is_terminal else POLL_AFTER)
+def _run_response(context: ApiContext, run: Run) -> Response:
+    return json_response(
+        response.to_rest_json(response.run(run)), poll_headers(context, run.created_at, busy=not run.is_terminal)
+    )
 
 
 def _run_id(request: Request) -> RunId:

@@ -4,12 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.http import POLL_AFTER, ApiContext, caller_project, json_response, read_body, store_id_of
+from threadmill.api.http import ApiContext, caller_project, json_response, poll_headers, read_as, store_id_of
 from threadmill.domain.ids import FileId
 from threadmill.domain.vector_store import VectorStoreFile, VectorStoreFileStatus
 from threadmill.engine.objects import store_files
 from threadmill.wire import response, vector_store_response
-from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import check_id
 from threadmill.wire.request.vector_stores import CreateStoreFile, ModifyStoreFile, store_files_query
 
@@ -34,8 +33,10 @@ class StoreFileRoutes:
     async def create(self, request: Request) -> Response:
         """POST …/files."""
         store_id = store_id_of(request)
-        new = parse(CreateStoreFile, await read_body(self._context, request)).to_domain()
-        return _file_response(await store_files.add(self._context.engine, caller_project(request), store_id, new))
+        new = await read_as(self._context, request, CreateStoreFile, CreateStoreFile.to_domain)
+        return _file_response(
+            self._context, await store_files.add(self._context.engine, caller_project(request), store_id, new)
+        )
 
     async def page(self, request: Request) -> Response:
         """GET …/files."""
@@ -51,15 +52,16 @@ class StoreFileRoutes:
         """GET …/files/{id}."""
         store_id, file_id = store_id_of(request), _file_id(request)
         return _file_response(
-            await store_files.retrieve(self._context.engine, caller_project(request), store_id, file_id)
+            self._context, await store_files.retrieve(self._context.engine, caller_project(request), store_id, file_id)
         )
 
     async def modify(self, request: Request) -> Response:
         """POST …/files/{id}."""
         store_id, file_id = store_id_of(request), _file_id(request)
-        attributes = parse(ModifyStoreFile, await read_body(self._context, request)).to_domain()
+        attributes = await read_as(self._context, request, ModifyStoreFile, ModifyStoreFile.to_domain)
         return _file_response(
-            await store_files.modify(self._context.engine, caller_project(request), store_id, file_id, attributes)
+            self._context,
+            await store_files.modify(self._context.engine, caller_project(request), store_id, file_id, attributes),
         )
 
     async def delete(self, request: Request) -> Response:
@@ -75,9 +77,11 @@ class StoreFileRoutes:
         return json_response(response.to_rest_json(vector_store_response.content_page(texts)))
 
 
-def _file_response(file: VectorStoreFile) -> Response:
+def _file_response(context: ApiContext, file: VectorStoreFile) -> Response:
     busy = file.status is VectorStoreFileStatus.IN_PROGRESS
-    return json_response(response.to_rest_json(vector_store_response.store_file(file)), POLL_AFTER if busy else None)
+    return json_response(
+        response.to_rest_json(vector_store_response.store_file(file)), poll_headers(context, file.created_at, busy=busy)
+    )
 
 
 def _file_id(request: Request) -> FileId:

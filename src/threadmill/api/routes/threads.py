@@ -4,10 +4,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.http import ApiContext, caller_project, json_response, read_body, thread_id_of
+from threadmill.api.http import ApiContext, caller_project, json_response, read_as, thread_id_of
 from threadmill.engine.objects import threads
 from threadmill.wire import response
-from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import page_query
 from threadmill.wire.request.run_thread_bodies import CreateThread, ModifyThread
 
@@ -29,8 +28,8 @@ class ThreadRoutes:
 
     async def create(self, request: Request) -> Response:
         """POST /threads."""
-        body = parse(CreateThread, await read_body(self._context, request), allow_empty=True)
-        made = await threads.create(self._context.engine, caller_project(request), body.to_domain())
+        new = await read_as(self._context, request, CreateThread, CreateThread.to_domain, allow_empty=True)
+        made = await threads.create(self._context.engine, caller_project(request), new)
         return json_response(response.to_rest_json(response.thread(made)))
 
     async def page(self, request: Request) -> Response:
@@ -47,7 +46,7 @@ class ThreadRoutes:
     async def modify(self, request: Request) -> Response:
         """POST /threads/{id}."""
         thread_id = thread_id_of(request)
-        patch = parse(ModifyThread, await read_body(self._context, request), allow_empty=True).to_domain()
+        patch = await read_as(self._context, request, ModifyThread, ModifyThread.to_domain, allow_empty=True)
         changed = await threads.modify(self._context.engine, caller_project(request), thread_id, patch)
         return json_response(response.to_rest_json(response.thread(changed)))
 

@@ -4,11 +4,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.http import POLL_AFTER, ApiContext, caller_project, json_response, read_body, store_id_of
+from threadmill.api.http import ApiContext, caller_project, json_response, poll_headers, read_as, store_id_of
 from threadmill.domain.vector_store import VectorStore, VectorStoreStatus
 from threadmill.engine.objects import vector_stores
 from threadmill.wire import response, vector_store_response
-from threadmill.wire.request.body import parse
 from threadmill.wire.request.query import page_query
 from threadmill.wire.request.search import SearchStore
 from threadmill.wire.request.vector_stores import CreateStore, ModifyStore
@@ -32,10 +31,8 @@ class VectorStoreRoutes:
 
     async def create(self, request: Request) -> Response:
         """POST /vector_stores."""
-        body = parse(CreateStore, await read_body(self._context, request), allow_empty=True)
-        return self._store_response(
-            await vector_stores.create(self._context.engine, caller_project(request), body.to_domain())
-        )
+        new = await read_as(self._context, request, CreateStore, CreateStore.to_domain, allow_empty=True)
+        return self._store_response(await vector_stores.create(self._context.engine, caller_project(request), new))
 
     async def page(self, request: Request) -> Response:
         """GET /vector_stores."""
@@ -52,7 +49,7 @@ class VectorStoreRoutes:
     async def modify(self, request: Request) -> Response:
         """POST /vector_stores/{id}."""
         store_id = store_id_of(request)
-        patch = parse(ModifyStore, await read_body(self._context, request), allow_empty=True).to_domain()
+        patch = await read_as(self._context, request, ModifyStore, ModifyStore.to_domain, allow_empty=True)
         return self._store_response(
             await vector_stores.modify(self._context.engine, caller_project(request), store_id, patch)
         )
@@ -66,7 +63,7 @@ class VectorStoreRoutes:
     async def search(self, request: Request) -> Response:
         """POST /vector_stores/{id}/search."""
         store_id = store_id_of(request)
-        wanted = parse(SearchStore, await read_body(self._context, request)).to_domain()
+        wanted = await read_as(self._context, request, SearchStore, SearchStore.to_domain)
         found = await vector_stores.search(self._context.engine, caller_project(request), store_id, wanted)
         shown = (
             vector_store_response.search_result(one.file_id, one.filename, one.score, one.attributes, one.text)
@@ -78,5 +75,6 @@ class VectorStoreRoutes:
         now = self._context.engine.ports.clock.now()
         busy = store.status(now) is VectorStoreStatus.IN_PROGRESS
         return json_response(
-            response.to_rest_json(vector_store_response.vector_store(store, now)), POLL_AFTER if busy else None
+            response.to_rest_json(vector_store_response.vector_store(store, now)),
+            poll_headers(self._context, store.last_active_at, busy=busy),
         )

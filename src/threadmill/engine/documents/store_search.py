@@ -1,10 +1,11 @@
 """A search through stores, from the caller's words to chunks with their files (behaviour.md 7.5)."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from threadmill.domain.file import File
-from threadmill.domain.filter import Attributes, Filter, matches
+from threadmill.domain.filter import Attributes, Filter, predicate
 from threadmill.domain.ids import FileId, ProjectId, VectorStoreId
 from threadmill.domain.new_store import StoreSearch
 from threadmill.domain.page import Order, PageQuery
@@ -64,14 +65,20 @@ async def _allowed(
     if wanted is None:
         return None
     scope = Scope(project, vector_store_id=store_id, status=VectorStoreFileStatus.COMPLETED)
+    passes = predicate(wanted)
     passed: list[FileId] = []
     after: str | None = None
     while True:
         page = await ports.store.page(VectorStoreFile, scope, PageQuery(PAGE, Order.ASC, after))
-        passed += [row.file_id for row in page.items if matches(wanted, row.attributes)]
+        # In a thread: a long filter over a thousand files takes longer than a stream may wait.
+        passed += await asyncio.to_thread(_passing, passes, page.items)
         if not page.has_more:
             return frozenset(passed)
         after = page.items[-1].id
+
+
+def _passing(passes: Callable[[Attributes], bool], rows: Sequence[VectorStoreFile]) -> list[FileId]:
+    return [row.file_id for row in rows if passes(row.attributes)]
 
 
 async def touch(ports: Ports, store: VectorStore) -> None:

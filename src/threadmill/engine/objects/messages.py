@@ -1,5 +1,6 @@
 """Use cases of messages: create, retrieve, list, modify, delete (behaviour.md 4)."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,26 +16,32 @@ from threadmill.engine.objects.attachments import attach_files, attached_ids, ch
 from threadmill.engine.ports.store import Delete, Insert, Scope, ThreadCapacity, ThreadIsFree, Update, WriteSet
 from threadmill.engine.storage.retry import change
 
+MESSAGES_AT_ONCE = 250
+"""Made between two turns of the event loop: ten thousand at once would hold every stream for a tenth of a second."""
 
-def new_messages(
+
+async def new_messages(
     engine: Engine, project: ProjectId, thread_id: ThreadId, said: Sequence[NewMessage]
 ) -> tuple[Message, ...]:
     """The messages callers said, not stored yet. Whatever the role, they belong to no assistant and no run."""
-    now = engine.ports.clock.now()
-    return tuple(
-        Message(
-            id=engine.ports.ids.message(),
-            project=project,
-            thread_id=thread_id,
-            created_at=now,
-            role=new.role,
-            content=new.content,
-            completed_at=now,
-            attachments=new.attachments,
-            metadata=new.metadata,
+    now, made = engine.ports.clock.now(), list[Message]()
+    for new in said:
+        if made and len(made) % MESSAGES_AT_ONCE == 0:
+            await asyncio.sleep(0)
+        made.append(
+            Message(
+                id=engine.ports.ids.message(),
+                project=project,
+                thread_id=thread_id,
+                created_at=now,
+                role=new.role,
+                content=new.content,
+                completed_at=now,
+                attachments=new.attachments,
+                metadata=new.metadata,
+            )
         )
-        for new in said
-    )
+    return tuple(made)
 
 
 async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: NewMessage) -> Message:
@@ -44,7 +51,7 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
 
     async def attempt() -> Message:
         thread = await _require_thread(engine, project, thread_id)
-        (message,) = new_messages(engine, project, thread_id, [new])
+        (message,) = await new_messages(engine, project, thread_id, [new])
         found = await attach_files(engine.ports, project, thread.tool_resources, [new])
         writes = (*found.writes, *with_resources(thread, found.resources), Insert(message))
         guards = (ThreadIsFree(thread_id), *capacity_guard(engine, thread_id, [new]), *found.guards)

@@ -58,7 +58,7 @@ async def create(engine: Engine, project: ProjectId, thread_id: ThreadId, new: N
         found = await attach_files(engine.ports, project, thread.tool_resources, new.additional_messages)
         run = _new_run(engine, assistant, replace(thread, tool_resources=found.resources), new)
         await _check_context(engine, run, new.additional_messages)
-        messages = new_messages(engine, project, thread_id, new.additional_messages)
+        messages = await new_messages(engine, project, thread_id, new.additional_messages)
         writes = (*found.writes, *with_resources(thread, found.resources), *(Insert(message) for message in messages))
         guards = (ThreadIsFree(thread_id), *capacity_guard(engine, thread_id, new.additional_messages), *found.guards)
         try:

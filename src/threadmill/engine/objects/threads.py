@@ -33,7 +33,7 @@ async def new_thread(
     now = engine.ports.clock.now()
     found = await attach_files(engine.ports, project, new.tool_resources, new.messages, new.new_store)
     thread = Thread(engine.ports.ids.thread(), project, now, new.metadata, found.resources)
-    messages = new_messages(engine, project, thread.id, new.messages)
+    messages = await new_messages(engine, project, thread.id, new.messages)
     guards = (*capacity_guard(engine, thread.id, new.messages), *found.guards)
     return thread, messages, WriteSet((Insert(thread), *found.writes, *map(Insert, messages)), guards)
 

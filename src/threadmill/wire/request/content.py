@@ -8,10 +8,14 @@ from threadmill.domain.ids import FileId
 from threadmill.domain.message import Attachment, ImageFilePart, ImageUrlPart, TextPart
 from threadmill.wire.request import validation_error
 from threadmill.wire.request.body import Body
+from threadmill.wire.request.item_limit import ItemLimit
 from threadmill.wire.request.union import ARRAY, BY_JSON_TYPE, BY_TYPE, STRING, tag
 
 MAX_CONTENT = 256_000
 """Characters of a message's text, and of instructions."""
+
+MAX_PARTS = 256
+"""Parts of a message's content."""
 
 Detail = Literal["auto", "low", "high"]
 
@@ -88,7 +92,7 @@ class AttachmentBody(Body):
     """A file handed to tools."""
 
     file_id: str | None = None
-    tools: list[AttachmentTool] | None = None
+    tools: Annotated[list[AttachmentTool], ItemLimit(16)] | None = None
 
     def to_domain(self) -> Attachment:
         """As given."""
@@ -96,4 +100,6 @@ class AttachmentBody(Body):
         return Attachment(None if self.file_id is None else FileId(self.file_id), tools)
 
 
-Content = Annotated[Annotated[str, STRING] | Annotated[list[PartBody], ARRAY], BY_JSON_TYPE]
+Content = Annotated[
+    Annotated[str, STRING] | Annotated[Annotated[list[PartBody], ItemLimit(MAX_PARTS)], ARRAY], BY_JSON_TYPE
+]

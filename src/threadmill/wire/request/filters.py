@@ -2,12 +2,20 @@
 
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
+from threadmill.domain.error import InvalidRequest
 from threadmill.domain.filter import AttributeValue, Comparator, Comparison, Compound, Filter, LogicalOperator
 from threadmill.wire.request import validation_error
 from threadmill.wire.request.body import Body
+from threadmill.wire.request.item_limit import ItemLimit
 from threadmill.wire.request.union import BY_TYPE, tag
+
+MAX_FILTERS = 256
+"""Comparisons and compounds of a whole filter."""
+
+MAX_VALUES = 1_000
+"""Values of one `in` or `nin`."""
 
 LIST_COMPARATORS = (Comparator.IN, Comparator.NIN)
 """Comparisons with several values at once."""
@@ -41,6 +49,8 @@ def _check_items(value: object, at: str) -> object:
     if not isinstance(value, list):
         raise validation_error.wrong_type(f"{at}.value", "an array", value)
     items = cast("list[object]", value)
+    if len(items) > MAX_VALUES:
+        raise validation_error.too_many_items(f"{at}.value", MAX_VALUES, len(items))
     for index, item in enumerate(items):
         if isinstance(item, bool) or not isinstance(item, str | float | int):
             raise validation_error.wrong_type(f"{at}.value[{index}]", "one of a string or number", item)
@@ -51,7 +61,7 @@ class CompoundBody(Body):
     """`{"type":"and","filters":[…]}`."""
 
     type: Literal["and", "or"]
-    filters: "list[FilterBody]"
+    filters: "Annotated[list[FilterBody], ItemLimit(MAX_FILTERS)]"
 
     def to_domain(self) -> Compound:
         """As given."""
@@ -72,6 +82,31 @@ FilterBody = Annotated[
     BY_TYPE,
 ]
 CompoundBody.model_rebuild()
+
+
+def _check_size(value: Any) -> Any:
+    """Whatever a filter's parts are, counted before any is looked at."""
+    count, level = 0, [value]
+    while level:
+        count += len(level)
+        if count > MAX_FILTERS:
+            raise validation_error.deferred_error(_too_many_filters)
+        level = [part for one in level for part in _parts(one)]
+    return value
+
+
+def _parts(value: Any) -> list[Any]:
+    parts: Any = value.get("filters") if isinstance(value, dict) else None  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType] - JSON of the caller
+    return cast("list[Any]", parts)[: MAX_FILTERS + 1] if isinstance(parts, list) else []
+
+
+def _too_many_filters(at: str) -> InvalidRequest:
+    text = f"Invalid '{at}': too many filters. Expected at most {MAX_FILTERS} comparisons and compounds altogether."
+    return InvalidRequest(text, param=at, code="array_above_max_length")
+
+
+BoundedFilter = Annotated[FilterBody, BeforeValidator(_check_size)]
+"""A filter of MAX_FILTERS parts at most."""
 
 
 def filter_of(body: ComparisonBody | CompoundBody) -> Filter:

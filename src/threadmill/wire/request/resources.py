@@ -2,23 +2,24 @@
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from threadmill.domain.ids import FileId, VectorStoreId
 from threadmill.domain.new_store import NewVectorStore
 from threadmill.domain.tool import ToolResources
 from threadmill.wire.request import validation_error
 from threadmill.wire.request.body import Body
+from threadmill.wire.request.item_limit import ItemLimit
 from threadmill.wire.request.vector_stores import NewStoreBody
 
 
 class CodeInterpreterResources(Body):
     """Files of the code_interpreter."""
 
-    file_ids: Annotated[list[str], Field(max_length=20)] | None = None
+    file_ids: Annotated[list[str], ItemLimit(20)] | None = None
 
 
-StoreIds = Annotated[list[str], Field(max_length=1)]
+StoreIds = Annotated[list[str], ItemLimit(1)]
 
 
 class FileSearchResources(Body):
@@ -31,7 +32,7 @@ class NewFileSearchResources(Body):
     """The store of file_search, or one to be made with what owns it."""
 
     vector_store_ids: StoreIds | None = None
-    vector_stores: Annotated[list[NewStoreBody], Field(max_length=1)] | None = None
+    vector_stores: Annotated[list[NewStoreBody], ItemLimit(1)] | None = None
 
     @model_validator(mode="after")
     def _names_a_store_or_makes_one(self) -> "NewFileSearchResources":

@@ -14,6 +14,7 @@ from threadmill.domain.tool import ResponseFormat, ToolOutput, ToolResources
 from threadmill.wire.request import shared_fields, validation_error
 from threadmill.wire.request.body import Body
 from threadmill.wire.request.content import MAX_CONTENT, AttachmentBody, Content, PartBody, TextBody
+from threadmill.wire.request.item_limit import ItemLimit
 from threadmill.wire.request.resources import (
     NewToolResourcesBody,
     ToolResourcesBody,
@@ -21,10 +22,20 @@ from threadmill.wire.request.resources import (
     resources_of,
 )
 
+MAX_MESSAGES = 10_000
+"""Messages one request may bring; a thread may have more."""
+
+MAX_ATTACHMENTS = 500
+"""Of one message."""
+
+MAX_TOOL_OUTPUTS = 512
+"""Of one submission."""
+
 EMPTY_CONTENT = "Message content must be non-empty."
 
-ModelName = Annotated[str, Field(min_length=1)]
+ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 Instructions = Annotated[str, Field(max_length=MAX_CONTENT)]
+Includable = Literal["step_details.tool_calls[*].file_search.results[*].content"]
 TokenBudget = shared_fields.Count
 """The schema says 256 and more, the service took 16 (behaviour.md 0.13)."""
 
@@ -39,7 +50,7 @@ class _AssistantFields(Body):
     name: Annotated[str, Field(max_length=256)] | None = None
     description: Annotated[str, Field(max_length=512)] | None = None
     instructions: Instructions | None = None
-    tools: Annotated[list[shared_fields.ToolBody], Field(max_length=128)] | None = None
+    tools: Annotated[list[shared_fields.ToolBody], ItemLimit(128)] | None = None
     metadata: shared_fields.Metadata | None = None
     temperature: shared_fields.Temperature | None = None
     top_p: shared_fields.TopP | None = None
@@ -91,7 +102,7 @@ class CreateMessage(Body):
 
     role: Literal["user", "assistant"]
     content: Content
-    attachments: list[AttachmentBody] | None = None
+    attachments: Annotated[list[AttachmentBody], ItemLimit(MAX_ATTACHMENTS)] | None = None
     metadata: shared_fields.Metadata | None = None
 
     @field_validator("content")
@@ -127,7 +138,7 @@ class ModifyMetadata(Body):
 class CreateThread(Body):
     """POST /threads."""
 
-    messages: list[CreateMessage] | None = None
+    messages: Annotated[list[CreateMessage], ItemLimit(MAX_MESSAGES)] | None = None
     metadata: shared_fields.Metadata | None = None
     tool_resources: NewToolResourcesBody | None = None
 
@@ -171,7 +182,7 @@ class _RunFields(Body):
     assistant_id: Annotated[str, AfterValidator(_check_assistant_id)]
     model: ModelName | None = None
     instructions: Instructions | None = None
-    tools: Annotated[list[shared_fields.ToolBody], Field(max_length=20)] | None = None
+    tools: Annotated[list[shared_fields.ToolBody], ItemLimit(20)] | None = None
     metadata: shared_fields.Metadata | None = None
     temperature: shared_fields.Temperature | None = None
     top_p: shared_fields.TopP | None = None
@@ -205,9 +216,9 @@ class CreateRun(_RunFields):
     """POST /threads/{id}/runs."""
 
     additional_instructions: Instructions | None = None
-    additional_messages: list[CreateMessage] | None = None
+    additional_messages: Annotated[list[CreateMessage], ItemLimit(MAX_MESSAGES)] | None = None
     reasoning_effort: shared_fields.ReasoningEffort | None = None
-    include: list[Literal["step_details.tool_calls[*].file_search.results[*].content"]] | None = None
+    include: Annotated[list[Includable], ItemLimit(16)] | None = None
     """The query's `include[]` counts; Python SDK 1.55 sends it here as well."""
 
     def to_domain(self) -> NewRun:
@@ -243,7 +254,7 @@ class ToolOutputBody(Body):
 class SubmitToolOutputs(Body):
     """POST …/submit_tool_outputs."""
 
-    tool_outputs: list[ToolOutputBody]
+    tool_outputs: Annotated[list[ToolOutputBody], ItemLimit(MAX_TOOL_OUTPUTS)]
     stream: bool | None = None
 
     def to_domain(self) -> tuple[ToolOutput, ...]:

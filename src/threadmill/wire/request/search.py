@@ -8,12 +8,19 @@ from threadmill.domain.new_store import StoreSearch
 from threadmill.domain.ranking import HybridWeights
 from threadmill.wire.request import shared_fields
 from threadmill.wire.request.body import Body
-from threadmill.wire.request.filters import FilterBody, filter_of
+from threadmill.wire.request.filters import BoundedFilter, filter_of
+from threadmill.wire.request.item_limit import ItemLimit
 from threadmill.wire.request.union import ARRAY, BY_JSON_TYPE, STRING
 
-Query = Annotated[str, Field(min_length=1)]
+MAX_QUERIES = 32
+"""Queries of one search."""
+
+MAX_QUERY = 8_192
+"""Characters of a query."""
+
+Query = Annotated[str, Field(min_length=1, max_length=MAX_QUERY)]
 Queries = Annotated[
-    Annotated[Query, STRING] | Annotated[Annotated[list[Query], Field(min_length=1)], ARRAY],
+    Annotated[Query, STRING] | Annotated[Annotated[list[Query], ItemLimit(MAX_QUERIES, least=1)], ARRAY],
     BY_JSON_TYPE,
 ]
 
@@ -33,7 +40,7 @@ class SearchStore(Body):
     rewrite_query: bool = False
     """Understood and without effect: what is searched for is what was asked."""
     max_num_results: Annotated[int, Field(ge=1, le=50)] = 10
-    filters: FilterBody | None = None
+    filters: BoundedFilter | None = None
     ranking_options: SearchRankingBody = SearchRankingBody()
 
     def to_domain(self) -> StoreSearch:

@@ -19,11 +19,15 @@ from threadmill.domain.vector_store import (
 )
 from threadmill.wire.request import shared_fields, validation_error
 from threadmill.wire.request.body import Body
+from threadmill.wire.request.item_limit import ItemLimit
 from threadmill.wire.request.query import page_query
 from threadmill.wire.request.union import BY_TYPE, tag
 
 MAX_CREATE_FILES = 500
 """File ids a create-store request may name; a batch may name more."""
+
+StoreName = Annotated[str, Field(max_length=256)]
+"""As long as an assistant's; a description too has the assistant's 512 characters. The schema has no bound."""
 
 Pairs: TypeAlias = dict[str, Any]
 
@@ -119,7 +123,7 @@ def _files(
 class NewStoreBody(Body):
     """A store to be made for an assistant or a thread: an item of `tool_resources.file_search.vector_stores`."""
 
-    file_ids: Annotated[list[str], Field(max_length=MAX_STORE_FILES)] | None = None
+    file_ids: Annotated[list[str], ItemLimit(MAX_STORE_FILES)] | None = None
     chunking_strategy: ChunkingField | None = None
     metadata: shared_fields.Metadata | None = None
     expires_after: ExpiryBody | None = None
@@ -136,9 +140,9 @@ class NewStoreBody(Body):
 class CreateStore(Body):
     """POST /vector_stores."""
 
-    file_ids: Annotated[list[str], Field(max_length=MAX_CREATE_FILES)] | None = None
-    name: str | None = None
-    description: str | None = None
+    file_ids: Annotated[list[str], ItemLimit(MAX_CREATE_FILES)] | None = None
+    name: StoreName | None = None
+    description: Annotated[str, Field(max_length=512)] | None = None
     expires_after: ExpiryBody | None = None
     chunking_strategy: ChunkingField | None = None
     metadata: shared_fields.Metadata | None = None
@@ -159,7 +163,7 @@ class ModifyStore(Body):
 
     NULLABLE: ClassVar[frozenset[str]] = frozenset({"name", "expires_after"})
 
-    name: str | None = None
+    name: StoreName | None = None
     expires_after: ExpiryBody | None = None
     metadata: shared_fields.Metadata | None = None
 
@@ -194,7 +198,7 @@ class ModifyStoreFile(Body):
         return self.attributes or {}
 
 
-BatchSize = Field(min_length=1, max_length=MAX_BATCH_FILES)
+BatchSize = ItemLimit(MAX_BATCH_FILES, least=1)
 
 
 class CreateBatch(Body):
