@@ -77,7 +77,7 @@ def database_path(settings: Settings) -> Path:
 
 
 def open_access(settings: Settings) -> Access:
-    """Who may ask. Without keys no page of another origin may, unless it is named (ADR-0019)."""
+    """Who may ask. Without keys no page of another origin may, unless it is named (ADR-0021)."""
     given, has_keys = settings.server.access, bool(settings.api_keys)
     origins = (("*",) if has_keys else ()) if given.cors_origins is None else given.cors_origins
     browsers = BrowserPolicy(has_keys, frozenset(origins), frozenset(given.allowed_hosts))

@@ -194,7 +194,7 @@ class ConfigFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:
-    """Who may ask beside those with a key (ADR-0019).
+    """Who may ask beside those with a key (ADR-0021).
 
     `cors_origins`: pages of these origins may read answers; None: all when keys are set, else none. `allowed_hosts`:
     names this server answers to besides loopback, `*.example.org` and `*` included; none: all when keys are set.

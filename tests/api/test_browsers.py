@@ -1,4 +1,4 @@
-"""A browser is hostile until shown otherwise (ADR-0019): foreign hosts and pages, preflights, what pages may read."""
+"""A browser is hostile until shown otherwise (ADR-0021): foreign hosts and pages, preflights, what pages may read."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -22,9 +22,10 @@ from tests.support.surface import (
     event_schemas,
     query_schemas,
 )
+from threadmill.api.routes.system import UNASKED
 from threadmill.wire.deviations import OTHER_CONTENT
 
-NOT_API = ("/healthz", "/readyz", "/metrics")
+NOT_API = ("/healthz", "/readyz", "/metrics", *UNASKED)
 """Paths outside the spec."""
 
 PREFIXES = ("/v1/", "/openai/")

@@ -63,7 +63,7 @@ class Witnessed:
         async def tell(message: Message) -> None:
             nonlocal listener
             if message["type"] == "http.response.start":
-                asked = Asked(scope["method"], path, query, headers, b"".join(said))
+                asked = Asked(scope["method"], path.rstrip("/") or path, query, headers, b"".join(said))
                 kinds = [value.decode() for name, value in message["headers"] if name == b"content-type"]
                 listener = Listener(asked, message["status"], ", ".join(kinds))
             elif listener is not None:

@@ -8,9 +8,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from threadmill.api.auth import ApiKeys
+from threadmill.api.base_url import meant_path
 from threadmill.api.browser import BrowserPolicy
 from threadmill.api.http import ApiContext, BodyTooLarge
 from threadmill.api.middleware import ApiMiddleware
@@ -46,6 +48,7 @@ class Access:
 def build_app(context: ApiContext, access: Access, metrics: Callable[[], bytes]) -> ASGIApp:
     """The whole API. `metrics` gives Prometheus' text."""
     app = Starlette()
+    app.router.redirect_slashes = False
     for routes in (
         RunRoutes(context),
         MessageRoutes(context),
@@ -78,8 +81,11 @@ async def _on_domain_error(request: Request, error: Exception) -> Response:
 
 async def _on_no_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else NOT_FOUND
-    build = wrong_method if status == WRONG_METHOD else unknown_url
-    return _json(*build(request.method, request.url.path))
+    method, path = request.method, request.url.path
+    if status == WRONG_METHOD:
+        return _json(*wrong_method(method, path))
+    routes: list[BaseRoute] = request.app.router.routes
+    return _json(*unknown_url(method, path, meant_path(routes, method, path)))
 
 
 async def _on_disconnect(_: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""A browser is hostile until shown otherwise (ADR-0019): which hosts and origins may ask, and CORS for those that may.
+"""A browser is hostile until shown otherwise (ADR-0021): which hosts and origins may ask, and CORS for those that may.
 
 With keys the key is the guard, so any origin may ask. Without keys the only guard is the machine's own address, which
 any page's script can reach: a foreign origin or host is refused before anything else is looked at.

@@ -56,7 +56,7 @@ async def read_body(context: ApiContext, request: Request) -> bytes:
     """The whole body. Raises BodyTooLarge before more than the limit is held in memory.
 
     What the body says it is does not matter, as long as it is JSON; but a page of another origin must say so, for only
-    then has its browser asked whether it may send that (ADR-0019). Raises InvalidRequest otherwise.
+    then has its browser asked whether it may send that (ADR-0021). Raises InvalidRequest otherwise.
     """
     if request.scope["state"].get("cross_origin") and not _says_json(request):
         text = "Send the body as Content-Type: application/json; pages of other origins may send nothing else here."

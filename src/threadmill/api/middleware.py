@@ -10,10 +10,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from threadmill.api.auth import ApiKeys
 from threadmill.api.browser import BrowserPolicy, Headers, is_cross_origin, is_local, is_preflight
+from threadmill.api.routes.system import UNASKED
 from threadmill.domain.error import InvalidRequest, ThreadmillError
 from threadmill.wire.error import error_response
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", *UNASKED})
 METRICS = "/metrics"
 
 BETA_V1_REFUSED = (
@@ -76,6 +77,7 @@ class ApiMiddleware:
 
     def _authenticate(self, scope: Scope, headers: Headers, request_id: str) -> None:
         _serve_azure_path(scope)
+        _drop_final_slash(scope)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["cross_origin"] = is_cross_origin(headers)
@@ -100,3 +102,10 @@ def _serve_azure_path(scope: Scope) -> None:
     if b"api-version" in query:
         pairs = [pair for pair in query.split(b"&") if not pair.startswith(b"api-version=")]
         scope["query_string"] = b"&".join(pairs)
+
+
+def _drop_final_slash(scope: Scope) -> None:
+    """`/v1/threads/` is `/v1/threads`. Never a redirect: its address would be made of what the caller says we are."""
+    path: str = scope["path"]
+    if path.startswith("/v1/") and path.endswith("/"):
+        scope["path"] = path[:-1]

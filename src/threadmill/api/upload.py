@@ -12,6 +12,7 @@ from multipart import (  # pyright: ignore[reportMissingTypeStubs] - annotated, 
 )
 from starlette.requests import Request
 
+from threadmill.api.filenames import filename_of
 from threadmill.api.http import BodyTooLarge
 from threadmill.domain.error import InvalidRequest
 from threadmill.domain.file import MAX_FILE_BYTES
@@ -97,12 +98,13 @@ class _FormReader:
                 raise InvalidRequest(f"The form field '{self._field}' is too long.", param=self._field)
 
     def _begin(self, part: MultipartSegment) -> None:
-        if part.name != "file" or part.filename is None:
+        filename = filename_of(dict(part.headerlist).get("Content-Disposition", ""), part.filename)
+        if part.name != "file" or filename is None:
             self._field, self._text = part.name, bytearray()
             return
         if self.form.filename is not None:
             raise InvalidRequest("Send one file in a request.", param="file")
-        self._field, self.form.filename = None, part.filename
+        self._field, self.form.filename = None, filename
 
     def _end(self) -> None:
         if self._field is None:

@@ -58,9 +58,10 @@ def protocol_error(status: int, message: str, code: str) -> bytes:
     return _error_body(message, "server_error" if status >= SERVER_ERROR else "invalid_request_error", code)
 
 
-def unknown_url(method: str, path: str) -> tuple[int, bytes]:
-    """No such route."""
-    return 404, _error_body(f"Invalid URL ({method} {path})", "invalid_request_error")
+def unknown_url(method: str, path: str, meant: str | None = None) -> tuple[int, bytes]:
+    """No such route; `meant` is the one that may have been."""
+    hint = f". Did you mean {meant}? The base URL of a client ends in /v1." if meant else ""
+    return 404, _error_body(f"Invalid URL ({method} {path}){hint}", "invalid_request_error")
 
 
 def wrong_method(method: str, path: str) -> tuple[int, bytes]:

@@ -1,6 +1,5 @@
-"""/v1/models, /healthz, /readyz, /metrics."""
+"""/v1/models, /healthz, /readyz, /metrics, and what browsers ask for by themselves."""
 
-import asyncio
 from collections.abc import Callable
 
 from starlette.requests import Request
@@ -8,11 +7,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Router
 
 from threadmill.api.http import ApiContext, json_response
-from threadmill.domain.error import NotFound, ThreadmillError
-from threadmill.engine.ports.model import ModelError
+from threadmill.api.readiness import Readiness
+from threadmill.domain.error import NotFound
 from threadmill.wire import response
 
-READY_TIMEOUT = 5.0
+UNASKED = ("/favicon.ico", "/robots.txt", "/apple-touch-icon.png", "/apple-touch-icon-precomposed.png")
+"""Asked for by browsers and crawlers, whatever the user does: there is nothing there, and that is no error."""
 
 
 class SystemRoutes:
@@ -21,6 +21,7 @@ class SystemRoutes:
     def __init__(self, context: ApiContext, metrics: Callable[[], bytes]) -> None:
         self._context: ApiContext = context
         self._metrics: Callable[[], bytes] = metrics
+        self._readiness: Readiness = Readiness(context.engine.ports)
 
     def add_to(self, router: Router) -> None:
         """Register all of them."""
@@ -29,6 +30,8 @@ class SystemRoutes:
         router.add_route("/healthz", self.healthz, methods=["GET"])
         router.add_route("/readyz", self.readyz, methods=["GET"])
         router.add_route("/metrics", self.metrics, methods=["GET"])
+        for path in UNASKED:
+            router.add_route(path, self.nothing, methods=["GET"])
 
     async def models(self, _: Request) -> Response:
         """GET /models."""
@@ -52,16 +55,13 @@ class SystemRoutes:
         return PlainTextResponse("ok\n")
 
     async def readyz(self, _: Request) -> Response:
-        """Database and upstream can be used; else 503 with a line that says which cannot."""
-        try:
-            async with asyncio.timeout(READY_TIMEOUT):
-                await self._context.engine.ports.queue.queued(1)
-                await self._context.engine.ports.model.ready()
-        except (ThreadmillError, ModelError) as error:
-            return PlainTextResponse(f"{error.message}\n", 503)
-        except TimeoutError:
-            return PlainTextResponse("The upstream does not answer.\n", 503)
-        return PlainTextResponse("ok\n")
+        """Database and upstream can be used; else 503 with a line that says which cannot. Some seconds old at most."""
+        problem = await self._readiness.problem()
+        return PlainTextResponse("ok\n") if problem is None else PlainTextResponse(f"{problem}\n", 503)
+
+    async def nothing(self, _: Request) -> Response:
+        """What we do not have, without a fuss."""
+        return Response(status_code=204, headers={"cache-control": "max-age=86400"})
 
     async def metrics(self, _: Request) -> Response:
         """What was counted."""
