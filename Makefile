@@ -16,7 +16,7 @@ ENVIRONMENT = $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(1) && $(BI
 # Away from a network the tests of a client are skipped; in CI that is a failure.
 OFFLINE = { echo "$(1) could not be installed: its tests are skipped"; test -z "$$CI"; }
 
-.PHONY: help setup bubblewrap sandbox fix check test cover replay clients lock-clients serve demo bench peer docs clean
+.PHONY: help setup bubblewrap chromium sandbox fix check test cover replay clients lock-clients serve demo bench peer docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,12 @@ bubblewrap:
 	@if [ "$$(uname)" = Linux ] && ! command -v bwrap >/dev/null; then \
 	{ [ "$$(id -u)" = 0 ] && { apt-get install -y bubblewrap || { apt-get update && apt-get install -y bubblewrap; }; } >/dev/null 2>&1; } \
 	|| echo "bubblewrap is not installed, so code_interpreter is off: install it with your system's packages (apt-get install bubblewrap)"; fi
+
+# A real browser for tests/browser; where it cannot be had these tests are skipped, in CI that is a failure.
+chromium:
+	@if [ "$$(uname)" = Linux ] && ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null; then \
+	{ [ "$$(id -u)" = 0 ] && { apt-get install -y chromium || { apt-get update && apt-get install -y chromium; }; } >/dev/null 2>&1; } \
+	|| $(call OFFLINE,Chromium (apt-get install chromium)); fi
 
 # A real Jupyter Kernel Gateway, for the tests of the remote back end; never part of the server.
 $(GATEWAY_READY): tests/sandbox/gateway.lock | $(READY)
@@ -72,10 +78,10 @@ check: setup ## Format, lint, types, rooms, own rules, budgets, drawings
 	@$(BIN)/python tools/draw_states.py --check
 	@$(BIN)/python tools/cut_commands.py --check
 
-test: setup $(NODE_READY) $(PYTHON_SDKS) $(GATEWAY_READY) ## All tests; one floor alone: make test FLOOR=domain
+test: setup $(NODE_READY) $(PYTHON_SDKS) $(GATEWAY_READY) chromium ## All tests; one floor alone: make test FLOOR=domain
 	@$(BIN)/pytest -q tests/$(FLOOR) $(if $(FLOOR),,$(GATE))
 
-cover: setup $(NODE_READY) $(PYTHON_SDKS) $(GATEWAY_READY) ## Branch coverage of everything (make test asks 100 % of domain and engine)
+cover: setup $(NODE_READY) $(PYTHON_SDKS) $(GATEWAY_READY) chromium ## Branch coverage of everything (make test asks 100 % of domain and engine)
 	@$(BIN)/pytest -q tests --cov=threadmill --cov-branch --cov-report=term-missing:skip-covered
 
 replay: setup ## Play recorded exchanges against a server of its own: make replay RECORDINGS=dir

@@ -1,0 +1,1 @@
+"""A real browser, headless, against a whole server."""
