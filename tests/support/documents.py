@@ -125,6 +125,11 @@ def lying_docx() -> bytes:
     return _archive(b"word/document.xml", squeezed, zlib.crc32(body), 1_000)
 
 
+NOBODY, ROOT = 0xFFFFFFFF, 5
+CUTOFF = 4_096
+"""Bytes: shorter streams lie in the small sectors."""
+
+
 def doc_of(*pieces: str, flags: int = 0x0200, version: int = 0xC1, small: bool = False) -> bytes:
     """A Word 97 document: each piece in one byte a character if it can be, else in two.
 
@@ -141,7 +146,8 @@ def doc_of(*pieces: str, flags: int = 0x0200, version: int = 0xC1, small: bool =
     table += b"".join(struct.pack("<HIH", 0, start, 0) for start in starts)
     struct.pack_into("<HH6xH", body, 0, 0xA5EC, version, flags)
     struct.pack_into("<II", body, 0x1A2, 0, len(table))
-    return _compound({"WordDocument": bytes(body), "1Table": table}, cutoff=0 if small is False else 4_096)
+    least = 0 if small else CUTOFF
+    return _compound({"WordDocument": bytes(body).ljust(least, b"\0"), "1Table": table.ljust(least, b"\0")}, CUTOFF)
 
 
 def _compound(streams: Mapping[str, bytes], cutoff: int) -> bytes:
@@ -159,24 +165,31 @@ def _compound(streams: Mapping[str, bytes], cutoff: int) -> bytes:
     small, small_next, entries = bytearray(), list[int](), list[bytes]()
     for name, data in streams.items():
         if len(data) >= cutoff:
-            entries.append(_entry(name, 2, store(data), len(data)))
+            entries.append(_entry(name, 2, store(data), len(data), _after(entries, streams)))
             continue
         count, start = -(-len(data) // 64), len(small_next)
         small_next += [*range(start + 1, start + count), 0xFFFFFFFE]
         small += data.ljust(64 * count, b"\0")
-        entries.append(_entry(name, 2, start, len(data)))
-    entries.insert(0, _entry("Root Entry", 5, store(bytes(small)), len(small)))
+        entries.append(_entry(name, 2, start, len(data), _after(entries, streams)))
+    entries.insert(0, _entry("Root Entry", ROOT, store(bytes(small)), len(small), 1))
     small_table = store(struct.pack(f"<{len(small_next)}I", *small_next)) if small_next else 0xFFFFFFFE
     chains = struct.pack(f"<{len(following)}I", *following).ljust(512, b"\xff")
     head = bytearray(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".ljust(512, b"\0"))
-    struct.pack_into("<HH", head, 30, 9, 6)
+    struct.pack_into("<HHHHH", head, 24, 0x3E, 3, 0xFFFE, 9, 6)
     struct.pack_into("<I", head, 44, 1)
-    struct.pack_into("<I4xII", head, 48, 1, cutoff, small_table)
+    struct.pack_into("<I4xIII", head, 48, 1, cutoff, small_table, 1 if small_next else 0)
     struct.pack_into("<II", head, 68, 0xFFFFFFFE, 0)
     struct.pack_into("<109I", head, 76, 0, *[0xFFFFFFFF] * 108)
     return bytes(head) + chains + b"".join(entries).ljust(512, b"\0") + b"".join(sectors)
 
 
-def _entry(name: str, kind: int, start: int, size: int) -> bytes:
+def _after(entries: list[bytes], streams: Mapping[str, bytes]) -> int:
+    """The number of the entry behind the one about to be added; the root, number 0, comes last of all."""
+    return len(entries) + 2 if len(entries) + 1 < len(streams) else NOBODY
+
+
+def _entry(name: str, kind: int, start: int, size: int, following: int = NOBODY) -> bytes:
+    """`following`: the next in the same storage, or for the root the first of its own."""
     raw = name.encode("utf-16-le") + b"\0\0"
-    return struct.pack("<64sHB49xII4x", raw, len(raw), kind, start, size)
+    right, child = (NOBODY, following) if kind == ROOT else (following, NOBODY)
+    return struct.pack("<64sHBBIII36xII4x", raw, len(raw), kind, 1, NOBODY, right, child, start, size)

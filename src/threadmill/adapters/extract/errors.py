@@ -48,6 +48,10 @@ class TextBuffer:
             )
         self._parts.append(text)
 
+    def __len__(self) -> int:
+        """Characters so far."""
+        return self._length
+
     def text(self) -> str:
         """All of it."""
         return "".join(self._parts)

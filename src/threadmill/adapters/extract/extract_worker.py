@@ -26,7 +26,20 @@ READERS: dict[str, Reader] = {
 }  # fmt: skip
 """By extension; the others are text."""
 
-MODULES = ("zipfile", "zlib", "bz2", "lzma", "heapq", "unicodedata", "encodings.idna", "lxml.etree")
+MODULES = (
+    "zipfile",
+    "zlib",
+    "bz2",
+    "lzma",
+    "heapq",
+    "unicodedata",
+    "encodings.idna",
+    "lxml.etree",
+    "email.parser",
+    "email.policy",
+    "quopri",
+    "base64",
+)
 """Imported by others when first used, which behind the fence is too late."""
 
 PIECE = 1 << 20

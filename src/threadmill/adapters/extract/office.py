@@ -9,6 +9,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 from lxml import etree
@@ -26,26 +27,63 @@ _NOT_READABLE = "The document is broken: {}."
 _BLANKS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 
 
+_DOCX_PARTS = ("footnotes", "endnotes", "comments", "header", "footer")
+_SLIDE_PARTS = ("notesSlide", "comments")
+
+
 def read_docx(data: memoryview, out: TextBuffer) -> None:
-    """Body with tables, text boxes and content controls, then notes; what was struck out is not read."""
+    """Body with tables, text boxes and content controls, then notes, comments, headers, footers, diagrams and charts.
+
+    What was struck out is not read.
+    """
     archive = _Archive(data)
-    if "word/document.xml" not in archive.names:
+    out.notes.format = "DOCX"
+    main = archive.main("document", "word/document.xml")
+    if main is None:
         raise UnreadableFile("The file is not a DOCX document.")
-    for part in ("word/document.xml", "word/footnotes.xml", "word/endnotes.xml", "word/comments.xml"):
-        if part in archive.names:
+    _read_part(archive, main, out)
+    folder = posixpath.dirname(main)
+    for kind in _DOCX_PARTS:
+        parts = dict.fromkeys(archive.related(main, kind).values())
+        if (usual := f"{folder}/{kind}.xml") in archive.names:
+            parts.setdefault(usual)
+        for part in parts:
             _read_part(archive, part, out)
+    _read_drawings(archive, main, out)
 
 
 def read_pptx(data: memoryview, out: TextBuffer) -> None:
-    """Each slide in the order of the show, with its tables and its speaker's notes."""
+    """Each slide in the order of the show, with its tables, diagrams, charts, speaker's notes and comments."""
     archive = _Archive(data)
-    if "ppt/presentation.xml" not in archive.names:
+    out.notes.format = "PPTX"
+    main = archive.main("presentation", "ppt/presentation.xml")
+    if main is None:
         raise UnreadableFile("The file is not a PPTX presentation.")
-    for slide in _slides(archive):
+    slides = _slides(archive, main)
+    out.notes.pages = len(slides)
+    for slide in slides:
+        before = len(out)
         _read_part(archive, slide, out)
-        for notes in archive.related(slide, "notesSlide").values():
-            _read_part(archive, notes, out)
+        _read_drawings(archive, slide, out)
+        for kind in _SLIDE_PARTS:
+            for part in archive.related(slide, kind).values():
+                _read_part(archive, part, out)
+        out.notes.blank_pages += len(out) == before
         out.add("\n")
+
+
+def read_word_xml(data: memoryview, out: TextBuffer) -> None:
+    """WordML of 2003, or a DOCX in one XML file."""
+    out.notes.format = "WordML"
+    _read_paragraphs(_parse(io.BytesIO(data), ("start", "end"), _Paragraphs.TAGS), out)
+
+
+def _read_drawings(archive: "_Archive", part: str, out: TextBuffer) -> None:
+    """Diagrams (SmartArt) and charts a part shows."""
+    for diagram in archive.related(part, "diagramData").values():
+        _read_part(archive, diagram, out)
+    for chart in archive.related(part, "chart").values():
+        _read_chart(archive, chart, out)
 
 
 class _Archive:
@@ -58,11 +96,13 @@ class _Archive:
             raise UnreadableFile(_NOT_READABLE.format("its archive cannot be opened")) from None
         if len(self._zip.namelist()) > MAX_PARTS:
             raise UnreadableFile(f"The document has more than {MAX_PARTS:,} parts.")
-        self.names: frozenset[str] = frozenset(self._zip.namelist())
+        # Some writers have backslashes, or write a part's name in other letters than those who refer to it.
+        self._real: dict[str, str] = {_spelling(name): name for name in reversed(self._zip.namelist())}
+        self.names: frozenset[str] = frozenset(self._real)
 
     def open(self, name: str) -> "_Bounded":
         """A part, cut off where it gets too large. Raises UnreadableFile."""
-        info = self._zip.getinfo(name)
+        info = self._zip.getinfo(self._real[name])
         if info.flag_bits & _ENCRYPTED:
             raise UnreadableFile("The document is encrypted.")
         try:
@@ -70,18 +110,33 @@ class _Archive:
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
             raise UnreadableFile(_NOT_READABLE.format("a part of its archive cannot be opened")) from None
 
+    def main(self, root: str, usual: str) -> str | None:
+        """The document's own part, whose outermost element is called `root`."""
+        found = [*self.related("", "officeDocument").values(), *({usual} & self.names)]
+        # One that cannot be read is not another kind of document: its reader will say what is wrong.
+        return next((part for part in found if part == usual or _root(self, part) == root), None)
+
     def related(self, part: str, kind: str) -> dict[str, str]:
         """The parts a part refers to as `kind`, by reference."""
         folder, name = posixpath.split(part)
-        links = f"{folder}/_rels/{name}.rels"
+        links = posixpath.join(folder, "_rels", f"{name}.rels")
         if links not in self.names:
             return {}
         found: dict[str, str] = {}
         for element in _elements(self, links):
             target = posixpath.normpath(posixpath.join("/", folder, element.get("Target") or "")).lstrip("/")
+            target = _spelling(target)
             if (element.get("Type") or "").endswith(f"/{kind}") and target in self.names:
                 found[element.get("Id") or ""] = target
         return found
+
+
+def _spelling(name: str) -> str:
+    return name.replace("\\", "/").lstrip("/").lower()
+
+
+def _root(archive: _Archive, part: str) -> str:
+    return next((_local(element) for _, element in _events(archive, part, ("start",), None)), "")
 
 
 class _Bounded(io.RawIOBase):
@@ -102,10 +157,10 @@ class _Bounded(io.RawIOBase):
         return data
 
 
-def _slides(archive: _Archive) -> list[str]:
-    slides = archive.related("ppt/presentation.xml", "slide")
+def _slides(archive: _Archive, main: str) -> list[str]:
+    slides = archive.related(main, "slide")
     shown: list[str] = []
-    for element in _elements(archive, "ppt/presentation.xml"):
+    for element in _elements(archive, main):
         if _local(element) == "sldId":
             shown += [slides[value] for value in element.attrib.values() if value in slides]
     return shown or sorted(slides.values(), key=lambda name: int(re.sub(r"\D", "", name) or 0))
@@ -120,12 +175,15 @@ def _elements(archive: _Archive, name: str) -> Iterator[Any]:
 def _events(
     archive: _Archive, name: str, kinds: tuple[str, ...], tags: tuple[str, ...] | None
 ) -> Iterator[tuple[str, Any]]:
-    part = archive.open(name)
+    yield from _parse(archive.open(name), kinds, tags)
+
+
+def _parse(source: Any, kinds: tuple[str, ...], tags: tuple[str, ...] | None) -> Iterator[tuple[str, Any]]:
     try:
         # No DTD, no entities, no network; and without huge_tree a depth of 256 and 10 MB of text in one piece.
         parse: Any = etree.iterparse  # its hints want literal names of events
         yield from parse(
-            part,
+            source,
             events=kinds,
             tag=tags,
             resolve_entities=False,
@@ -146,14 +204,71 @@ def _local(element: Any) -> str:
 
 def _read_part(archive: _Archive, name: str, out: TextBuffer) -> None:
     """The paragraphs of a part, one a line; those of a table's cell are joined, and cells are set apart by tabs."""
+    _read_paragraphs(_events(archive, name, ("start", "end"), _Paragraphs.TAGS), out)
+
+
+def _read_paragraphs(events: Iterator[tuple[str, Any]], out: TextBuffer) -> None:
     reader = _Paragraphs(out)
-    for event, element in _events(archive, name, ("start", "end"), _Paragraphs.TAGS):
+    for event, element in events:
         if event == "start":
             reader.open(_local(element))
         else:
             reader.close(_local(element), element)
             if _local(element) in ("p", "tr"):
                 _forget(element)
+
+
+def _read_chart(archive: _Archive, name: str, out: TextBuffer) -> None:
+    """Titles, then each series under its name: categories and values."""
+    chart = _Chart(out)
+    for event, element in _events(archive, name, ("start", "end"), _Chart.TAGS):
+        if event == "start":
+            chart.open(_local(element))
+        else:
+            chart.close(_local(element), element)
+
+
+class _Chart:
+    """A chart's cached texts and numbers, which its picture shows."""
+
+    _LISTS = frozenset({"tx", "cat", "val", "xVal", "yVal", "bubbleSize"})
+    TAGS = tuple(map("{{*}}{}".format, (*_LISTS, "ser", "v", "t", "p")))
+
+    def __init__(self, out: TextBuffer) -> None:
+        self._out: TextBuffer = out
+        self._runs: list[str] = []
+        self._lists: dict[str, list[str]] = {}
+        self._into: str = ""
+
+    def open(self, name: str) -> None:
+        if name == "ser":
+            self._lists = {}
+        elif name in self._LISTS:
+            self._into = name
+
+    def close(self, name: str, element: Any) -> None:
+        if name == "t":
+            self._runs.append(element.text or "")
+        elif name == "v" and self._into:
+            self._lists.setdefault(self._into, []).append(element.text or "")
+        elif name == "p":
+            self._end_title()
+        elif name == "ser":
+            self._end_series()
+        elif name in self._LISTS:
+            self._into = ""
+
+    def _end_title(self) -> None:
+        if title := "".join(self._runs).strip():
+            self._out.add(f"{title}\n")
+        self._runs.clear()
+
+    def _end_series(self) -> None:
+        columns = [self._lists[name] for name in ("cat", "xVal", "val", "yVal", "bubbleSize") if name in self._lists]
+        if title := " ".join(self._lists.get("tx", ())):
+            self._out.add(f"{title}\n")
+        for row in zip_longest(*columns, fillvalue=""):
+            self._out.add("\t".join(row) + "\n")
 
 
 def _forget(element: Any) -> None:
@@ -167,7 +282,7 @@ class _Paragraphs:
     """Words to lines. `skipped` counts open elements whose text is struck out or told twice."""
 
     _SKIPPED = frozenset({"del", "moveFrom", "Fallback", "instrText", "delText", "fldData"})
-    TAGS = tuple(map("{{*}}{}".format, (*_SKIPPED, *_BLANKS, "t", "p", "tc", "tr")))
+    TAGS = tuple(map("{{*}}{}".format, (*_SKIPPED, *_BLANKS, "t", "text", "p", "tc", "tr")))
 
     def __init__(self, out: TextBuffer) -> None:
         self._out: TextBuffer = out
@@ -187,6 +302,10 @@ class _Paragraphs:
             return
         elif name == "t":
             self._runs.append(element.text or "")
+        elif name == "text":
+            # A comment on a slide, in the way of before 2021.
+            self._runs.append(element.text or "")
+            self._end_paragraph()
         elif name in _BLANKS:
             # In properties, `tab` sets a stop; only between runs it is a character.
             if _local(element.getparent()) in ("r", "p"):

@@ -1,19 +1,26 @@
-"""Word 97 to 2003 documents to text: the compound file around them and its piece table. Runs in the fenced process.
+"""Word 97 to 2003 documents to text: olefile reads the container, the piece table is read here. Runs in the fenced process.
 
-No kept library reads these; the two formats are Microsoft's [MS-CFB] and [MS-DOC]. Every number in them is a claim.
+No kept library reads the latter; the format is Microsoft's [MS-DOC]. Every number in it is a claim.
 """
 
+import email
+import email.policy
+import io
 import re
 import struct
 from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
 
 from threadmill.adapters.extract.errors import TextBuffer, UnreadableFile
-from threadmill.adapters.extract.office import read_docx
+from threadmill.adapters.extract.html import read_html
+from threadmill.adapters.extract.office import read_docx, read_word_xml
+
+# By name: neither has hints.
+_OLEFILE: Any = import_module("olefile")
+_RTF: Any = import_module("striprtf.striprtf")
 
 _BROKEN = "The document is broken: {}."
-_END_OF_CHAIN = 0xFFFFFFFA
-"""Sector numbers from here on are marks."""
-
 _ENCRYPTED, _TABLE_1, _COMPRESSED = 0x0100, 0x0200, 0x40000000
 _WORD_97 = 0xC1
 
@@ -23,30 +30,64 @@ _SIGNS = str.maketrans({"\r": "\n", "\x07": "\t", "\x0b": "\n", "\x0c": "\n", "\
 
 
 def read_doc(data: memoryview, out: TextBuffer) -> None:
-    """All text, notes and headers at its end. A DOCX under the old name is read as what it is. Raises UnreadableFile."""
-    if bytes(data[:4]) == b"PK\x03\x04":
-        read_docx(data, out)
+    """All text, notes and headers at its end. What else is called .doc is read as what it is. Raises UnreadableFile."""
+    head = bytes(data[:1_024]).lstrip(b"\xef\xbb\xbf \r\n\t")
+    if other := next((read for mark, read in _OTHERS if mark in head[: max(len(mark), 400)].lower()), None):
+        other(data, out)
         return
-    if bytes(data[:5]) == b"{\\rtf":
-        raise UnreadableFile("The file is an RTF document under the name of another; save it as .docx.")
+    out.notes.format = "Word 97"
     try:
-        text = "".join(_pieces(_Compound(data)))
-    except (struct.error, IndexError, UnicodeDecodeError, KeyError):
+        with _OLEFILE.OleFileIO(io.BytesIO(data)) as opened:
+            file: Any = opened
+            text = "".join(_pieces(file))
+    except (struct.error, IndexError, UnicodeDecodeError, KeyError, OSError, ValueError, TypeError):
         raise UnreadableFile(_BROKEN.format("it is not a Word document, or cut off")) from None
     while "\x13" in text and (shorter := _FIELD.sub(r"\1", text)) != text:
         text = shorter
     out.add(text.translate(_SIGNS))
 
 
-def _pieces(file: "_Compound") -> Iterator[str]:
+def _read_mhtml(data: memoryview, out: TextBuffer) -> None:
+    """A web page with its pictures in one file, as Word saves it: its first page."""
+    message = email.message_from_bytes(bytes(data), policy=email.policy.default)
+    for part in message.walk():
+        if part.get_content_type() in ("text/html", "application/xhtml+xml"):
+            held = part.get_payload(decode=True)
+            if isinstance(held, bytes):
+                read_html(memoryview(held), out)
+                out.notes.format = "MHTML"
+                return
+    raise UnreadableFile(_BROKEN.format("it is a web archive without a page"))
+
+
+def read_rtf(data: memoryview, out: TextBuffer) -> None:
+    """The words of a rich text document."""
+    out.notes.format = "RTF"
+    text: str = _RTF.rtf_to_text(bytes(data).decode("latin-1"), errors="replace")
+    out.add(text)
+
+
+_OTHERS = (
+    (b"pk\x03\x04", read_docx),
+    (b"{\\rtf", read_rtf),
+    (b"mime-version:", _read_mhtml),
+    (b"<w:worddocument", read_word_xml),
+    (b"<pkg:package", read_word_xml),
+    (b"<html", read_html),
+    (b"<!doctype html", read_html),
+)
+"""How other kinds of document that go by the name .doc begin."""
+
+
+def _pieces(file: Any) -> Iterator[str]:
     """The pieces of the text in order: each in one byte a character, or two."""
-    main = file.stream("WordDocument")
+    main = _stream(file, "WordDocument")
     kind, version, flags = struct.unpack_from("<HH6xH", main)
     if kind != 0xA5EC or version < _WORD_97:
         raise UnreadableFile("The document was written by Word 95 or older; save it as .docx.")
     if flags & _ENCRYPTED:
         raise UnreadableFile("The document is encrypted with a password.")
-    table = file.stream("1Table" if flags & _TABLE_1 else "0Table")
+    table = _stream(file, "1Table" if flags & _TABLE_1 else "0Table")
     at, size = struct.unpack_from("<II", main, 0x1A2)
     places, starts = _piece_table(table[at : at + size])
     for first, last, start in zip(places, places[1:], starts, strict=False):
@@ -59,6 +100,15 @@ def _pieces(file: "_Compound") -> Iterator[str]:
             yield main[offset : offset + 2 * count].decode("utf-16-le", "replace")
 
 
+def _stream(file: Any, name: str) -> bytes:
+    """A stream of the outermost storage; embedded documents have theirs. Raises KeyError, OSError."""
+    if not file.exists(name):
+        raise KeyError(name)
+    with file.openstream(name) as stream:
+        data: bytes = stream.read()
+        return data
+
+
 def _piece_table(data: bytes) -> tuple[tuple[int, ...], list[int]]:
     """Where each piece begins in the text, one more for the end, and where its characters lie."""
     at = 0
@@ -69,67 +119,3 @@ def _piece_table(data: bytes) -> tuple[tuple[int, ...], list[int]]:
     places = struct.unpack_from(f"<{count + 1}I", data, at + 5)
     first = at + 5 + 4 * (count + 1)
     return places, [struct.unpack_from("<I", data, first + 8 * piece + 2)[0] for piece in range(count)]
-
-
-class _Compound:
-    """A file of named streams in chained sectors."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._data: memoryview = data
-        (shift,) = struct.unpack_from("<H", data, 30)
-        if shift not in (9, 12):
-            raise UnreadableFile(_BROKEN.format("its sectors have no known size"))
-        self._size: int = 1 << shift
-        directory, self._cutoff, small_table = struct.unpack_from("<I4xII", data, 48)
-        self._next: tuple[int, ...] = self._numbers(b"".join(map(self._sector, self._table_sectors())))
-        entries = self._chain(directory)
-        self._entries: dict[str, tuple[int, int]] = dict(self._names(entries))
-        self._small_next: tuple[int, ...] = self._numbers(self._chain(small_table))
-
-    def stream(self, name: str) -> bytes:
-        """A stream whole. Raises KeyError if there is none of that name."""
-        start, size = self._entries[name]
-        if size >= self._cutoff:
-            return self._chain(start)[:size]
-        small = self._chain(self._entries["Root Entry"][0])
-        sectors = _follow(start, self._small_next)
-        return b"".join(small[64 * sector : 64 * sector + 64] for sector in sectors)[:size]
-
-    def _table_sectors(self) -> list[int]:
-        """The sectors the table of chains lies in: 109 named in the header, more in a chain of their own."""
-        found = list(struct.unpack_from("<109I", self._data, 76))
-        following, count = struct.unpack_from("<II", self._data, 68)
-        for _ in range(min(count, len(self._data) // self._size)):
-            if following >= _END_OF_CHAIN:
-                break
-            *more, following = self._numbers(self._sector(following))
-            found += more
-        return [sector for sector in found if sector < _END_OF_CHAIN]
-
-    def _names(self, entries: bytes) -> Iterator[tuple[str, tuple[int, int]]]:
-        for at in range(0, len(entries) - 127, 128):
-            length, kind = struct.unpack_from("<HB", entries, at + 64)
-            if kind:
-                name = entries[at : at + max(0, min(length, 64) - 2)].decode("utf-16-le", "replace")
-                yield name, struct.unpack_from("<II", entries, at + 116)
-
-    def _chain(self, start: int) -> bytes:
-        return b"".join(self._sector(sector) for sector in _follow(start, self._next))
-
-    def _sector(self, number: int) -> bytes:
-        at = (number + 1) * self._size
-        return bytes(self._data[at : at + self._size])
-
-    @staticmethod
-    def _numbers(data: bytes) -> tuple[int, ...]:
-        return struct.unpack(f"<{len(data) // 4}I", data[: len(data) // 4 * 4])
-
-
-def _follow(start: int, following: tuple[int, ...]) -> Iterator[int]:
-    """The sectors of a chain. Raises UnreadableFile where it bites its own tail."""
-    for _ in range(len(following) + 1):
-        if start >= _END_OF_CHAIN:
-            return
-        yield start
-        start = following[start]
-    raise UnreadableFile(_BROKEN.format("a chain of its sectors has no end"))
