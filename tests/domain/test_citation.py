@@ -1,5 +1,8 @@
 """Citation markers in an answer, however it is cut into pieces."""
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,7 +79,75 @@ def test_a_name_cannot_end_its_marker_early() -> None:
     assert format_marker(PassageRef(4, 0), "n" * 300) == f"【4:0†{'n' * 255}】"
 
 
-@given(st.text(alphabet="【】†:40 12a\n", max_size=60), st.data())
+A, B = FileId("file-a"), FileId("file-b")
+
+FORMS: dict[str, list[tuple[str, FileId]]] = {
+    "so[4:0†notes.pdf].": [("[4:0†notes.pdf]", A)],
+    "so【4:0】.": [("【4:0】", A)],
+    "so [4:12].": [("[4:12]", B)],
+    "so【4:0 † notes.pdf】": [("【4:0 † notes.pdf】", A)],
+    "so【 4:0†notes.pdf 】": [("【 4:0†notes.pdf 】", A)],
+    "so (4:0†notes.pdf)!": [("(4:0†notes.pdf)", A)],
+    "so [4:0†notes [1].pdf]": [("[4:0†notes [1].pdf]", A)],
+    "so (4:0†notes (1).pdf)": [("(4:0†notes (1).pdf)", A)],
+    "so【4:0†a.txt, 4:12†b.txt】.": [("【4:0†a.txt", A), ("4:12†b.txt】", B)],
+    "so [4:0, 4:12; 4:0]": [("[4:0", A), ("4:12", B), ("4:0]", A)],
+    "so【4:0†a.txt, 4:0†a.txt】": [("【4:0†a.txt, 4:0†a.txt】", A)],
+    "so【4:0†a, 9:9†b】": [("【4:0†a, 9:9†b】", A)],
+    "so【4:0†a, b.txt】": [("【4:0†a, b.txt】", A)],
+    "[see](x) [4:0]([4:0])": [("[4:0]", A), ("[4:0]", A)],
+    "[[4:0]]": [("[4:0]", A)],
+    "at [12:30] or (4:0) or [4:30]": [],
+    "[9:9†a], (4:0), [4:0 a], [4:0†], [4:0†a\nb], [4:0†a[b, [4:0†a": [],
+    "【9:9, 4:0】": [],
+    "【4:0]": [],
+    "a[4:0": [],
+    "x = a[4:00012]": [],
+    "【4:0†" + "n" * 255 + ", 4:12】": [("【4:0†" + "n" * 255, A), ("4:12】", B)],
+}
+
+
+@pytest.mark.parametrize("text", FORMS)
+def test_markers_as_small_and_foreign_models_write_them(text: str) -> None:
+    for pieces in ([text], list(text)):
+        found = read(*pieces)
+        assert text_of(found) == text
+        cited = [part for part in found if isinstance(part, Annotation)]
+        assert [(one.text, one.file_id) for one in cited] == FORMS[text]
+        assert all(text[one.start_index : one.end_index] == one.text for one in cited)
+
+
+def test_without_sources_nothing_is_kept_back() -> None:
+    reader = CitationParser({})
+    assert reader.feed("【4:0") == ["【4:0"]
+    assert reader.close() == []
+
+
+def test_a_source_that_came_later_counts_from_then_on() -> None:
+    sources: dict[PassageRef, FileId] = {}
+    reader = CitationParser(sources)
+    reader.feed("【4:0】")
+    sources[PassageRef(4, 0)] = A
+    assert [part for part in reader.feed("【4:0】") if isinstance(part, Annotation)]
+
+
+@pytest.mark.parametrize(
+    "text", ["【", "[", "(4:0†(", "[4:0†", "【4:0†a, ", "[4:0, ", "【4:0†" + "a, 4:0†" * 30, "[4:0†[a]"]
+)
+def test_the_work_grows_with_the_text_alone(text: str) -> None:
+    """Steps of the patterns cannot be counted; a text twenty times as long may not cost a hundred times as much."""
+
+    def seconds(times: int) -> float:
+        begun = time.process_time()
+        assert text_of(read(text * times)) == text * times
+        return time.process_time() - begun
+
+    times = 40_000 // len(text)
+    short = min(seconds(times // 20) for _ in range(3))
+    assert seconds(times) < 100 * short + 0.2
+
+
+@given(st.text(alphabet="【】[]()†:40 ,12a\n", max_size=60), st.data())
 def test_every_cut_gives_the_same_text_and_the_same_citations(text: str, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)))))
     pieces = [text[one:other] for one, other in zip([0, *cuts], [*cuts, len(text)], strict=True)]

@@ -1,4 +1,4 @@
-"""Links to the sandbox's files, however the model's text is cut into pieces."""
+"""SandboxFiles to the sandbox's files, however the model's text is cut into pieces."""
 
 import pytest
 from hypothesis import given
@@ -36,6 +36,56 @@ def test_a_link_to_a_file_is_an_annotation_with_the_indexes_of_exactly_its_text(
     assert text[found.start_index : found.end_index] == found.text == SANDBOX_PREFIX + path
 
 
+ODD = {
+    "my file (1).csv": FileId("file-1"),
+    "Übersicht 100%.csv": FileId("file-2"),
+    "a_b&c+d.csv": FileId("file-3"),
+    "a b.csv": FileId("file-4"),
+    "a+b.csv": FileId("file-5"),
+    "a%20b.csv": FileId("file-6"),
+    "🌮.csv": FileId("file-7"),
+}
+
+
+@pytest.mark.parametrize(
+    ("written", "file_id"),
+    [
+        ("my file (1).csv", "file-1"),
+        ("my%20file%20%281%29.csv", "file-1"),
+        ("my file%20(1%29.csv", "file-1"),
+        ("my%20file (1).csv", "file-1"),
+        (r"my\ file\ \(1\).csv", "file-1"),
+        ("my+file+(1).csv", "file-1"),
+        ("%6dy file (1)%2Ecsv", "file-1"),
+        ("Übersicht 100%.csv", "file-2"),
+        ("%c3%9cbersicht%20100%25.csv", "file-2"),
+        ("%C3%9cbersicht 100%.csv", "file-2"),
+        (r"a\_b&amp;c%2Bd.csv", "file-3"),
+        ("a b.csv", "file-4"),
+        ("a+b.csv", "file-5"),
+        ("a%2Bb.csv", "file-5"),
+        ("a%20b.csv", "file-6"),
+        ("a%2520b.csv", "file-6"),
+        ("%F0%9F%8C%AE.csv", "file-7"),
+    ],
+)
+def test_any_mixture_of_escapes_leads_to_the_file(written: str, file_id: str) -> None:
+    text = f"Get [it](sandbox:/mnt/data/{written})."
+    for pieces in ([text], list(text)):
+        reader = SandboxLinkParser(ODD)
+        found = [part for piece in pieces for part in reader.feed(piece)] + reader.close()
+        (link,) = [part for part in found if isinstance(part, Annotation)]
+        assert (joined(found), link.text, link.file_id) == (text, SANDBOX_PREFIX + written, file_id)
+
+
+@pytest.mark.parametrize("written", ["%", "%F0%9F", "my%2", "my%2xfile", "my\\", "100%", "%ff.csv"])
+def test_half_an_escape_leads_nowhere(written: str) -> None:
+    reader = SandboxLinkParser(ODD)
+    text = f"sandbox:/mnt/data/{written}"
+    found = [part for character in text for part in reader.feed(character)] + reader.close()
+    assert (joined(found), [part for part in found if isinstance(part, Annotation)]) == (text, [])
+
+
 def test_a_link_to_no_file_is_text() -> None:
     assert read("See sandbox:/mnt/data/b.csv, sandbox:/etc/passwd and sand.") == [
         "See sandbox:/mnt/data/",
@@ -66,7 +116,23 @@ def test_what_is_held_at_the_end_is_given() -> None:
     assert isinstance(found, Annotation)
 
 
-WORDS = st.sampled_from(["sandbox:/mnt/data/", "a.csv", ".gz", "out/my plot.png", "sand", "box", "s", " ", "🌮", "]("])
+WORDS = st.sampled_from(
+    [
+        "sandbox:/mnt/data/",
+        "a.csv",
+        ".gz",
+        "out/my plot.png",
+        "out%2Fmy+plot",
+        ".png",
+        "%2",
+        "sand",
+        "box",
+        "s",
+        " ",
+        "🌮",
+        "](",
+    ]
+)
 
 
 @given(st.lists(WORDS, max_size=12).map("".join), st.data())

@@ -1,13 +1,12 @@
-"""Links to files of the sandbox in a model's answer, `sandbox:/mnt/data/plot.csv`, become annotations (behaviour.md 4).
+"""SandboxFiles to files of the sandbox in a model's answer, `sandbox:/mnt/data/plot.csv`, become annotations (behaviour.md 4).
 
 The model writes them in as many pieces as it likes. A `SandboxLinkParser` hands text on at once and keeps back only what may
 still become a link to a file that exists; each link comes whole, together with its annotation.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
-from urllib.parse import quote
+from typing import NamedTuple, TypeAlias
 
 from threadmill.domain.ids import FileId
 from threadmill.domain.message import Annotation
@@ -17,10 +16,45 @@ SANDBOX_PREFIX = "sandbox:/mnt/data/"
 SandboxFiles: TypeAlias = Mapping[str, FileId]
 """Path below `/mnt/data` -> the file it names."""
 
+_MARKDOWN = frozenset(" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
-def link_forms(links: SandboxFiles) -> dict[str, FileId]:
-    """Every text that links to one of the files: models write a path as it is, or with the escapes of a URL."""
-    return {SANDBOX_PREFIX + form: file_id for path, file_id in links.items() for form in (quote(path), path)}
+
+def spellings(character: str) -> tuple[str, ...]:
+    """How models write a character of a path: as it is, with the escapes of a URL, of Markdown, or of HTML."""
+    forms = [character, "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "replace"))]
+    if character in _MARKDOWN:
+        forms.append("\\" + character)
+    if character == " ":
+        forms.append("+")
+    if character == "&":
+        forms.append("&amp;")
+    return tuple(forms)
+
+
+class _Reading(NamedTuple):
+    """How far a text follows a path: the characters that are the whole path, or 0; and whether more may come."""
+
+    length: int
+    may_go_on: bool
+
+
+def _follow(text: str, path: Sequence[tuple[str, ...]]) -> _Reading:
+    """Read `path`, in any mixture of spellings, at the beginning of `text`."""
+    places = {0}
+    may_go_on = False
+    for forms in path:
+        following: set[int] = set()
+        for place in places:
+            for form in forms:
+                written = text[place : place + len(form)]
+                if written == form or (form[0] == "%" and written.lower() == form):
+                    following.add(place + len(form))
+                elif place + len(form) > len(text) and form.startswith(written.lower() if form[0] == "%" else written):
+                    may_go_on = True
+        if not following:
+            return _Reading(0, may_go_on)
+        places = following
+    return _Reading(max(places), may_go_on)
 
 
 @dataclass(slots=True)
@@ -33,10 +67,10 @@ class SandboxLinkParser:
     links: SandboxFiles
     _at: int = 0
     _held: str = ""
-    _spellings: dict[str, FileId] = field(default_factory=dict[str, FileId])
+    _paths: dict[str, Sequence[tuple[str, ...]]] = field(default_factory=dict[str, Sequence[tuple[str, ...]]])
 
     def __post_init__(self) -> None:
-        self._spellings = link_forms(self.links)
+        self._paths = {path: [spellings(character) for character in path] for path in self.links}
 
     def feed(self, piece: str) -> list[str | Annotation]:
         """What can be said after this piece."""
@@ -51,17 +85,18 @@ class SandboxLinkParser:
     def _read(self, text: str, *, final: bool) -> Iterator[str | Annotation]:
         begin = 0
         while (found := text.find(SANDBOX_PREFIX, begin)) >= 0:
-            rest = text[found:]
-            if not final and any(len(link) > len(rest) and link.startswith(rest) for link in self._spellings):
+            rest = text[found + len(SANDBOX_PREFIX) :]
+            read = {path: _follow(rest, forms) for path, forms in self._paths.items()}
+            if not final and any(reading.may_go_on for reading in read.values()):
                 yield from self._said(text[begin:found])
-                self._held = rest
+                self._held = text[found:]
                 return
-            link = max((link for link in self._spellings if rest.startswith(link)), key=len, default="")
+            path = self._best(rest, read)
             # A prefix that leads to no file is passed over, or it would be found again.
-            end = found + (len(link) or len(SANDBOX_PREFIX))
-            yield from self._said(text[begin : found if link else end])
-            if link:
-                yield self._linked(link)
+            end = found + len(SANDBOX_PREFIX) + (0 if path is None else read[path].length)
+            yield from self._said(text[begin : end if path is None else found])
+            if path is not None:
+                yield self._linked(text[found:end], path)
             begin = end
         kept = 0 if final else _half_prefix(text[begin:])
         yield from self._said(text[begin : len(text) - kept])
@@ -72,9 +107,14 @@ class SandboxLinkParser:
             self._at += len(text)
             yield text
 
-    def _linked(self, link: str) -> Annotation:
+    def _best(self, rest: str, read: Mapping[str, _Reading]) -> str | None:
+        """The path of the longest link; of several that are the same text, the one that stands there as it is."""
+        fitting = [path for path, reading in read.items() if reading.length]
+        return max(fitting, key=lambda path: (read[path].length, rest.startswith(path)), default=None)
+
+    def _linked(self, link: str, path: str) -> Annotation:
         start, self._at = self._at, self._at + len(link)
-        return Annotation("file_path", link, start, self._at, self._spellings[link])
+        return Annotation("file_path", link, start, self._at, self.links[path])
 
 
 def _half_prefix(text: str) -> int:
