@@ -365,7 +365,8 @@ def _with_environment(config: ConfigFile, env: Mapping[str, str]) -> ConfigFile:
     if not (upstreams or config.rehearsal):
         advice = "Set THREADMILL_UPSTREAM_URL, or take `rehearsal = false` out of [models]."
         raise SettingsError("There is no model: the built-in one is switched off and no upstream is set.", advice)
-    _check_aliases(config, upstreams)
+    aliases = config.aliases | _aliases(env.get("THREADMILL_ALIASES", ""))
+    _check_aliases(aliases, upstreams, rehearsal=config.rehearsal)
     ttl = _integer(env, "THREADMILL_RUN_TTL_SECONDS", config.limits.run_ttl_seconds)
     lease = _integer(env, "THREADMILL_LEASE_SECONDS", config.limits.lease_seconds)
     try:
@@ -381,7 +382,19 @@ def _with_environment(config: ConfigFile, env: Mapping[str, str]) -> ConfigFile:
         "search": _search(config, env, upstreams),
         "blobs": _blobs(config, env),
     }
-    return config.model_copy(update={"upstreams": upstreams, **changes})
+    return config.model_copy(update={"upstreams": upstreams, "aliases": aliases, **changes})
+
+
+def _aliases(text: str) -> dict[str, str]:
+    """`PATTERN=MODEL`, separated by commas. What could be read in two ways is refused."""
+    aliases: dict[str, str] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        pattern, separator, model = (part.strip() for part in entry.partition("="))
+        if not (pattern and separator and model) or "=" in model:
+            advice = "Names with other signs go into [aliases] of threadmill.toml."
+            raise SettingsError(f"THREADMILL_ALIASES has '{entry}'; write PATTERN=MODEL, separated by commas.", advice)
+        aliases[pattern] = model
+    return aliases
 
 
 def _sandbox(config: ConfigFile, env: Mapping[str, str]) -> SandboxConfig:
@@ -447,11 +460,11 @@ def _check_upstream(upstream: UpstreamConfig) -> None:
         raise SettingsError(text, "Name a PEM file with the authorities' certificates, or leave ca_file out.") from None
 
 
-def _check_aliases(config: ConfigFile, upstreams: tuple[UpstreamConfig, ...]) -> None:
+def _check_aliases(aliases: Mapping[str, str], upstreams: tuple[UpstreamConfig, ...], *, rehearsal: bool) -> None:
     """An alias for a name that nobody serves could only fail, one run after the other."""
     patterns = [pattern for upstream in upstreams for pattern in upstream.models]
-    for alias, name in config.aliases.items():
-        if config.rehearsal and name == BUILT_IN_MODEL:
+    for alias, name in aliases.items():
+        if rehearsal and name == BUILT_IN_MODEL:
             continue
         if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
             text = f"The alias '{alias}' stands for '{name}', which no upstream serves."

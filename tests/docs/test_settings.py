@@ -64,6 +64,7 @@ def test_every_name_of_the_environment_is_documented_with_its_default() -> None:
         "ALLOWED_HOSTS": server.access.allowed_hosts,
         "METRICS_OPEN": server.access.metrics_open,
         "CONFIG": None,
+        "ALIASES": None,
         "LOG_FORMAT": server.log_format,
         "UPSTREAM_URL": config.upstreams,
         "UPSTREAM_API_KEY": None,

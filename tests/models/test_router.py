@@ -21,7 +21,7 @@ from threadmill.adapters.models.upstream.settings import Timeouts, UpstreamSetti
 from threadmill.adapters.system.metrics import PrometheusMetrics
 from threadmill.adapters.tokens.counter import BpeTokenCounter
 from threadmill.engine.ports.model import ModelError
-from threadmill.settings import ConfigFile, UpstreamConfig
+from threadmill.settings import ConfigFile, SettingsError, UpstreamConfig, load
 
 REHEARSAL = Rehearsal(BpeTokenCounter())
 NAMES = ModelAliases({"gpt-4-1106-preview": "gpt-4o"}, {"gpt-4o": 64_000, "mine": 5_000})
@@ -51,6 +51,61 @@ async def test_a_retired_name_is_sent_as_the_living_one() -> None:
         assert upstream.requests[0].json["model"] == "gpt-4o"
         assert models.get_info("gpt-4-1106-preview").id == "gpt-4-1106-preview"
         assert models.get_info("gpt-4-1106-preview").context_window == 64_000
+
+
+PATTERNS = ModelAliases({"gpt-4*": "qwen3", "gpt-4o*": "big", "*": "llama3.3", "gpt-4-old": "exact"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ("gpt-4-1106-preview", "qwen3"),
+        ("gpt-4o-mini", "big"),
+        ("o1", "llama3.3"),
+        ("gpt-4-old", "exact"),
+        ("gpt-4-own", "gpt-4-own"),
+        ("llama3.3", "llama3.3"),
+    ],
+)
+@pytest.mark.parametrize("listed", [False, True])
+async def test_the_longest_pattern_wins_behind_an_exact_alias_and_an_upstreams_own_model(
+    asked: str, sent: str, listed: bool
+) -> None:
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model:
+        upstream.models_body = listing({"id": "gpt-4-own"}, {"id": "qwen3"})
+        models = ModelRouter([UpstreamRoute(model)], REHEARSAL, PATTERNS)
+        if listed:
+            await models.list()
+        upstream.answer(Text("x"))
+        await pieces_of(models, ask(model=asked))
+        assert upstream.requests[0].json["model"] == sent
+        assert models.describe(asked).id == asked
+        assert not [info.id for info in await models.list() if "*" in info.id]
+
+
+async def test_patterns_leave_rehearsal_and_what_an_upstreams_patterns_name() -> None:
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model, client("http://127.0.0.1:1/v1") as dead:
+        models = ModelRouter(
+            [UpstreamRoute(model, ("mine-*", "llama3.3")), UpstreamRoute(dead, ("x",))], REHEARSAL, PATTERNS
+        )
+        assert "You said" in text_of(await pieces_of(models, ask(model="rehearsal")))
+        for name in ("mine-1", "other"):
+            upstream.answer(Text("x"))
+            await pieces_of(models, ask(model=name))
+        assert [request.json["model"] for request in upstream.requests] == ["mine-1", "llama3.3"]
+
+
+def test_aliases_of_the_environment_win_over_the_files(tmp_path: Path) -> None:
+    file = tmp_path / "threadmill.toml"
+    file.write_text('[[upstreams]]\nbase_url = "http://a/v1"\n[aliases]\na = "file"\nb = "file"\n')
+    found = load({"THREADMILL_CONFIG": str(file), "THREADMILL_ALIASES": "a=one, gpt-4* = two:7b,"})
+    assert found.config.aliases == {"a": "one", "b": "file", "gpt-4*": "two:7b"}
+
+
+@pytest.mark.parametrize("text", ["a", "=b", "a=", "a=b=c", "a b"])
+def test_aliases_that_can_be_read_in_two_ways_are_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="write PATTERN=MODEL"):
+        load({"THREADMILL_UPSTREAM_URL": "http://a/v1", "THREADMILL_ALIASES": text})
 
 
 async def test_rehearsal_is_always_there_and_without_an_upstream_alone() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import fnmatch
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from threadmill.adapters.models.context_windows import context_window_of
@@ -28,15 +29,21 @@ class UpstreamRoute:
 
 @dataclass(frozen=True, slots=True)
 class ModelAliases:
-    """What is known about names: aliases (retired name -> living one) and context windows in tokens."""
+    """What is known about names: aliases (a name or a pattern -> the model meant) and context windows in tokens."""
 
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     windows: Mapping[str, int] = field(default_factory=dict[str, int])
 
+    def pattern_for(self, name: str) -> str | None:
+        """The longest pattern that fits a name."""
+        return max(
+            (one for one in self.aliases if is_pattern(one) and fnmatch.fnmatchcase(name, one)), key=len, default=None
+        )
+
 
 class ModelRouter:
-    """The Model port over several upstreams. Of two upstreams that serve a name the first is asked; an alias wins
-    over an upstream's own model of that name, and cannot take `rehearsal`. Without `rehearsal` that name is like any.
+    """The Model port over several upstreams. Of two upstreams that serve a name the first is asked; an alias of exactly
+    that name wins over an upstream's own model, which wins over a pattern; none can take `rehearsal`. Without `rehearsal` that name is like any.
     """
 
     def __init__(
@@ -51,11 +58,27 @@ class ModelRouter:
 
         The upstream's own generator is handed out: one more in between would be paid for with every piece.
         """
+        if any(not route.upstream.is_listed for route in self._routes) and self._pattern_of(request.model) is not None:
+            return self._stream_when_listed(request)
+        return self._stream(request)
+
+    def _stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
         name = self._resolve_alias(request.model)
         model = self._upstream_for(name)
         if model is None:
             return _refused(self._unknown(request.model))
         return model.stream(replace(request, model=name))
+
+    async def _stream_when_listed(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
+        """Before the first list nobody knows whether a pattern hides a model that is there."""
+        await self.learn_names()
+        async with aclosing(self._stream(request)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def learn_names(self) -> None:
+        """Ask every upstream for its models, so that a pattern does not hide one. One that does not answer has none."""
+        await asyncio.gather(*(self._listed(route) for route in self._routes))
 
     async def list(self) -> Sequence[ModelInfo]:
         """Rehearsal, the models the upstreams say they have, and the aliases. One that does not answer adds none."""
@@ -63,7 +86,11 @@ class ModelRouter:
         for listed in await asyncio.gather(*(self._listed(route) for route in self._routes)):
             for info in listed:
                 found.setdefault(info.id, info)
-        found |= {alias: self.get_info(alias) for alias in self._names.aliases if not self._is_rehearsal(alias)}
+        found |= {
+            alias: self.get_info(alias)
+            for alias in self._names.aliases
+            if not (is_pattern(alias) or self._is_rehearsal(alias))
+        }
         return tuple(found.values())
 
     def get_info(self, model: str) -> ModelInfo:
@@ -85,7 +112,22 @@ class ModelRouter:
         await asyncio.gather(*(route.upstream.aclose() for route in self._routes))
 
     def _resolve_alias(self, name: str) -> str:
-        return name if self._is_rehearsal(name) else self._names.aliases.get(name, name)
+        if self._is_rehearsal(name):
+            return name
+        if (meant := self._names.aliases.get(name)) is not None:
+            return meant
+        pattern = self._pattern_of(name)
+        return name if pattern is None or self._has_own(name) else self._names.aliases[pattern]
+
+    def _pattern_of(self, name: str) -> str | None:
+        """The pattern that decides about a name, if nothing more exact does."""
+        if self._is_rehearsal(name) or name in self._names.aliases:
+            return None
+        return self._names.pattern_for(name)
+
+    def _has_own(self, name: str) -> bool:
+        """Whether an upstream lists a model of that name, or its patterns name it."""
+        return any(_serves(route, name) or route.upstream.has(name) for route in self._routes)
 
     def _upstream_for(self, name: str) -> OpenAICompatible | Rehearsal | None:
         if self._is_rehearsal(name):
@@ -116,6 +158,11 @@ class ModelRouter:
         built_in = [REHEARSAL] if self._rehearsal else []
         served = ", ".join([*built_in, *(pattern for route in self._routes for pattern in route.patterns)])
         return f"The model '{name}' is served by no upstream; served are {served}."
+
+
+def is_pattern(alias: str) -> bool:
+    """Whether an alias stands for more names than one."""
+    return any(sign in alias for sign in "*?[")
 
 
 def _serves(route: UpstreamRoute, name: str) -> bool:

@@ -95,6 +95,15 @@ class OpenAICompatible:
             self._listed_until = now + LIST_SECONDS
         return tuple(self._listed.values())
 
+    @property
+    def is_listed(self) -> bool:
+        """Whether the models were ever listed."""
+        return self._listed_until > float("-inf")
+
+    def has(self, model: str) -> bool:
+        """Whether the last list has a model of that name; asks nobody."""
+        return model in self._listed
+
     def get_info(self, model: str) -> ModelInfo:
         """What the last list, the settings and our table know; asks nobody."""
         listed = self._listed.get(model)
