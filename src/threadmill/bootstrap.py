@@ -14,6 +14,7 @@ from threadmill.adapters.embeddings.local import LocalEmbedder
 from threadmill.adapters.event_log.local import LocalEventLog
 from threadmill.adapters.extract.subprocess_extractor import ReadingLimits, SubprocessExtractor
 from threadmill.adapters.models.factory import open_models, open_reranker, open_upstream_embedder
+from threadmill.adapters.models.pass_through import UpstreamPassThrough
 from threadmill.adapters.sandbox.factory import SandboxSettings, open_sandbox
 from threadmill.adapters.search.local_index import LocalSearchIndex
 from threadmill.adapters.sqlite.store import SqliteStore
@@ -126,6 +127,7 @@ async def _open_adapters(
 ) -> AsyncGenerator[Ports, None]:
     tokens = BpeTokenCounter()
     models = open_models(settings.config, tokens, metrics)
+    passing = UpstreamPassThrough(models, metrics)
     clock, ids = SystemClock(), RandomIds()
     sandbox = await open_sandbox(SandboxSettings.of(settings), clock)
     search = open_search(store, settings)
@@ -134,7 +136,9 @@ async def _open_adapters(
         asyncio.get_running_loop().run_in_executor(None, tokens.load)
     try:
         files, locks = store.files, ProcessObjectLocks()
-        yield Ports(store, store, log, models, clock, ids, tokens, metrics, blobs, files, sandbox, search, locks)
+        yield Ports(
+            store, store, log, models, clock, ids, tokens, metrics, blobs, files, sandbox, search, locks, passing
+        )
     finally:
         await sandbox.close()
         await search.aclose()

@@ -25,6 +25,9 @@ CONFIG_ADVICE = "Mend the file, or unset THREADMILL_CONFIG to start without it; 
 
 HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
 
+PASSED_ON = ("chat/completions", "completions", "embeddings", "responses", "moderations", "images/*", "audio/*")
+"""What `pass_through` may name: the app's other calls."""
+
 Role = Literal["all", "api", "worker"]
 
 
@@ -52,6 +55,7 @@ class UpstreamConfig(BaseModel):
     system_role: Literal["system", "developer"] = "system"
     omit: tuple[str, ...] = ()
     extra_body: dict[str, JsonValue] = Field(default_factory=dict)
+    pass_through: bool | tuple[str, ...] = True
     max_concurrent: Annotated[int, Field(ge=1)] | None = None
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     reasoning: Literal["hide", "keep"] = "hide"
@@ -66,6 +70,15 @@ class UpstreamConfig(BaseModel):
         if taken := sorted({"model", "messages", "stream"} & {*self.omit, *self.extra_body}):
             raise ValueError(f"omit and extra_body cannot hold {', '.join(taken)}")
         return self
+
+    @field_validator("pass_through")
+    @classmethod
+    def known_paths(cls, paths: bool | tuple[str, ...]) -> bool | tuple[str, ...]:  # noqa: FBT001 - as the file has it
+        """Of the list that is passed on at all."""
+        for path in () if isinstance(paths, bool) else paths:
+            if path.partition("/")[0] not in {known.partition("/")[0] for known in PASSED_ON}:
+                raise ValueError(f"'{path}' is not passed on; there are {', '.join(PASSED_ON)}")
+        return paths
 
     @field_validator("headers")
     @classmethod

@@ -79,7 +79,7 @@ async def test_the_longest_pattern_wins_behind_an_exact_alias_and_an_upstreams_o
         upstream.answer(Text("x"))
         await pieces_of(models, ask(model=asked))
         assert upstream.requests[0].json["model"] == sent
-        assert models.describe(asked).id == asked
+        assert models.get_info(asked).id == asked
         assert not [info.id for info in await models.list() if "*" in info.id]
 
 

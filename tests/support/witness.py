@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -40,6 +41,10 @@ class Listener:
             LEDGER.answered(self._asked, self._status, self._content_type, bytes(self._held))
 
 
+PASSED_ON = re.compile(r"/(v1|openai)/(deployments/|chat/|completions|embeddings|responses|moderations|images/|audio/)")
+"""What is no part of the API that is served here."""
+
+
 class Witnessed:
     """An ASGI app whose exchanges are all seen."""
 
@@ -65,6 +70,9 @@ class Witnessed:
             if message["type"] == "http.response.start":
                 asked = Asked(scope["method"], path.rstrip("/") or path, query, headers, b"".join(said))
                 kinds = [value.decode() for name, value in message["headers"] if name == b"content-type"]
+                if PASSED_ON.match(path):  # an upstream's answer, or what stands for one
+                    await send(message)
+                    return
                 listener = Listener(asked, message["status"], ", ".join(kinds))
             elif listener is not None:
                 listener.hear(message.get("body", b""))

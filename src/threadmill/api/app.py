@@ -20,6 +20,7 @@ from threadmill.api.routes.assistants import AssistantRoutes
 from threadmill.api.routes.file_batches import FileBatchRoutes
 from threadmill.api.routes.files import FileRoutes
 from threadmill.api.routes.messages import MessageRoutes
+from threadmill.api.routes.pass_through import PassThroughRoutes
 from threadmill.api.routes.runs import RunRoutes
 from threadmill.api.routes.store_files import StoreFileRoutes
 from threadmill.api.routes.system import SystemRoutes
@@ -58,6 +59,7 @@ def build_app(context: ApiContext, access: Access, metrics: Callable[[], bytes])
         VectorStoreRoutes(context),
         StoreFileRoutes(context),
         FileBatchRoutes(context),
+        PassThroughRoutes(context),
         SystemRoutes(context, metrics),
     ):
         routes.add_to(app.router)

@@ -5,7 +5,7 @@ from functools import partial
 import msgspec
 
 from threadmill.adapters.models.rehearsal.model import Rehearsal
-from threadmill.adapters.models.router import ModelAliases, ModelRouter, UpstreamRoute
+from threadmill.adapters.models.router import EVERYTHING, ModelAliases, ModelRouter, UpstreamRoute
 from threadmill.adapters.models.upstream.embeddings import UpstreamEmbedder
 from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatible
 from threadmill.adapters.models.upstream.reranking import UpstreamReranker
@@ -22,11 +22,19 @@ def open_models(config: ConfigFile, tokens: Tokens, metrics: Metrics) -> ModelRo
         UpstreamRoute(
             OpenAICompatible(_settings(one), windows, report_slots=partial(metrics.upstream_slots, one.name)),
             one.models,
+            _passes_on(one.pass_through),
         )
         for one in config.upstreams
     ]
     rehearsal = Rehearsal(tokens) if config.rehearsal else None
     return ModelRouter(routes, rehearsal, ModelAliases(config.aliases, windows))
+
+
+def _passes_on(setting: bool | tuple[str, ...]) -> tuple[str, ...]:  # noqa: FBT001 - as the file has it
+    """The paths a setting names, what is below them too."""
+    if isinstance(setting, bool):
+        return (EVERYTHING,) if setting else ()
+    return tuple(pattern for path in setting for pattern in (path, f"{path.removesuffix('/*')}/*"))
 
 
 def open_upstream_embedder(config: ConfigFile) -> UpstreamEmbedder | None:

@@ -21,10 +21,13 @@ EVERYTHING = "*"
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRoute:
-    """An upstream and the name patterns it serves (`*`, `?` and `[...]`, case counts)."""
+    """An upstream and the name patterns it serves (`*`, `?` and `[...]`, case counts); `passes_on` are the paths that may
+    be passed on to it, patterns too.
+    """
 
     upstream: OpenAICompatible
     patterns: tuple[str, ...] = (EVERYTHING,)
+    passes_on: tuple[str, ...] = (EVERYTHING,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,17 @@ class ModelRouter:
         self._rehearsal: Rehearsal | None = rehearsal
         self._names: ModelAliases = names or ModelAliases()
 
+    @property
+    def rehearsal(self) -> Rehearsal | None:
+        """The built-in model, if it is offered."""
+        return self._rehearsal
+
     def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
         """See the port. A name nobody serves raises ModelError with what to do about it.
 
         The upstream's own generator is handed out: one more in between would be paid for with every piece.
         """
-        if any(not route.upstream.is_listed for route in self._routes) and self._pattern_of(request.model) is not None:
+        if self._pattern_of(request.model) is not None and not self._is_listed():
             return self._stream_when_listed(request)
         return self._stream(request)
 
@@ -79,6 +87,20 @@ class ModelRouter:
     async def learn_names(self) -> None:
         """Ask every upstream for its models, so that a pattern does not hide one. One that does not answer has none."""
         await asyncio.gather(*(self._listed(route) for route in self._routes))
+
+    async def find(self, name: str | None) -> tuple[UpstreamRoute | None, str | None]:
+        """The route that a call naming `name` takes, None for the built-in model; and what the name means there.
+
+        Without a name it is the default's. Raises ModelError where no upstream serves it.
+        """
+        if name is not None and self._pattern_of(name) is not None and not self._is_listed():
+            await self.learn_names()
+        meant = None if name is None else self._resolve_alias(name)
+        if meant is not None and self._is_rehearsal(meant):
+            return None, meant
+        if (route := self._route_for(meant)) is None:
+            raise ModelError(ErrorCode.SERVER_ERROR, self._unknown(name or "none"))
+        return route, meant
 
     async def list(self) -> Sequence[ModelInfo]:
         """Rehearsal, the models the upstreams say they have, and the aliases. One that does not answer adds none."""
@@ -125,6 +147,9 @@ class ModelRouter:
             return None
         return self._names.pattern_for(name)
 
+    def _is_listed(self) -> bool:
+        return all(route.upstream.is_listed for route in self._routes)
+
     def _has_own(self, name: str) -> bool:
         """Whether an upstream lists a model of that name, or its patterns name it."""
         return any(_serves(route, name) or route.upstream.has(name) for route in self._routes)
@@ -132,10 +157,14 @@ class ModelRouter:
     def _upstream_for(self, name: str) -> OpenAICompatible | Rehearsal | None:
         if self._is_rehearsal(name):
             return self._rehearsal
-        named = (route for route in self._routes if _serves(route, name))
-        default = (route for route in self._routes if EVERYTHING in route.patterns)
-        route = next(named, None) or next(default, None)
+        route = self._route_for(name)
         return None if route is None else route.upstream
+
+    def _route_for(self, name: str | None) -> UpstreamRoute | None:
+        named = (route for route in self._routes if name is not None and _serves(route, name))
+        default = (route for route in self._routes if EVERYTHING in route.patterns)
+        first = iter(self._routes if name is None else ())
+        return next(named, None) or next(default, None) or next(first, None)
 
     def _is_rehearsal(self, name: str) -> bool:
         return name == REHEARSAL and self._rehearsal is not None

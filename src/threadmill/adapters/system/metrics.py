@@ -33,6 +33,9 @@ class PrometheusMetrics:
             ["upstream", "state"],
             registry=self.registry,
         )
+        self._passed_on = Counter(
+            "threadmill_passed_on", "Calls passed on to an upstream.", ["path", "status"], registry=self.registry
+        )
 
     def run_status_changed(self, status: RunStatus) -> None:
         """See the port."""
@@ -55,6 +58,10 @@ class PrometheusMetrics:
         """See the port."""
         self._slots.labels(upstream, "answering").set(answering)
         self._slots.labels(upstream, "waiting").set(waiting)
+
+    def call_passed_on(self, path: str, status: int) -> None:
+        """See the port."""
+        self._passed_on.labels(path, str(status)).inc()
 
     def upstream_error(self, code: ErrorCode) -> None:
         """See the port."""

@@ -11,6 +11,7 @@ from threadmill.engine.ports.file_index import FileQueries
 from threadmill.engine.ports.metrics import Metrics
 from threadmill.engine.ports.model import Model
 from threadmill.engine.ports.object_locks import ObjectLocks
+from threadmill.engine.ports.pass_through import PassThrough
 from threadmill.engine.ports.run_queue import RunQueue
 from threadmill.engine.ports.sandbox import Sandbox
 from threadmill.engine.ports.search_index import SearchIndex
@@ -58,6 +59,7 @@ class Ports:
     sandbox: Sandbox
     search: SearchPorts
     locks: ObjectLocks
+    pass_through: PassThrough | None = None
 
 
 @dataclass(frozen=True, slots=True)

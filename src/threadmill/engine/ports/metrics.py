@@ -29,6 +29,10 @@ class Metrics(Protocol):
         """How many requests an upstream with few places answers now, and how many wait for one."""
         ...
 
+    def call_passed_on(self, path: str, status: int) -> None:
+        """A call of `path`, of a fixed list, was answered by an upstream or by `rehearsal`."""
+        ...
+
     def upstream_error(self, code: ErrorCode) -> None:
         """A turn ended in an upstream error."""
         ...

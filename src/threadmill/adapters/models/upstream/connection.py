@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import AsyncIterator
 from typing import TypeAlias
 from urllib.request import getproxies, proxy_bypass
 
@@ -13,6 +14,7 @@ from threadmill.adapters.models.upstream.settings import UpstreamSettings
 from threadmill.adapters.models.upstream.upstream_error import TransientError
 from threadmill.domain.outcome import ErrorCode
 from threadmill.engine.ports.model import ModelError
+from threadmill.engine.ports.pass_through import PassedCall
 
 MAX_ERROR_BYTES = 64 * 1024
 """Bytes of an error body that are read."""
@@ -45,6 +47,18 @@ class Connection:
     async def get(self, path: str, seconds: float) -> aiohttp.ClientResponse:
         """Like `post`."""
         return await self._request("GET", path, seconds)
+
+    async def forward(self, call: PassedCall, body: bytes | AsyncIterator[bytes] | None) -> aiohttp.ClientResponse:
+        """The answer to somebody else's call, as long as it may take. Raises as `post`."""
+        url = self._url(call.path)
+        if call.query:
+            url = url.extend_query(call.query)
+        try:
+            return await self._open().request(
+                call.method, url, data=body, headers=dict(call.headers), proxy=self._proxy, allow_redirects=False
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise self._unreachable(error, None) from None
 
     async def aclose(self) -> None:
         """Close every connection. The next request opens anew."""

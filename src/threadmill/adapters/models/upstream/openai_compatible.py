@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import aiohttp
 import msgspec
@@ -31,6 +31,7 @@ from threadmill.adapters.models.upstream.upstream_error import (
     to_model_error,
 )
 from threadmill.engine.ports.model import ModelError, ModelInfo, ModelRequest, Piece
+from threadmill.engine.ports.pass_through import PassedCall
 
 LOG = logging.getLogger("threadmill.models")
 
@@ -103,6 +104,25 @@ class OpenAICompatible:
     def has(self, model: str) -> bool:
         """Whether the last list has a model of that name; asks nobody."""
         return model in self._listed
+
+    @asynccontextmanager
+    async def pass_on(
+        self, call: PassedCall, body: bytes | AsyncIterator[bytes] | None
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """The answer to somebody else's call; where places are few it takes one. Raises ModelError."""
+        async with AsyncExitStack() as stack:
+            if self._slots is not None:
+                await stack.enter_async_context(self._slots.hold(call.project))
+            try:
+                response = await self._connection.forward(call, body)
+            except ModelError as error:
+                raise self._safe(error) from None
+            stack.callback(response.close)
+            yield response
+
+    def redact(self, text: str) -> str:
+        """`text` without this upstream's secrets."""
+        return self._settings.redact(text)
 
     def get_info(self, model: str) -> ModelInfo:
         """What the last list, the settings and our table know; asks nobody."""
