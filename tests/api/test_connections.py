@@ -86,6 +86,7 @@ class House:
         self.state = ServerState()
         self.ends: list[asyncio.Event] = []
         self.seen: list[str] = []
+        self.reads = True
         self.asks = asyncio.Event()
         self.asks.set()
         self.descriptor = 10
@@ -94,7 +95,7 @@ class House:
         end = asyncio.Event()
         self.ends.append(end)
         await self.asks.wait()
-        more = True
+        more = self.reads
         while more:
             message = await receive()
             self.seen.append(message["type"])
@@ -288,6 +289,31 @@ async def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest() 
     await house.after(1)
     await house.come()
     assert half.aborted
+
+
+async def test_a_body_that_still_comes_behind_its_answer_waits_and_is_not_told_anything_more() -> None:
+    house = House(ConnectionLimits(most=1))
+    house.reads = False
+    client, wire = await house.come(POST + b"1")
+    house.ends[0].set()
+    await settle()
+    assert wire.written.endswith(b"ok")
+    written = wire.written
+    client.data_received(b"2")
+    await house.after(29)
+    assert not wire.closed
+    await house.come()  # it gives way, since nobody works on it
+    assert (wire.aborted, wire.written) == (True, written)
+
+
+async def test_a_body_that_stops_behind_its_answer_is_closed(house: House) -> None:
+    house.reads = False
+    _, wire = await house.come(POST + b"1")
+    house.ends[0].set()
+    await settle()
+    written = wire.written
+    await house.after(31)
+    assert (wire.aborted, wire.written) == (True, written)
 
 
 async def test_where_all_work_a_new_one_gets_503_and_the_log_says_it_once(caplog: pytest.LogCaptureFixture) -> None:

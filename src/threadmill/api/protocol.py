@@ -131,9 +131,11 @@ class HttpProtocol(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison] - None until a request
 
     def _wait_if_done(self) -> None:
-        if not self._at_work and not self._in_body:
+        if self._at_work:
+            return
+        if not self._in_body:  # else what still comes of it is thrown away
             self._in_head, self._head_bytes = True, 0
-            self.table.waits(self)
+        self.table.waits(self)
 
     def overdue(self, now: float, limits: ConnectionLimits) -> bool:
         """See the table. Between requests uvicorn's own keep-alive timer counts."""
@@ -182,6 +184,9 @@ class HttpProtocol(HttpToolsProtocol):
             if started:
                 self.transport.abort()
                 return
+        elif self._in_body:  # it has its answer
+            self.transport.abort()
+            return
         body = protocol_error(status, message, code)
         again = b"retry-after: 1\r\nretry-after-ms: 250\r\n" if status == HTTP_UNAVAILABLE else b""
         head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
