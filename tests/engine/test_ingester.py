@@ -125,7 +125,11 @@ async def test_an_embedder_that_refuses_fails_the_file_and_one_that_is_away_is_w
 @pytest.mark.parametrize(
     ("trouble", "code", "message"),
     [
-        (TooManyTokens(5_000_001), FileErrorCode.INVALID_FILE, "The file has 5,000,001 tokens; at most 5,000,000 are"),
+        (
+            TooManyTokens(5_000_001),
+            FileErrorCode.INVALID_FILE,
+            "The file has 5,000,001 tokens or more; at most 5,000,000 are",
+        ),
         (ZeroDivisionError("a bug"), FileErrorCode.SERVER_ERROR, INTERNAL_ERROR),
     ],
 )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from threadmill.adapters.tokens.offsets import ENCODE_SLICE, BpeTokenOffsets
-from threadmill.domain.chunking import INSIDE
+from threadmill.domain.chunking import INSIDE, MAX_FILE_TOKENS
 from threadmill.engine.ports.token_offsets import TokenOffsets
 
 RULER: TokenOffsets = BpeTokenOffsets()
@@ -50,3 +50,8 @@ def test_a_long_text_counts_as_if_it_were_encoded_in_one_piece() -> None:
 
 def test_text_that_looks_like_a_special_token_is_text() -> None:
     assert len(RULER.ends("<|endoftext|>")) > 1
+
+
+def test_a_text_far_too_long_is_not_counted_to_its_end() -> None:
+    counted = len(RULER.ends("word " * (2 * MAX_FILE_TOKENS)))
+    assert MAX_FILE_TOKENS < counted <= MAX_FILE_TOKENS + ENCODE_SLICE

@@ -52,10 +52,10 @@ class Chunk:
 
 
 class TooManyTokens(Exception):
-    """The text has `count` tokens, more than a file may have."""
+    """The text has `count` tokens or more, which is more than a file may have."""
 
     def __init__(self, count: int) -> None:
-        super().__init__(f"The file has {count:,} tokens; at most {MAX_FILE_TOKENS:,} are allowed.")
+        super().__init__(f"The file has {count:,} tokens or more; at most {MAX_FILE_TOKENS:,} are allowed.")
         self.count: int = count
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from threadmill.domain.chunking import INSIDE, TokenEnds
+from threadmill.domain.chunking import INSIDE, MAX_FILE_TOKENS, TokenEnds
 
 VOCABULARY = "cl100k_base"
 """What chunk sizes are counted in: the vocabulary of the service's embedding models."""
@@ -31,6 +31,8 @@ class BpeTokenOffsets:
         for piece in _pieces(text):
             found.frombytes(self._ends(piece, at).tobytes())
             at += len(piece)
+            if len(found) > MAX_FILE_TOKENS:
+                break  # too many for a file, however many there are: 60 million characters would take 1 GB
         return found
 
     def _ends(self, piece: str, at: int) -> npt.NDArray[np.int64]:

@@ -77,5 +77,5 @@ class EngineSettings:
     max_messages: int = 100_000
     persist_interval: float = 1.0
     sweep_interval: float = 1.0
-    max_ingestions: int = 2
+    max_ingestions: int = 6
     store_wait_seconds: float = 60.0
