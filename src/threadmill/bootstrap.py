@@ -134,12 +134,15 @@ async def _open_adapters(
     log = LocalEventLog(store)
     if settings.config.upstreams:  # a long prompt must not make every other stream wait for a vocabulary
         asyncio.get_running_loop().run_in_executor(None, tokens.load)
+    checking = asyncio.create_task(models.check_upstreams())
     try:
         files, locks = store.files, ProcessObjectLocks()
         yield Ports(
             store, store, log, models, clock, ids, tokens, metrics, blobs, files, sandbox, search, locks, passing
         )
     finally:
+        checking.cancel()
+        await asyncio.gather(checking, return_exceptions=True)
         await sandbox.close()
         await search.aclose()
         await models.aclose()

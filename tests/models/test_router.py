@@ -263,6 +263,18 @@ async def test_silence_on_a_connection_is_probed_by_the_system() -> None:
         await connection.aclose()
 
 
+async def test_each_upstream_is_asked_once_and_who_does_not_answer_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    async with ScriptedUpstream() as fine, ScriptedUpstream() as locked, client(fine.url) as first:
+        locked.models_status = 401
+        async with client(locked.url) as second, client("http://127.0.0.1:1/v1") as dead:
+            await ModelRouter([UpstreamRoute(one) for one in (first, second, dead)], REHEARSAL).check_upstreams()
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert sorted(text.partition(" Runs that need it")[0] for text in told) == [
+        "The upstream 'default' cannot be reached.",
+        "The upstream refused this server's API key.",
+    ]
+
+
 async def test_the_base_urls_query_and_own_headers_are_kept() -> None:
     async with ScriptedUpstream() as upstream:
         settings = UpstreamSettings(f"{upstream.url}/?api-version=1", headers={"api-key": "abc"})

@@ -129,6 +129,17 @@ class ModelRouter:
         """Every upstream answers. Raises the first ModelError."""
         await asyncio.gather(*(route.upstream.ready() for route in self._routes))
 
+    async def check_upstreams(self) -> None:
+        """Ask each upstream once, and say in the log which cannot be reached or refuses the key. Raises nothing."""
+        await asyncio.gather(*(self._check(route) for route in self._routes))
+
+    async def _check(self, route: UpstreamRoute) -> None:
+        try:
+            await route.upstream.list()
+            await route.upstream.ready()
+        except ModelError as error:
+            LOG.warning("%s Runs that need it will fail until it answers.", error.message)
+
     async def aclose(self) -> None:
         """Close all connections to all upstreams."""
         await asyncio.gather(*(route.upstream.aclose() for route in self._routes))
