@@ -27,12 +27,14 @@ from threadmill.api.app import Access, build_app
 from threadmill.api.auth import ApiKeys
 from threadmill.api.browser import BrowserPolicy, is_loopback
 from threadmill.api.http import ApiContext
+from threadmill.domain.cache_budget import CacheBudget
 from threadmill.domain.error import Unavailable
 from threadmill.engine.documents.ingester import Ingester
 from threadmill.engine.engine import Engine
 from threadmill.engine.ports.blobs import Blobs
 from threadmill.engine.ports.bundle import EngineSettings, Ports, SearchPorts
 from threadmill.engine.ports.embedder import Embedder, EmbeddingFailed
+from threadmill.engine.ports.event_log import EventLog
 from threadmill.engine.ports.metrics import Metrics
 from threadmill.engine.running.worker import Worker
 from threadmill.settings import ConfigFile, Settings, SettingsError
@@ -107,14 +109,16 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application, No
 
 
 @asynccontextmanager
-async def open_ports(settings: Settings, metrics: Metrics) -> AsyncGenerator[Ports, None]:
+async def open_ports(settings: Settings, metrics: PrometheusMetrics) -> AsyncGenerator[Ports, None]:
     """Every adapter, opened, and closed at the end. Raises SettingsError, Unavailable."""
     check_settings(settings)
-    store = await SqliteStore.open(database_path(settings))
+    budget = CacheBudget(settings.config.limits.cache_mb * 1024 * 1024)
+    metrics.watch_caches(budget.sizes)
+    store = await SqliteStore.open(database_path(settings), budget)
     try:  # whatever goes wrong below: an open store's thread would keep the process alive
         async with (
             open_blobs(settings, store.files.blobs_in_use) as blobs,
-            _open_adapters(store, blobs, settings, metrics) as ports,
+            _open_adapters(store, blobs, settings, metrics, LocalEventLog(store, budget=budget)) as ports,
         ):
             yield ports
     finally:
@@ -123,7 +127,7 @@ async def open_ports(settings: Settings, metrics: Metrics) -> AsyncGenerator[Por
 
 @asynccontextmanager
 async def _open_adapters(
-    store: SqliteStore, blobs: Blobs, settings: Settings, metrics: Metrics
+    store: SqliteStore, blobs: Blobs, settings: Settings, metrics: Metrics, log: EventLog
 ) -> AsyncGenerator[Ports, None]:
     tokens = BpeTokenCounter()
     models = open_models(settings.config, tokens, metrics)
@@ -131,7 +135,6 @@ async def _open_adapters(
     clock, ids = SystemClock(), RandomIds()
     sandbox = await open_sandbox(SandboxSettings.of(settings), clock)
     search = open_search(store, settings)
-    log = LocalEventLog(store)
     if settings.config.upstreams:  # a long prompt must not make every other stream wait for a vocabulary
         asyncio.get_running_loop().run_in_executor(None, tokens.load)
     checking = asyncio.create_task(models.check_upstreams())
@@ -206,6 +209,7 @@ def _engine(ports: Ports, config: ConfigFile) -> Engine:
         max_runs=limits.max_runs,
         store_wait_seconds=limits.store_wait_seconds,
         max_messages=limits.max_thread_messages,
+        max_answer=limits.max_answer_characters,
     )
 
     def report(text: str, error: BaseException | None) -> None:

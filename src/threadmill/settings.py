@@ -110,6 +110,8 @@ class LimitConfig(BaseModel):
     max_runs: Annotated[int, Field(ge=1)] = 256
     max_thread_messages: Annotated[int, Field(ge=1)] = 100_000
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
+    max_answer_characters: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
+    cache_mb: Annotated[int, Field(ge=1)] = 64
     drain_seconds: Annotated[float, Field(ge=0)] = 10
     max_connections: Annotated[int, Field(ge=1)] = 10_000
     head_seconds: Annotated[float, Field(gt=0)] = 15

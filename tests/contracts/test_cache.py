@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.cache import HistoryCache, RowCache
 from threadmill.adapters.sqlite.store import SqliteStore
+from threadmill.domain.cache_budget import CacheBudget
 from threadmill.domain.error import VersionConflict
 from threadmill.domain.ids import MessageId, ProjectId, ThreadId
 from threadmill.domain.message import Message, MessageRole, TextPart
@@ -118,3 +119,31 @@ def test_the_least_used_rows_make_room_and_a_delete_forgets_all() -> None:
     assert cached.get(Thread, A) is None
     cached.on_write(Delete(Thread, B))
     assert cached.get(Thread, B) is None
+
+
+def test_rows_and_histories_are_bounded_in_bytes_together() -> None:
+    budget = CacheBudget(1_000_000)
+    histories, rows = HistoryCache(budget=budget), RowCache(budget=budget)
+    for number in range(20):
+        thread = ThreadId(f"thread_{number}")
+        reading = histories.begin_read(thread)
+        histories.complete(thread, reading, [message(thread, at, text="x" * 25_000) for at in range(2)])
+        histories.on_write(Insert(message(thread, 3, text="y" * 50_000)))
+        histories.on_write(Update(replace(message(thread, 3, text="z" * 60_000), version=2), 1))
+        rows.add(Thread(thread, P, 1))
+    assert 700_000 < sum(budget.sizes().values()) <= 1_000_000
+    assert histories.get(ThreadId("thread_0")) is None
+    assert histories.get(ThreadId("thread_19")) is not None
+    histories.on_write(Delete(Thread, A))
+    rows.on_write(Delete(Thread, A))
+    assert budget.sizes() == {"histories": 0, "rows": 0}
+
+
+def test_a_history_that_is_being_read_is_not_evicted() -> None:
+    budget = CacheBudget(10)
+    cached = HistoryCache(budget=budget)
+    reading = cached.begin_read(A)
+    cached.complete(B, cached.begin_read(B), [message(B, 1)])
+    assert cached.get(B) is None
+    cached.complete(A, reading, [])
+    assert cached.get(A) == []

@@ -8,11 +8,13 @@ from typing import Any, cast
 import pytest
 
 from tests.support.stage import PROJECT, FakeClock, Stage
+from threadmill.adapters.event_log.local import LocalEventLog
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.system.object_locks import ProcessObjectLocks
+from threadmill.domain.cache_budget import CacheBudget
 from threadmill.domain.command import OpenToolCalls
 from threadmill.domain.decide import RunState, decide
-from threadmill.domain.delta import ArgumentsDelta, RefusalDelta, TextDelta, ToolCallStarted
+from threadmill.domain.delta import ArgumentsDelta, ImageDelta, RefusalDelta, TextDelta, ToolCallStarted
 from threadmill.domain.error import (
     Conflict,
     InvalidRequest,
@@ -22,11 +24,13 @@ from threadmill.domain.error import (
     VersionConflict,
     messages_locked,
 )
-from threadmill.domain.ids import AssistantId, CallId, MessageId, RunId, RunStepId, ThreadId
+from threadmill.domain.event import Event, EventName
+from threadmill.domain.ids import AssistantId, CallId, FileId, MessageId, RunId, RunStepId, ThreadId
 from threadmill.domain.message import (
     Attachment,
     ImageFilePart,
     ImageUrlPart,
+    Message,
     MessageRole,
     MessageStatus,
     NewMessage,
@@ -908,3 +912,43 @@ async def test_outputs_that_cannot_be_stored_leave_the_run_waiting() -> None:
     await stage.settle()
     assert stage.worker.holds(run.id)
     await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
+
+
+async def test_an_answer_without_end_fails_its_run_and_keeps_what_fits() -> None:
+    stage = Stage(MemoryStore(), max_answer=10)
+    run = await begun(stage)
+    stage.model.turns[0].say("12345", "67890")
+    await stage.settle()
+    stage.model.turns[0].say("x")
+    await stage.settle()
+    ended = await stored(stage, run)
+    assert ended.status is RunStatus.FAILED
+    assert ended.last_error is not None
+    assert ended.last_error.message == "The model's answer has more than 10 characters."
+    assert (await stage.store.history(run.thread_id))[-1].content == (TextPart("1234567890"),)
+
+
+async def test_closed_logs_are_weighed_and_make_room_for_each_other(stage: Stage) -> None:
+    budget = CacheBudget(100_000)
+    log = LocalEventLog(stage.store, budget=budget)
+    message = Message(
+        MessageId("msg_1"), PROJECT, ThreadId("thread_1"), 1, MessageRole.ASSISTANT, (TextPart("x" * 20_000),)
+    )
+    for number in range(6):
+        run = RunId(f"run_{number}")
+        log.publish(run, [StoredEvent(1, Event(EventName.MESSAGE_COMPLETED, message))])
+        log.publish_delta(run, TextDelta(message, 0, ("y" * 10_000,)))
+        log.publish_delta(run, ImageDelta(message, 0, ImageFilePart(FileId("file_1"))))
+        log.close(run)
+    assert 60_000 < budget.sizes()["closed_logs"] <= 100_000
+
+
+async def test_a_closed_log_of_countless_deltas_is_not_kept(stage: Stage) -> None:
+    budget = CacheBudget()
+    log = LocalEventLog(stage.store, budget=budget)
+    message = Message(MessageId("msg_1"), PROJECT, ThreadId("thread_1"), 1, MessageRole.ASSISTANT, ())
+    log.publish(RunId("run_1"), [StoredEvent(1, Event(EventName.MESSAGE_CREATED, message))])
+    for _ in range(20_000):
+        log.publish_delta(RunId("run_1"), TextDelta(message, 0, ("y",)))
+    log.close(RunId("run_1"))
+    assert budget.sizes() == {"closed_logs": 0}

@@ -8,17 +8,23 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from sys import getsizeof
 
-from threadmill.domain.delta import Delta
+from threadmill.domain.cache_budget import CacheBudget, CacheShare
+from threadmill.domain.delta import Delta, RefusalDelta, TextDelta
 from threadmill.domain.error import Unavailable
 from threadmill.domain.event import Event
 from threadmill.domain.ids import RunId
+from threadmill.domain.message import Message, TextPart
 from threadmill.domain.run import Run, RunStatus
 from threadmill.engine.ports.event_log import Entry
 from threadmill.engine.ports.store import Store, StoredEvent
 
-MAX_CLOSED_ENTRIES = 100_000
-"""Entries of closed logs kept altogether."""
+MAX_CLOSED_ENTRIES = 20_000
+"""Entries beyond which a closed log is not kept: to weigh it would hold the event loop for too long."""
+
+ENTRY_SIZE = 400
+"""Bytes of an entry without its texts."""
 
 _OPEN_STATUSES = frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.CANCELLING})
 
@@ -37,6 +43,8 @@ class _RunLog:
     out_of_order: dict[int, StoredEvent] = field(default_factory=dict[int, StoredEvent])
     waiters: "list[asyncio.Future[None]]" = field(default_factory=list["asyncio.Future[None]"])
     closed: bool = False
+    size: int = 0
+    """Bytes of the entries, once it is closed."""
 
     def wake(self) -> None:
         waiters, self.waiters = self.waiters, []
@@ -53,12 +61,12 @@ class _RunLog:
 class LocalEventLog:
     """See the port `EventLog`. `max_lag` is in entries."""
 
-    def __init__(self, store: Store, max_lag: int = 200_000) -> None:
+    def __init__(self, store: Store, max_lag: int = 200_000, budget: CacheBudget | None = None) -> None:
         self._store: Store = store
         self._max_lag: int = max_lag
         self._logs: dict[RunId, _RunLog] = {}
         self._closed: OrderedDict[RunId, _RunLog] = OrderedDict()
-        self._closed_entries: int = 0
+        self._share: CacheShare = (budget or CacheBudget()).join("closed_logs", self._evict)
 
     def publish(self, run_id: RunId, events: Sequence[StoredEvent]) -> None:
         """See the port. Two writers may come here in the other order than they committed: a gap is waited for."""
@@ -76,7 +84,7 @@ class LocalEventLog:
         if log is None:
             log = self._closed.pop(run_id, None)
             if log is not None:
-                self._closed_entries -= len(log.entries)
+                self._share.add(-log.size)
                 log.closed = False
             if log is None or log.last + 1 < seq:
                 log = _RunLog(first=seq, last=seq - 1)
@@ -98,11 +106,14 @@ class LocalEventLog:
             return
         log.closed = True
         log.wake()
-        self._closed[run_id] = log
-        self._closed_entries += len(log.entries)
-        while self._closed_entries > MAX_CLOSED_ENTRIES:
-            _, old = self._closed.popitem(last=False)
-            self._closed_entries -= len(old.entries)
+        if len(log.entries) <= MAX_CLOSED_ENTRIES:
+            log.size = sum(map(_entry_size, log.entries))
+            self._closed[run_id] = log
+            self._share.add(log.size)
+
+    def _evict(self) -> None:
+        _, old = self._closed.popitem(last=False)
+        self._share.add(-old.size)
 
     def close_all(self) -> None:
         """The process stops: readers end when they have read all."""
@@ -150,6 +161,22 @@ def _index_after(log: _RunLog, after: int) -> int:
         if isinstance(entry, StoredEvent) and entry.seq <= after:
             return index + 1
     return 0
+
+
+def _entry_size(entry: Entry) -> int:
+    """Bytes of an entry; an event's are those of the texts in it, which it mostly shares with others."""
+    if not isinstance(entry, StoredEvent):
+        return (
+            ENTRY_SIZE + sum(map(getsizeof, entry.pieces))
+            if isinstance(entry, TextDelta | RefusalDelta)
+            else ENTRY_SIZE
+        )
+    subject = entry.event.subject
+    if isinstance(subject, Message):
+        return ENTRY_SIZE + sum(getsizeof(part.value) for part in subject.content if isinstance(part, TextPart))
+    if isinstance(subject, Run):
+        return ENTRY_SIZE + getsizeof(subject.instructions)
+    return ENTRY_SIZE
 
 
 def _ends_log(entry: Entry) -> bool:

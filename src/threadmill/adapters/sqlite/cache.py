@@ -1,18 +1,20 @@
 """A bounded cache of decoded rows that were lately written or read: pollers, prompts and look-ups cost no thread hop.
 
 Right because the file belongs to this process alone and every write passes `on_write`, in the order of the commits.
-Bounded by rows, least recently used first out. Values are immutable, so handing them out is safe.
+Bounded by rows and, with all other caches, by bytes; least recently used first out. Values are immutable, so handing them out is safe.
 """
 
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from threadmill.adapters.sqlite.row_size import message_size, row_size
 from threadmill.domain.assistant import Assistant
+from threadmill.domain.cache_budget import CacheBudget, CacheShare
 from threadmill.domain.ids import MessageId, ThreadId
 from threadmill.domain.message import Message
 from threadmill.domain.run import Run
 from threadmill.domain.thread import Thread
-from threadmill.engine.ports.store import Delete, Insert, R, Row, Update, Write
+from threadmill.engine.ports.store import Delete, Insert, R, Update, Write
 
 MAX_CACHED_ROWS = 8_192
 """Assistants, threads and runs kept."""
@@ -27,9 +29,10 @@ MAX_THREAD_MESSAGES = 1_000
 class RowCache:
     """Assistants, threads and runs by id."""
 
-    def __init__(self, limit: int = MAX_CACHED_ROWS) -> None:
+    def __init__(self, limit: int = MAX_CACHED_ROWS, budget: CacheBudget | None = None) -> None:
         self._limit: int = limit
-        self._rows: OrderedDict[str, Row] = OrderedDict()
+        self._rows: OrderedDict[str, Run | Thread | Assistant] = OrderedDict()
+        self._share: CacheShare = (budget or CacheBudget()).join("rows", self._evict)
         self.generation: int = 0
 
     def on_write(self, write: Write) -> None:
@@ -37,21 +40,27 @@ class RowCache:
         if isinstance(write, Delete):
             # Rare, and a cascade may have taken any of them. Reads under way must not bring the dead back.
             self._rows.clear()
+            self._share.add(-self._share.size)
             self.generation += 1
         elif isinstance(write, Insert | Update) and isinstance(write.row, Run | Thread | Assistant):
             self.add(write.row)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Run | Thread | Assistant) -> None:
         """Keep `row` unless a newer version is known."""
         held = self._rows.get(row.id)
         if held is None or held.version < row.version:
             self._rows[row.id] = row
             self._rows.move_to_end(row.id)
+            self._share.add(row_size(row) - (0 if held is None else row_size(held)))
         if len(self._rows) > self._limit:
-            self._rows.popitem(last=False)
+            self._evict()
 
-    def replace(self, row: Row) -> None:
-        """The row changed without a new version."""
+    def _evict(self) -> None:
+        _, row = self._rows.popitem(last=False)
+        self._share.add(-row_size(row))
+
+    def replace(self, row: Run) -> None:
+        """The cached run changed without a new version, in nothing that takes memory."""
         self._rows[row.id] = row
 
     def get(self, kind: type[R], object_id: str) -> R | None:
@@ -63,20 +72,22 @@ class RowCache:
 class History:
     """A thread's messages while they are being read (`is_complete` False) or kept."""
 
-    __slots__ = ("is_complete", "messages")
+    __slots__ = ("is_complete", "messages", "size")
 
     def __init__(self) -> None:
         self.messages: dict[MessageId, Message] = {}
         self.is_complete: bool = False
+        self.size: int = 0
 
 
 class HistoryCache:
     """The messages of threads that run, oldest first."""
 
-    def __init__(self, limit: int = MAX_CACHED_MESSAGES) -> None:
+    def __init__(self, limit: int = MAX_CACHED_MESSAGES, budget: CacheBudget | None = None) -> None:
         self._limit: int = limit
         self._threads: OrderedDict[ThreadId, History] = OrderedDict()
         self._messages_cached: int = 0
+        self._share: CacheShare = (budget or CacheBudget()).join("histories", self._evict_oldest)
 
     def get(self, thread_id: ThreadId) -> list[Message] | None:
         """All messages of the thread, oldest first, or None if it is not cached."""
@@ -102,8 +113,10 @@ class HistoryCache:
         history.messages = {message.id: message for message in messages}
         history.is_complete = True
         self._messages_cached += len(messages)
+        history.size = sum(map(message_size, messages))
+        self._share.add(history.size)
         while self._messages_cached > self._limit:
-            self._evict(next(iter(self._threads)))
+            self._evict_oldest()
 
     def on_write(self, write: Write) -> None:
         """Follow a committed write."""
@@ -126,8 +139,18 @@ class HistoryCache:
         elif known is None or known.version < message.version:
             messages[message.id] = message
             self._messages_cached += known is None
+            grown = message_size(message) - (0 if known is None else message_size(known))
+            history.size += grown
+            self._share.add(grown)
+
+    def _evict_oldest(self) -> None:
+        # One that is still being read holds nothing and keeps its place.
+        thread_id = next((thread_id for thread_id, history in self._threads.items() if history.is_complete), None)
+        if thread_id is not None:
+            self._evict(thread_id)
 
     def _evict(self, thread_id: ThreadId) -> None:
         history = self._threads.pop(thread_id, None)
         if history is not None:
             self._messages_cached -= len(history.messages)
+            self._share.add(-history.size)

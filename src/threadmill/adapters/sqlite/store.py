@@ -18,6 +18,7 @@ from threadmill.adapters.sqlite.database import Database, acquire_lock, connect
 from threadmill.adapters.sqlite.file_index import SqliteFileIndex
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.assistant import Assistant
+from threadmill.domain.cache_budget import CacheBudget
 from threadmill.domain.error import InvalidRequest, VersionConflict, thread_full
 from threadmill.domain.event import Event, EventName
 from threadmill.domain.ids import Instant, ProjectId, RunId, ThreadId
@@ -109,19 +110,20 @@ _EXTEND_LEASE = Statement(s.EXTEND_LEASE)
 class SqliteStore:
     """See the ports `Store` and `RunQueue`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, budget: CacheBudget | None = None) -> None:
+        shared = budget or CacheBudget()
         self._database: Database = database
         self.files: SqliteFileIndex = SqliteFileIndex(database)
         self.chunks: SqliteChunks = SqliteChunks(database)
-        self._rows: RowCache = RowCache()
-        self._histories: HistoryCache = HistoryCache()
+        self._rows: RowCache = RowCache(budget=shared)
+        self._histories: HistoryCache = HistoryCache(budget=shared)
 
     @classmethod
-    async def open(cls, path: Path) -> "SqliteStore":
-        """Open or create the file and bring its schema up to date. Raises DatabaseInUse, Unavailable."""
+    async def open(cls, path: Path, budget: CacheBudget | None = None) -> "SqliteStore":
+        """Open or create the file and bring its schema up to date; `budget` is shared with other caches. Raises DatabaseInUse, Unavailable."""
         descriptor = acquire_lock(path)
         migrate(f"sqlite:///{path}")
-        return cls(Database(path, descriptor, connect(path)))
+        return cls(Database(path, descriptor, connect(path)), budget)
 
     async def close(self) -> None:
         """Finish pending writes and let go of the file."""

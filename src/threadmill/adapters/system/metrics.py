@@ -1,5 +1,7 @@
 """The Metrics port on prometheus-client, with a registry of its own: nothing global."""
 
+from collections.abc import Callable, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from threadmill.domain.outcome import ErrorCode, Usage
@@ -27,6 +29,10 @@ class PrometheusMetrics:
         self._failures = Counter(
             "threadmill_upstream_errors", "Turns ended by an upstream error.", ["code"], registry=self.registry
         )
+        self._caches = Gauge(
+            "threadmill_cache_bytes", "Kept in memory after the request it served.", ["cache"], registry=self.registry
+        )
+        self._cache_sizes: Callable[[], Mapping[str, int]] = dict
         self._slots = Gauge(
             "threadmill_upstream_requests",
             "Requests to an upstream with max_concurrent.",
@@ -67,6 +73,12 @@ class PrometheusMetrics:
         """See the port."""
         self._failures.labels(code).inc()
 
+    def watch_caches(self, sizes: Callable[[], Mapping[str, int]]) -> None:
+        """Show what `sizes` says whenever somebody looks: bytes of each cache."""
+        self._cache_sizes = sizes
+
     def text(self) -> bytes:
         """Everything counted, in Prometheus' text format."""
+        for name, size in self._cache_sizes().items():
+            self._caches.labels(name).set(size)
         return generate_latest(self.registry)

@@ -65,7 +65,7 @@ class Ports:
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """Limits of the engine: seconds, counts of turns, runs executing and files being read at once, messages of a
-    thread.
+    thread, characters of a model's answer.
 
     `store_wait_seconds`: how long a run waits for the files of its thread's vector store.
     """
@@ -75,6 +75,7 @@ class EngineSettings:
     max_turns: int = 64
     max_runs: int = 64
     max_messages: int = 100_000
+    max_answer: int = 4 * 1024 * 1024
     persist_interval: float = 1.0
     sweep_interval: float = 1.0
     max_ingestions: int = 6

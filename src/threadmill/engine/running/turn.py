@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from threadmill.domain.outcome import Usage
+from threadmill.domain.outcome import ErrorCode, Usage
 from threadmill.engine.ports.model import (
     ContextTooLong,
     Finish,
@@ -92,6 +92,18 @@ def _estimate_usage(execution: Execution, request: ModelRequest) -> Usage:
     return Usage(prompt_tokens=prompt, completion_tokens=count(said, request.model))
 
 
+def _length(piece: Piece) -> int:
+    match piece:
+        case str():
+            return len(piece)
+        case ToolCallPiece():
+            return len(piece.arguments)
+        case RefusalPiece():
+            return len(piece.text)
+        case _:
+            return 0
+
+
 class _StreamHandler:
     """Hands each piece to the streamer of its kind: text to the message's, calls to the tool calls'."""
 
@@ -102,9 +114,17 @@ class _StreamHandler:
         self.usage: Usage | None = None
         self.thoughts: str = ""
         self._execution: Execution = execution
+        self._left: int = execution.settings.max_answer
 
     async def handle(self, batch: Sequence[Piece]) -> None:
-        """One network read's pieces: text is joined into one delta, the rest is taken one by one."""
+        """One network read's pieces: text is joined into one delta, the rest is taken one by one.
+
+        Raises ModelError when the answer is longer than a run may hold: the log and the draft are in memory.
+        """
+        self._left -= sum(map(_length, batch))
+        if self._left < 0:
+            text = f"The model's answer has more than {self._execution.settings.max_answer} characters."
+            raise ModelError(ErrorCode.SERVER_ERROR, text)
         texts: list[str] = []
         for piece in batch:
             if isinstance(piece, str):
