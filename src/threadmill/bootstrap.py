@@ -100,7 +100,8 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application, No
         log_search_mode(ports.search.embedder)  # not before: a start that fails says only why
         tending = asyncio.create_task(engine.run_background_tasks())
         try:
-            context = ApiContext(engine, settings.config.limits.max_body_bytes)
+            limits = settings.config.limits
+            context = ApiContext(engine, limits.max_body_bytes, limits.stream_comment_seconds)
             yield Application(build_app(context, open_access(settings), metrics.text), engine)
         finally:
             tending.cancel()

@@ -118,6 +118,7 @@ class LimitConfig(BaseModel):
     body_seconds: Annotated[float, Field(gt=0)] = 30
     write_seconds: Annotated[float, Field(gt=0)] = 120
     keep_alive_seconds: Annotated[int, Field(ge=1)] = 75
+    stream_comment_seconds: Annotated[float, Field(ge=0.01)] = 15.0
 
 
 class SandboxConfig(BaseModel):

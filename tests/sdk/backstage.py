@@ -46,7 +46,11 @@ class OwnServer:
     """A whole server on a port that stays its own over restarts."""
 
     def __init__(self, directory: Path, keys: str) -> None:
-        self.settings = load({"THREADMILL_DATA_DIR": str(directory), "THREADMILL_API_KEYS": keys})
+        directory.mkdir(parents=True, exist_ok=True)
+        config_file = directory / "threadmill.toml"
+        config_file.write_text("[limits]\nstream_comment_seconds = 0.05\n")  # checks of silence need not last
+        names = {"DATA_DIR": str(directory), "API_KEYS": keys, "CONFIG": str(config_file)}
+        self.settings = load({f"THREADMILL_{name}": value for name, value in names.items()})
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.setblocking(False)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/v1"

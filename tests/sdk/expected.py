@@ -79,6 +79,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "stream": ["BadRequestError", 400, None, None],
         "read": 1,
     },
+    "stream_silence": {"status": "completed", "text": "first later", "events": [*STARTS, *HAS_SPOKEN, "run.completed"]},
     "stream_text": {
         "events": [*STARTS, *HAS_SPOKEN, "run.completed"],
         "callbacks": {

@@ -104,10 +104,11 @@ class Ledger:
 
     def frame(self, asked: Asked, order: StreamOrder, frame: str) -> None:
         """One whole frame of a stream whose earlier frames `order` has seen, without the blank line at its end."""
-        pairs = [line.partition(": ") for line in frame.split("\n")]
+        # Comments keep the connection; they may stand in front of an event.
+        pairs = [line.partition(": ") for line in frame.split("\n") if not line.startswith(":")]
         lines = {name: value for name, _, value in pairs}
-        if list(lines) == [""]:
-            return  # a comment that keeps the connection
+        if not lines:
+            return
         name, data = lines.get("event", ""), lines.get("data", "")
         try:
             if set(lines) - {"id"} != {"event", "data"}:

@@ -39,10 +39,11 @@ class BodyTooLarge(InvalidRequest):
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
-    """What routes are built from."""
+    """What routes are built from. `comment_seconds`: silence of a stream after which a comment is sent."""
 
     engine: Engine
     max_body_bytes: int
+    comment_seconds: float
     checkers: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "threadmill-bodies"))
     """Where large bodies are checked: one after another, so that the event loop waits for one thread at most."""
 

@@ -21,16 +21,15 @@ from threadmill.engine.running.commit import STREAM_ENDS
 from threadmill.wire.sse_delta import delta_frame
 from threadmill.wire.sse_event import DONE_FRAME, error_frame, event_frame
 
-KEEP_ALIVE_SECONDS = 15.0
-"""After so long without a byte a comment is sent, so that proxies keep the connection."""
-
 WRITE_TIMEOUT = 30.0
 """A client that takes no byte for so long is given up."""
 
 STREAM_INTERRUPTED = "The server stops, and the run goes on when it is back; or the thread was deleted."
 """Told where a stream ends before its run does."""
 
-PING = b": keep-alive\n\n"
+PING = b": keep-alive\n"
+"""A comment, so that proxies keep a silent connection. One line and no blank one: official SDKs keep the last `id` and
+take every blank line for the end of an event, whose missing data they then cannot parse."""
 
 HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
 
@@ -48,15 +47,19 @@ def frames(entries: Sequence[Entry], *, include_content: bool = False) -> bytes:
 class EventStream(Response):
     """Streams a run's log behind event `after` until the run is terminal or waits for its client.
 
-    `include_content`: with the texts of search results.
+    `comment_seconds`: after so long without a byte a comment is sent. `include_content`: with the texts of search
+    results.
     """
 
-    def __init__(self, log: EventLog, run_id: RunId, after: int, *, include_content: bool = False) -> None:
+    def __init__(
+        self, log: EventLog, run_id: RunId, after: int, comment_seconds: float, *, include_content: bool = False
+    ) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
         self._log: EventLog = log
         self._run_id: RunId = run_id
         self._after: int = after
+        self._comment_seconds: float = comment_seconds
         self._include_content: bool = include_content
         self._sending_since: float | None = None
         self._sent_at: float = time.monotonic()
@@ -102,15 +105,23 @@ class EventStream(Response):
         """Returns when the client is gone or stuck; meanwhile keeps an idle connection alive."""
         listening = asyncio.ensure_future(_disconnected(receive))
         try:
-            while not (await asyncio.wait({listening}, timeout=KEEP_ALIVE_SECONDS))[0]:
+            while not (await asyncio.wait({listening}, timeout=self._next_look()))[0]:
                 now = time.monotonic()
                 if self._sending_since is not None:
-                    if now - self._sending_since > WRITE_TIMEOUT:
+                    if now - self._sending_since >= WRITE_TIMEOUT:
                         return
-                elif now - self._sent_at >= KEEP_ALIVE_SECONDS:
-                    await send({"type": "http.response.body", "body": PING, "more_body": True})
+                elif now - self._sent_at >= self._comment_seconds:
+                    await self._send(send, PING)
         finally:
             listening.cancel()
+
+    def _next_look(self) -> float:
+        """Seconds until a comment is due, or the client has taken nothing for too long."""
+        if self._sending_since is not None:
+            due = self._sending_since + WRITE_TIMEOUT
+        else:
+            due = self._sent_at + self._comment_seconds
+        return max(0.0, due - time.monotonic())
 
 
 async def _disconnected(receive: Receive) -> None:

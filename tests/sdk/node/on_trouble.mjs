@@ -1,5 +1,5 @@
 // Checks of keys, retries and restarts: each has a server of its own, which the test's switchboard can stop or fill.
-import { all } from './subject.mjs';
+import { all, Subject } from './subject.mjs';
 
 export const checks = {
   async keys_and_projects(on) {
@@ -13,6 +13,14 @@ export const checks = {
       'of another project': await on.raised(() => two.beta.threads.retrieve(made.id)),
       'wrong key': await on.raised(() => wrong.beta.threads.retrieve(made.id)),
     };
+  },
+
+  async stream_silence(on) {
+    const server = await on.call('/servers');
+    const other = new Subject(on.connect(server.url, 'any'), on.backstage, on.connect, on.major, on.toFile);
+    await other.start();
+    const seen = await other.streamed('slow: 300ms\nsay: first later');
+    return { status: seen.run.status, text: seen.text, events: seen.names };
   },
 
   async retries_over_a_restart(on) {

@@ -20,6 +20,15 @@ async def keys_and_projects(on: Subject) -> Seen:
     }
 
 
+async def stream_silence(on: Subject) -> Seen:
+    """A streamed answer with silences long enough for several comments of a server that soon sends them."""
+    server = await on.call("/servers")
+    other = Subject(on.connect(server["url"], "any"), on.backstage, on.connect)
+    await other.start()
+    seen = await other.streamed("slow: 300ms\nsay: first later")
+    return {"status": seen.run.status, "text": seen.text, "events": seen.names}
+
+
 async def retries_over_a_restart(on: Subject) -> Seen:
     """The server goes away and comes back: the SDK's retries find it."""
     server = await on.call("/servers")
@@ -79,4 +88,4 @@ async def a_stream_cut_by_a_restart(on: Subject) -> Seen:
     }
 
 
-CHECKS = (keys_and_projects, retries_over_a_restart, retries_a_503_when_told, a_stream_cut_by_a_restart)
+CHECKS = (keys_and_projects, stream_silence, retries_over_a_restart, retries_a_503_when_told, a_stream_cut_by_a_restart)

@@ -66,8 +66,8 @@ class RunRoutes:
 
     def _accepted_response(self, accepted: CreatedRun, *, stream: bool, content: bool) -> Response:
         if stream:
-            log = self._context.engine.ports.log
-            return EventStream(log, accepted.run.id, accepted.cursor, include_content=content)
+            log, silence = self._context.engine.ports.log, self._context.comment_seconds
+            return EventStream(log, accepted.run.id, accepted.cursor, silence, include_content=content)
         return _run_response(self._context, accepted.run)
 
     async def page(self, request: Request) -> Response:
