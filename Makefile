@@ -16,7 +16,7 @@ ENVIRONMENT = $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(1) && $(BI
 # Away from a network the tests of a client are skipped; in CI that is a failure.
 OFFLINE = { echo "$(1) could not be installed: its tests are skipped"; test -z "$$CI"; }
 
-.PHONY: help setup bubblewrap chromium sandbox fix check test cover replay clients lock-clients serve demo bench peer docs clean
+.PHONY: help setup bubblewrap chromium sandbox fix check test soak cover replay clients lock-clients serve demo bench peer docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -80,6 +80,9 @@ check: setup ## Format, lint, types, rooms, own rules, budgets, drawings
 
 test: setup $(NODE_READY) $(PYTHON_SDKS) $(GATEWAY_READY) chromium ## All tests; one floor alone: make test FLOOR=domain
 	@$(BIN)/pytest -q tests/$(FLOOR) $(if $(FLOOR),,$(GATE))
+
+soak: setup ## 24 clients of the official SDK do everything at once: make soak MINUTES=2
+	@$(BIN)/python -m tests.soak.soak --minutes $(or $(MINUTES),2)
 
 cover: setup $(NODE_READY) $(PYTHON_SDKS) $(GATEWAY_READY) chromium ## Branch coverage of everything (make test asks 100 % of domain and engine)
 	@$(BIN)/pytest -q tests --cov=threadmill --cov-branch --cov-report=term-missing:skip-covered

@@ -25,7 +25,7 @@ from threadmill.domain.error import (
     messages_locked,
 )
 from threadmill.domain.event import Event, EventName
-from threadmill.domain.ids import AssistantId, CallId, FileId, MessageId, RunId, RunStepId, ThreadId
+from threadmill.domain.ids import AssistantId, CallId, FileId, Instant, MessageId, RunId, RunStepId, ThreadId
 from threadmill.domain.message import (
     Attachment,
     ImageFilePart,
@@ -161,6 +161,56 @@ async def test_many_messages_are_made_in_turns_with_all_else_and_stay_in_order(s
     made = await new_messages(stage.engine, PROJECT, ThreadId("thread_1"), said)
     assert turns - before == 3
     assert [message.content for message in made] == [new.content for new in said]
+
+
+async def test_a_message_is_read_with_all_its_text_so_far_before_any_of_it_is_stored(stage: Stage) -> None:
+    run = await begun(stage)
+    stage.model.turns[0].say("Half a ")
+    stage.model.turns[0].say("sentence")
+    await stage.settle()
+    page = await messages.page(stage.engine, PROJECT, run.thread_id, PageQuery(), None)
+    written, said = page.items
+    kept = await stage.store.get(Message, PROJECT, written.id)
+    assert (written.status, written.content) == (MessageStatus.IN_PROGRESS, (TextPart("Half a sentence"),))
+    assert kept is not None and kept.content == (), "the database was not asked to keep every piece"
+    assert (await messages.retrieve(stage.engine, PROJECT, run.thread_id, written.id)).content == written.content
+    assert (await messages.retrieve(stage.engine, PROJECT, run.thread_id, said.id)) == said
+    stage.model.turns[0].end(".", STOP, COST)
+    await stage.settle()
+    whole = await messages.retrieve(stage.engine, PROJECT, run.thread_id, written.id)
+    assert whole.content == (TextPart("Half a sentence."),)
+
+
+async def test_a_beat_that_is_refused_for_what_is_over_stops_no_new_execution_of_the_run() -> None:
+    class Slow(MemoryStore):
+        """An extension takes as long as the run needs to ask its client, be answered and go on."""
+
+        meanwhile: Callable[[], Any] | None = None
+
+        async def extend_lease(self, run_id: RunId, epoch: int, until: Instant) -> bool:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            if meanwhile is not None:
+                await meanwhile()
+            return await super().extend_lease(run_id, epoch, until)
+
+    store = Slow()
+    stage = Stage(store)
+    run = await begun(stage, "f")
+
+    async def answered() -> None:
+        stage.model.turns[0].end(ToolCallPiece(0, "call_1", "f", "{}"), STOP, COST)
+        await stage.settle()
+        outputs = (ToolOutput(CallId("call_1"), "out"),)
+        await runs.submit_tool_outputs(stage.engine, PROJECT, run.thread_id, run.id, outputs)
+        await stage.settle()
+
+    store.meanwhile = answered
+    await stage.worker.heartbeat()
+    await stage.settle()
+    assert (await stored(stage, run)).status is RunStatus.IN_PROGRESS
+    stage.model.turns[1].end("done", STOP, COST)
+    await stage.settle()
+    assert (await stored(stage, run)).status is RunStatus.COMPLETED
 
 
 async def test_a_beat_keeps_the_lease(stage: Stage) -> None:

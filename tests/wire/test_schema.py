@@ -102,7 +102,7 @@ def _say_stores(checker: SchemaChecker) -> None:
         "/v1/vector_stores": stores,
         f"{ONE_STORE}/files": files,
         f"{ONE_STORE}/file_batches/vsfb_1/files": [
-            vector_store_response.batch_file(file) for file in samples.store_files()
+            vector_store_response.store_file(file) for file in samples.store_files()
         ],
     }
     for path, items in lists.items():

@@ -27,7 +27,6 @@ from threadmill.wire.tool_response import Json
 READ: list[tuple[type[BaseModel], list[Json]]] = [
     (VectorStore, [vector_store_response.vector_store(one, 86_401) for one in samples.vector_stores() if one.name]),
     (VectorStoreFile, [vector_store_response.store_file(one) for one in samples.store_files()]),
-    (VectorStoreFile, [vector_store_response.batch_file(one) for one in samples.store_files()]),
     (VectorStoreDeleted, [response.deletion_response("vs_1", "vector_store")]),
     (VectorStoreFileDeleted, [response.deletion_response("file-1", "vector_store.file")]),
     (

@@ -162,7 +162,7 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "VectorStoreFileObject",
         "usage_bytes",
         Kind.OMITTED_BY_SERVICE,
-        "comes last where files are listed through their batch",
+        "was left out in 2025 where files were listed through their batch; sent always",
         "7.4",
     ),
     Deviation(

@@ -42,7 +42,7 @@ def _counts(value: FileCounts) -> Json:
 
 
 def store_file(value: VectorStoreFile) -> Json:
-    """A file of a store."""
+    """A file of a store, also as it is listed through its batch (behaviour.md 7.3, 7.4)."""
     return {
         "id": value.file_id,
         "object": "vector_store.file",
@@ -53,19 +53,6 @@ def store_file(value: VectorStoreFile) -> Json:
         "last_error": _last_error(value.last_error),
         "chunking_strategy": _chunking(value.chunking_strategy),
         "attributes": value.attributes,
-    }
-
-
-def batch_file(value: VectorStoreFile) -> Json:
-    """A file as it is listed through its batch: less is said of it (behaviour.md 7.4)."""
-    return {
-        "id": value.file_id,
-        "object": "vector_store.file",
-        "created_at": value.created_at,
-        "vector_store_id": value.vector_store_id,
-        "status": value.status,
-        "last_error": _last_error(value.last_error),
-        "usage_bytes": value.usage_bytes,
     }
 
 

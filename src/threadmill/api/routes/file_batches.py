@@ -61,7 +61,7 @@ class FileBatchRoutes:
         )
         return json_response(
             response.to_rest_json(
-                response.list_response(map(vector_store_response.batch_file, page.items), has_more=page.has_more)
+                response.list_response(map(vector_store_response.store_file, page.items), has_more=page.has_more)
             )
         )
 

@@ -98,12 +98,12 @@ async def _require_thread(engine: Engine, project: ProjectId, thread_id: ThreadI
 
 
 async def retrieve(engine: Engine, project: ProjectId, thread_id: ThreadId, message_id: MessageId) -> Message:
-    """One message of the thread. Raises NotFound."""
+    """One message of the thread; one that a run is writing here with all its text so far. Raises NotFound."""
     message = await engine.ports.store.get(Message, project, message_id)
     if message is None or message.thread_id != thread_id:
         await _require_thread(engine, project, thread_id)
         raise no_message(message_id)
-    return message
+    return engine.worker.so_far(message)
 
 
 async def page(
@@ -111,7 +111,8 @@ async def page(
 ) -> Page[Message]:
     """Messages of the thread, of one run if asked. Raises NotFound, InvalidRequest for a bad cursor."""
     await _require_thread(engine, project, thread_id)
-    return await engine.ports.store.page(Message, Scope(project, thread_id, run_id), query)
+    found = await engine.ports.store.page(Message, Scope(project, thread_id, run_id), query)
+    return replace(found, items=[engine.worker.so_far(message) for message in found.items])
 
 
 async def modify(

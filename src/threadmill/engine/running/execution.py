@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from threadmill.domain.command import Command
 from threadmill.domain.decide import Decision, RunState, decide, open_step
-from threadmill.domain.message import Message
+from threadmill.domain.message import Message, MessageStatus
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep, RunStepType
 from threadmill.engine.ports.bundle import EngineSettings, Ports
@@ -55,6 +55,13 @@ class Execution:
         decisions[-1] = without_lease(decisions[-1])
         await commit(self.ports, self.run.id, write_set(self.state, decisions))
         self.state = decisions[-1].state
+
+    def so_far(self, message: Message) -> Message:
+        """A message as the model has written it so far, if it is the one that is open here."""
+        written = self.draft.merge_into(self.state).message
+        if written is None or written.id != message.id or message.status is not MessageStatus.IN_PROGRESS:
+            return message
+        return replace(message, content=written.content)
 
     def persists_now(self) -> bool:
         """Whether the open message's text was not saved for a while (design 3.5: at most once a second)."""

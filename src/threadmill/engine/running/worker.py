@@ -11,6 +11,7 @@ from threadmill.domain import command as c
 from threadmill.domain.decide import RunState, decide
 from threadmill.domain.error import ThreadmillError, VersionConflict
 from threadmill.domain.ids import Instant, RunId
+from threadmill.domain.message import Message
 from threadmill.domain.outcome import ErrorCode, LastError
 from threadmill.domain.run import Run, RunStatus
 from threadmill.engine.ports.bundle import EngineSettings, Ports
@@ -72,6 +73,11 @@ class Worker:
         """Whether this worker executes the run now."""
         return run_id in self._tasks
 
+    def so_far(self, message: Message) -> Message:
+        """A stored message with the text that this worker has of it beyond what is stored."""
+        execution = None if message.run_id is None else self._executions.get(message.run_id)
+        return message if execution is None else execution.so_far(message)
+
     def interrupt(self, run_id: RunId) -> None:
         """Stop the run's turn now, closing the upstream connection; what becomes of the run its status says."""
         task = self._tasks.get(run_id)
@@ -116,7 +122,9 @@ class Worker:
         """Extend the lease of every run held; a claim that is lost is let go at once."""
         until = self._ports.clock.now() + self._settings.lease
         for run_id, execution in list(self._executions.items()):
-            if not await self._ports.queue.extend_lease(run_id, execution.run.epoch, until):
+            held = await self._ports.queue.extend_lease(run_id, execution.run.epoch, until)
+            # Meanwhile the run may have asked its client, been answered and gone on: that execution has its own claim.
+            if not held and self._executions.get(run_id) is execution:
                 self.interrupt(run_id)
 
     async def drain(self, seconds: float) -> None:
