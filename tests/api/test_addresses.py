@@ -83,4 +83,4 @@ async def test_the_probe_is_asked_over_http_as_often_as_one_likes(tmp_path: Path
         for _ in range(50):
             async with live.api.session.get(f"{live.api.base}/readyz") as got:
                 assert got.status == 200
-        assert len(upstream.model_requests) <= before + 2  # one, and one more on a slow machine
+        assert len(upstream.model_requests) <= before + 3  # the one at start, one, and one more on a slow machine

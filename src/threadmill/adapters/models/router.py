@@ -136,7 +136,6 @@ class ModelRouter:
     async def _check(self, route: UpstreamRoute) -> None:
         try:
             await route.upstream.list()
-            await route.upstream.ready()
         except ModelError as error:
             LOG.warning("%s Runs that need it will fail until it answers.", error.message)
 
