@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from threadmill.wire.deviations import ADDED_PARAMETERS
+
 ROOT = Path(__file__).parent.parent
 TABLE = ROOT / "src" / "threadmill" / "cli" / "resources" / "commands.json"
 PAGE = ROOT / "docs" / "reference" / "cli.md"
@@ -176,9 +178,19 @@ def command_of(spec: Spec, words: Words, resource: str, name: str, operation_id:
     return command
 
 
+def with_additions(document: Schema) -> Schema:
+    """The spec with the parameters that are ours (`wire/deviations.py`), described in its own words."""
+    for row in ADDED_PARAMETERS:
+        schema: Schema = {**json.loads(row.schema), "nullable": True, "description": row.description}
+        for body in row.bodies:
+            document["components"]["schemas"][body]["properties"][row.name] = schema
+    return document
+
+
 def cut(document: Schema, rows: Schema) -> list[Schema]:
     """The table. Raises Unworded; resources that wait for their routes are read, so that their words are there too."""
-    spec, words = Spec(document), Words(rows["words"])
+    ours = {row.name: row.description for row in ADDED_PARAMETERS}
+    spec, words = Spec(with_additions(document)), Words(ours | rows["words"])
     resources = [
         {
             "name": row["name"],

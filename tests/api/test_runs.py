@@ -1,6 +1,7 @@
 """Runs over HTTP: whole lives, streamed and polled, against the rehearsal and a scripted upstream."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.support import scripted as up
 from tests.support.scripted import ScriptedUpstream
 from tests.support.serving import Live, Sent, serving
 from threadmill.api.http import poll_after
+from threadmill.wire.deviations import ADDED_PARAMETERS
 
 WEATHER: dict[str, Any] = {
     "type": "function",
@@ -208,6 +210,7 @@ async def test_every_parameter_of_a_run_reaches_the_upstream(live: Live, upstrea
     assistant = await live.api.assistant(model="other", instructions="old", temperature=0.3)
     thread = await live.api.thread("hi")
     schema = {"name": "s", "schema": {"type": "object"}, "strict": True}
+    options = {row.name: json.loads(row.example) for row in ADDED_PARAMETERS if row.object == "RunObject"}
     body: dict[str, Any] = {
         "assistant_id": assistant,
         "model": "gpt-test",
@@ -224,6 +227,7 @@ async def test_every_parameter_of_a_run_reaches_the_upstream(live: Live, upstrea
         "max_prompt_tokens": 5000,
         "max_completion_tokens": 300,
         "metadata": {"k": "v"},
+        **options,
     }
     events = await live.api.stream(f"/threads/{thread}/runs", body)
     run = events[0].data
@@ -242,6 +246,8 @@ async def test_every_parameter_of_a_run_reaches_the_upstream(live: Live, upstrea
     assert sent["response_format"] == {"type": "json_schema", "json_schema": schema}
     assert (sent["temperature"], sent["top_p"], sent["reasoning_effort"]) == (0.0, 0.5, "low")
     assert sent["max_completion_tokens"] == 300
+    assert run | options == run
+    assert sent | options == sent
 
 
 async def test_explicit_nulls_mean_absent(live: Live, upstream: ScriptedUpstream) -> None:

@@ -1,7 +1,10 @@
 """Bodies that between them say every parameter of the spec with every closed value, and what their echo must be."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, cast
+
+from threadmill.wire.deviations import ADDED_PARAMETERS
 
 Body = dict[str, Any]
 
@@ -60,6 +63,7 @@ RUNS: list[Body] = [
     {"truncation_strategy": {"type": "auto"}},
     {"truncation_strategy": {"type": "last_messages", "last_messages": 3}},
     *({"tools": [CODE, SEARCH, FUNCTION], "tool_choice": said} for said in CHOICES),
+    *({row.name: json.loads(row.example)} for row in ADDED_PARAMETERS if row.object == "RunObject"),
 ]
 """What both ways to create a run take."""
 

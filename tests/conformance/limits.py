@@ -3,8 +3,11 @@
 The tests ask for each over HTTP, the conformance page prints the table.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
+
+from threadmill.wire.deviations import ADDED_PARAMETERS, AddedParameter
 
 ASSISTANTS = ("POST /assistants", "POST /assistants/{assistant_id}")
 RUN, THREAD_AND_RUN = "POST /threads/{thread_id}/runs", "POST /threads/runs"
@@ -231,7 +234,21 @@ def _silent(operations: Sequence[str], place: str, taken: Any, refused: Any, bou
     return Limit(operations, place, bound, taken, refused, "empty_string", text)
 
 
+_OF_BODY = {"CreateRunRequest": RUN, "CreateThreadAndRunRequest": THREAD_AND_RUN}
+
+
+def _added(row: AddedParameter) -> Iterator[Limit]:
+    """A parameter of ours at both ends of what its own schema says."""
+    schema: dict[str, Any] = json.loads(row.schema)
+    operations = [_OF_BODY[body] for body in row.bodies]
+    if "minimum" in schema:
+        yield _least(operations, row.name, schema["minimum"])
+    if "maximum" in schema:
+        yield _most(operations, row.name, schema["maximum"])
+
+
 LIMITS: tuple[Limit, ...] = (
+    *(limit for row in ADDED_PARAMETERS for limit in _added(row)),
     _long(ASSISTANTS, "name", 256),
     _long(ASSISTANTS, "description", 512),
     _long((*ASSISTANTS, *RUNS), "instructions", 256_000),

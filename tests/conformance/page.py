@@ -214,7 +214,7 @@ def _limits() -> Lines:
 
 
 def _described(limit: Limit) -> str:
-    number = re.search(r"(?:maximum length|>=|<=) (\d+)", limit.text)
+    number = re.search(r"(?:maximum length|>=|<=) (-?\d+)", limit.text)
     amount = f"{int(number[1]):,}" if number else ""
     return {
         "maxLength": f"at most {amount} characters",

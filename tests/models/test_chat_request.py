@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 from tests.models.support import ask, user
-from threadmill.adapters.models.upstream.chat_request import encode_request
+from threadmill.adapters.models.upstream.chat_request import Adaptation, encode_request
 from threadmill.adapters.models.upstream.settings import UpstreamSettings
 from threadmill.domain.ids import CallId, FileId
 from threadmill.domain.message import ImageFilePart, ImageUrlPart, RefusalPart, TextPart
+from threadmill.domain.model_options import ModelOptions
 from threadmill.domain.tool import (
     FunctionCall,
     FunctionTool,
@@ -48,6 +49,13 @@ def test_parameters_are_sent_when_they_are_set_zero_included() -> None:
     assert (body["temperature"], body["top_p"], body["reasoning_effort"]) == (0.0, 0.5, "low")
     assert body["max_completion_tokens"] == 7
     assert "max_tokens" not in body
+
+
+def test_a_runs_options_are_sent_under_their_own_names_unless_the_upstream_refuses_them() -> None:
+    request = ModelRequest("m", (user("x"),), options=ModelOptions(seed=-(2**63)))
+    assert sent(request)["seed"] == -(2**63)
+    assert "seed" not in json.loads(encode_request(request, SETTINGS, Adaptation(frozenset({"seed"}))))
+    assert "seed" not in sent(request, UpstreamSettings("http://127.0.0.1/v1", omit=frozenset({"seed"})))
 
 
 def test_an_upstream_that_knows_only_max_tokens_gets_max_tokens() -> None:

@@ -18,6 +18,7 @@ from jsonschema.exceptions import ValidationError, best_match  # pyright: ignore
 from jsonschema.validators import extend  # pyright: ignore[reportUnknownVariableType] - untyped
 
 from threadmill.wire.deviations import ADDED_OPERATIONS, DEVIATIONS, AddedOperation, Deviation, Kind
+from tools.cut_commands import with_additions
 
 SPEC = Path(__file__).parents[2] / "spec" / "openapi.yaml"
 
@@ -33,8 +34,8 @@ class SchemaError(AssertionError):
 
 @cache
 def spec() -> Node:
-    """The pinned spec as it is."""
-    return cast("Node", yaml.safe_load(SPEC.read_text()))
+    """The pinned spec, with the parameters that are ours."""
+    return with_additions(cast("Node", yaml.safe_load(SPEC.read_text())))
 
 
 class SchemaChecker:

@@ -1,5 +1,6 @@
 """Domain values that take every branch of the wire's shapes."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -42,6 +43,7 @@ from threadmill.domain.message import (
     RefusalPart,
     TextPart,
 )
+from threadmill.domain.model_options import ModelOptions
 from threadmill.domain.outcome import ErrorCode, LastError, RunIncompleteReason, Usage
 from threadmill.domain.run import Run, RunStatus, Truncation
 from threadmill.domain.run_step import RunStep, RunStepStatus, RunStepType
@@ -72,6 +74,7 @@ from threadmill.domain.vector_store import (
     VectorStore,
     VectorStoreFile,
 )
+from threadmill.wire.deviations import ADDED_PARAMETERS
 
 PROJECT = ProjectId("default")
 THREAD, RUN, ASSISTANT = ThreadId("thread_1"), RunId("run_1"), AssistantId("asst_1")
@@ -167,6 +170,7 @@ def runs() -> Iterator[Run]:
 def _asked(queued: Run) -> Iterator[Run]:
     yield replace(queued, instructions="i", max_prompt_tokens=16, max_completion_tokens=16, truncation=Truncation(3))
     yield replace(queued, tools=TOOLS * 5, reasoning_effort="high", parallel_tool_calls=False)
+    yield replace(queued, options=ModelOptions(**{row.name: json.loads(row.example) for row in ADDED_PARAMETERS}))
     for choice in CHOICES:
         yield replace(queued, tool_choice=choice)
     for form in FORMATS:

@@ -8,6 +8,7 @@ from threadmill.domain import command as c
 from threadmill.domain.assistant import Metadata
 from threadmill.domain.ids import AssistantId, Instant, ProjectId, RunId, ThreadId
 from threadmill.domain.message import NewMessage
+from threadmill.domain.model_options import ModelOptions
 from threadmill.domain.outcome import LastError, RunIncompleteReason, Usage
 from threadmill.domain.tool import FunctionCall, ResponseFormat, Tool, ToolChoice, ToolResources
 
@@ -99,6 +100,7 @@ class NewRun:
     parallel_tool_calls: bool = True
     response_format: ResponseFormat | None = None
     tool_resources: ToolResources | None = None
+    options: ModelOptions = field(default_factory=ModelOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ class Run:
     tool_choice: ToolChoice = field(default_factory=ToolChoice)
     parallel_tool_calls: bool = True
     response_format: ResponseFormat = field(default_factory=ResponseFormat)
+    options: ModelOptions = field(default_factory=ModelOptions)
     expires_at: Instant | None = None
     started_at: Instant | None = None
     cancelled_at: Instant | None = None

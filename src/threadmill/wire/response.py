@@ -192,6 +192,7 @@ def run(value: Run, *, event: bool = False) -> Json:
         "response_format": response_format(value.response_format),
         "tool_choice": tool_choice(value.tool_choice),
         "parallel_tool_calls": value.parallel_tool_calls,
+        **value.options.given(),
     }
 
 

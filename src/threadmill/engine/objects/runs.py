@@ -159,6 +159,7 @@ def _new_run(engine: Engine, assistant: Assistant, thread: Thread, new: NewRun) 
         tool_choice=new.tool_choice,
         parallel_tool_calls=new.parallel_tool_calls,
         response_format=new.response_format or assistant.response_format,
+        options=new.options,
         expires_at=now + engine.settings.run_ttl,
     )
 

@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 
 from threadmill.domain.ids import ProjectId
 from threadmill.domain.message import ContentPart
+from threadmill.domain.model_options import ModelOptions
 from threadmill.domain.outcome import ErrorCode, Usage
 from threadmill.domain.tool import FunctionCall, FunctionTool, ResponseFormat, ToolChoice
 
@@ -47,6 +48,7 @@ class ModelRequest:
     top_p: float | None = None
     reasoning_effort: str | None = None
     max_completion_tokens: int | None = None
+    options: ModelOptions = field(default_factory=ModelOptions)
     project: ProjectId | None = None
 
 

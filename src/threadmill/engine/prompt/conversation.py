@@ -84,6 +84,7 @@ def build_request(run: Run, messages: tuple[PromptMessage, ...]) -> ModelRequest
         top_p=None if run.top_p == 1.0 else run.top_p,
         reasoning_effort=run.reasoning_effort,
         max_completion_tokens=left,
+        options=run.options,
         project=run.project,
     )
 

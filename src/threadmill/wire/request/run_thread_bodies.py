@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from threadmill.domain.error import InvalidRequest
 from threadmill.domain.ids import AssistantId, CallId
 from threadmill.domain.message import ContentPart, MessageRole, NewMessage, TextPart
+from threadmill.domain.model_options import OPTION_NAMES, ModelOptions
 from threadmill.domain.patch import AssistantPatch, NewAssistant, NewThread, ThreadPatch
 from threadmill.domain.run import NewRun, Truncation
 from threadmill.domain.tool import ResponseFormat, ToolOutput, ToolResources
@@ -178,7 +179,16 @@ class TruncationBody(Body):
         return Truncation(None if self.type == "auto" else self.last_messages)
 
 
-class _RunFields(Body):
+class _ModelOptionFields(Body):
+    """One field for each of ModelOptions."""
+
+    seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = None
+
+    def _options(self) -> ModelOptions:
+        return ModelOptions(**{name: getattr(self, name) for name in OPTION_NAMES})
+
+
+class _RunFields(_ModelOptionFields):
     assistant_id: Annotated[str, AfterValidator(_check_assistant_id)]
     model: ModelName | None = None
     instructions: Instructions | None = None
@@ -209,6 +219,7 @@ class _RunFields(Body):
             tool_choice=shared_fields.choice_of(self.tool_choice),
             parallel_tool_calls=self.parallel_tool_calls is not False,
             response_format=shared_fields.format_of(self.response_format),
+            options=self._options(),
         )
 
 

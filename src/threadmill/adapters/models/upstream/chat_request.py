@@ -9,6 +9,7 @@ import msgspec
 
 from threadmill.adapters.models.upstream.settings import UpstreamSettings
 from threadmill.domain.message import ContentPart, ImageFilePart, ImageUrlPart, RefusalPart, TextPart
+from threadmill.domain.model_options import OPTION_NAMES
 from threadmill.domain.tool import (
     FunctionCall,
     FunctionTool,
@@ -104,7 +105,9 @@ class _Body(msgspec.Struct, omit_defaults=True):
     max_tokens: int | None = None
 
 
-OPTIONAL = frozenset(_Body.__struct_fields__) - {"model", "messages", "stream"}
+_OPTIONAL_FIELDS = frozenset(_Body.__struct_fields__) - {"model", "messages", "stream"}
+
+OPTIONAL = _OPTIONAL_FIELDS.union(OPTION_NAMES)
 """Members that may be left out of a body."""
 
 _encode = msgspec.json.Encoder().encode
@@ -130,10 +133,11 @@ def encode_request(request: ModelRequest, settings: UpstreamSettings, adaptation
         body.tools = [_Tool(_function(tool)) for tool in request.tools]
         body.tool_choice = _choice(request.tool_choice, request.tools)
         body.parallel_tool_calls = None if request.parallel_tool_calls else False
-    for member in adaptation.omit | settings.omit:
-        if member in OPTIONAL:
-            setattr(body, member, None)
-    return _with_extra(_encode(body), settings.extra_body)
+    left_out = adaptation.omit | settings.omit
+    for member in left_out.intersection(_OPTIONAL_FIELDS):
+        setattr(body, member, None)
+    options = {name: value for name, value in request.options.given().items() if name not in left_out}
+    return _with_extra(_with_extra(_encode(body), _encode(options)), settings.extra_body)
 
 
 def _with_extra(body: bytes, extra: bytes) -> bytes:
