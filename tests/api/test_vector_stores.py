@@ -310,7 +310,7 @@ async def test_what_is_at_work_tells_pollers_to_come_back_soon(waiting: Live, em
     one = f"/vector_stores/{made.body['id']}"
     batch = await waiting.api.call("POST", f"{one}/file_batches", {"file_ids": [await waiting.api.file("b.txt", CATS)]})
     replies = [made, batch, await waiting.api.call("GET", f"{one}/files/{file}"), await waiting.api.call("GET", one)]
-    assert [reply.headers.get("openai-poll-after-ms") for reply in replies] == ["100"] * 4
+    assert all(100 <= int(reply.headers["openai-poll-after-ms"]) <= 2_000 for reply in replies)
     assert [reply.body["status"] for reply in replies] == ["in_progress"] * 4
     embeddings.gate.set()
     async with sdk_of(waiting) as sdk:

@@ -241,9 +241,10 @@ async def test_pain_of_poll_storms_an_active_run_says_when_to_ask_again_and_an_e
     made = await live.api.call("POST", f"/threads/{thread}/runs", {"assistant_id": assistant})
     path = f"/threads/{thread}/runs/{made.body['id']}"
     polled = await asyncio.gather(*(live.api.call("GET", path) for _ in range(100)))
-    assert {reply.headers.get("openai-poll-after-ms") for reply in (made, *polled)} == {"100"}
+    # 100 for the first two seconds; a busy machine may be older than that here.
+    assert all(100 <= int(reply.headers["openai-poll-after-ms"]) <= 2_000 for reply in (made, *polled))
     cancelled = await live.api.call("POST", f"{path}/cancel")
-    assert cancelled.headers["openai-poll-after-ms"] == "100"
+    assert 100 <= int(cancelled.headers["openai-poll-after-ms"]) <= 2_000
     await live.api.finished(thread, made.body["id"])
     assert "openai-poll-after-ms" not in (await live.api.call("GET", path)).headers
 
