@@ -27,7 +27,7 @@ STATUS = struct.Struct("!i")
 CONTROL = 3
 """The descriptor of the control socket. Whatever else was inherited is closed before anything else is done."""
 
-NICENESS = 10
+NICENESS = 4
 """Streams come before documents."""
 
 MAX_DESCRIPTORS = 1 << 20
