@@ -78,9 +78,11 @@ def test_weights_may_leave_one_half_out(weights: HybridWeights) -> None:
         (HybridWeights(0, 0), "ranking_options.hybrid_search"),
         (HybridWeights(-1, 1), "ranking_options.hybrid_search.embedding_weight"),
         (HybridWeights(1, -1), "ranking_options.hybrid_search.text_weight"),
+        (HybridWeights(1e308, 1), "ranking_options.hybrid_search.embedding_weight"),
+        (HybridWeights(1, 1_000_001), "ranking_options.hybrid_search.text_weight"),
     ],
 )
-def test_weights_that_leave_nothing_are_refused(weights: HybridWeights, param: str) -> None:
+def test_weights_that_leave_nothing_or_have_no_bound_are_refused(weights: HybridWeights, param: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         check_weights(weights)
     assert refused.value.param == param
