@@ -371,12 +371,13 @@ async def test_the_text_so_far_is_saved_once_a_second(stage: Stage) -> None:
 
 
 async def test_nothing_is_saved_early_when_no_message_is_open(stage: Stage) -> None:
-    await begun(stage)
+    run = await begun(stage)
     stage.clock.ticks += 2
     stage.model.turns[0].say("  ")
     await stage.settle()
     stage.model.turns[0].end(STOP)
     await stage.settle()
+    assert (stage.surprises, (await stored(stage, run)).status) == ([], RunStatus.COMPLETED)
 
 
 async def test_a_cancel_in_the_midst_of_a_commit_waits_for_its_outcome() -> None:

@@ -20,10 +20,10 @@ from threadmill.domain.vector_store import (
     VectorStoreFileStatus,
 )
 from threadmill.engine.documents import ingester
-from threadmill.engine.documents.ingester import INTERNAL_ERROR
 from threadmill.engine.documents.reembedding import outdated_rows, reembed
 from threadmill.engine.objects import store_files, vector_stores
 from threadmill.engine.ports.embedder import EmbeddingFailed
+from threadmill.engine.ports.surprises import FILE_INTERNAL_ERROR
 
 DONE = VectorStoreFileStatus.COMPLETED
 ALL = PageQuery(100, Order.ASC)
@@ -130,7 +130,7 @@ async def test_an_embedder_that_refuses_fails_the_file_and_one_that_is_away_is_w
             FileErrorCode.INVALID_FILE,
             "The file has 5,000,001 tokens or more; at most 5,000,000 are",
         ),
-        (ZeroDivisionError("a bug"), FileErrorCode.SERVER_ERROR, INTERNAL_ERROR),
+        (ZeroDivisionError("a bug"), FileErrorCode.SERVER_ERROR, FILE_INTERNAL_ERROR),
     ],
 )
 async def test_whatever_goes_wrong_the_file_settles(

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from threadmill.domain.error import ThreadmillError
 from threadmill.engine.documents.ingester import Ingester
 from threadmill.engine.ports.bundle import EngineSettings, Ports
+from threadmill.engine.ports.surprises import OnError
 from threadmill.engine.running.reaper import FOREVER, sweep
-from threadmill.engine.running.worker import Report, Worker
+from threadmill.engine.running.worker import Worker
 from threadmill.engine.storage.file_deletion import delete_expired_files
 
 
@@ -19,7 +20,7 @@ class Engine:
     settings: EngineSettings
     worker: Worker
     ingester: Ingester
-    report: Report
+    report: OnError
     executes: bool = True
 
     async def requeue_orphans(self) -> None:

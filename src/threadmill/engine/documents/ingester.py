@@ -5,7 +5,6 @@ never does it twice. What is read already for another store is not read again.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
@@ -25,11 +24,11 @@ from threadmill.engine.ports.chunks import Edition
 from threadmill.engine.ports.embedder import EmbeddingFailed
 from threadmill.engine.ports.search_index import IndexedFile
 from threadmill.engine.ports.store import Sealed, Update, WriteSet
+from threadmill.engine.ports.surprises import FILE_INTERNAL_ERROR, OnError
 from threadmill.engine.ports.text_extractor import ExtractionFailed
 from threadmill.engine.storage.counting import counting
 from threadmill.engine.storage.retry import change
 
-INTERNAL_ERROR = "An internal error occurred."
 FILE_DELETED = FileError(FileErrorCode.INVALID_FILE, "The file was deleted before it was read.")
 RETRY_SECONDS = 5.0
 """Seconds until what failed through no fault of the file is tried again."""
@@ -37,16 +36,14 @@ RETRY_SECONDS = 5.0
 EMBEDDER_TIMEOUT = 300
 """Seconds a file waits for an embedder that does not answer, before it fails."""
 
-Report = Callable[[str, BaseException | None], None]
-
 
 class Ingester:
     """Reads up to `max_ingestions` files at once. `report` is told of surprises."""
 
-    def __init__(self, ports: Ports, readers: int, report: Report) -> None:
+    def __init__(self, ports: Ports, readers: int, report: OnError) -> None:
         self._ports: Ports = ports
         self._readers: int = readers
-        self._report: Report = report
+        self._report: OnError = report
         self._tasks: dict[StoreFileId, asyncio.Task[None]] = {}
         self._stores: dict[StoreFileId, VectorStoreId] = {}
         self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -124,7 +121,7 @@ class Ingester:
             raise
         except Exception as error:  # noqa: BLE001 - a file must not stay in progress for ever
             self._report(f"reading {row.id} failed unexpectedly", error)
-            return FileError(FileErrorCode.SERVER_ERROR, INTERNAL_ERROR)
+            return FileError(FileErrorCode.SERVER_ERROR, FILE_INTERNAL_ERROR)
 
     async def _index(self, row: VectorStoreFile, file: File) -> Edition:
         """The file's chunks in the store's index. Two stores that want the same edition do not make it twice."""

@@ -4,7 +4,6 @@ One task per run. A client that leaves does not stop it; a cancel, an expiry, a 
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 
 from threadmill.domain import command as c
@@ -16,14 +15,10 @@ from threadmill.domain.outcome import ErrorCode, LastError
 from threadmill.domain.run import Run, RunStatus
 from threadmill.engine.ports.bundle import EngineSettings, Ports
 from threadmill.engine.ports.model import ModelError
+from threadmill.engine.ports.surprises import RUN_INTERNAL_ERROR, OnError
 from threadmill.engine.running.commit import commit, write_set
 from threadmill.engine.running.execution import Execution
 from threadmill.engine.running.run_loop import run_to_end
-
-INTERNAL_ERROR = "Sorry, something went wrong."
-
-Report = Callable[[str, BaseException | None], None]
-"""Where surprises are told: a sentence without secrets, and the exception if there is one."""
 
 
 def with_claim(run: Run, at: Instant, lease: int) -> Run:
@@ -34,10 +29,10 @@ def with_claim(run: Run, at: Instant, lease: int) -> Run:
 class Worker:
     """Executes runs, up to `settings.max_runs` at once; the rest wait as queued."""
 
-    def __init__(self, ports: Ports, settings: EngineSettings, report: Report) -> None:
+    def __init__(self, ports: Ports, settings: EngineSettings, report: OnError) -> None:
         self._ports: Ports = ports
         self._settings: EngineSettings = settings
-        self._report: Report = report
+        self._report: OnError = report
         self._tasks: dict[RunId, asyncio.Task[None]] = {}
         self._executions: dict[RunId, Execution] = {}
         self._reserved: int = 0
@@ -149,7 +144,7 @@ class Worker:
             await self._finish(execution, c.Expire())
         except Exception as error:  # noqa: BLE001 - the last resort: a surprise fails the run, never leaves it locked
             self._report(f"run {execution.run.id} failed unexpectedly", error)
-            await self._finish(execution, c.Fail(LastError(ErrorCode.SERVER_ERROR, INTERNAL_ERROR)))
+            await self._finish(execution, c.Fail(LastError(ErrorCode.SERVER_ERROR, RUN_INTERNAL_ERROR)))
 
     async def _drive(self, execution: Execution) -> None:
         expires_at = execution.run.expires_at
@@ -176,5 +171,5 @@ class Worker:
         if stored.status is RunStatus.CANCELLING:
             await self._finish(execution, c.FinishCancel())
         elif stored.status is RunStatus.IN_PROGRESS:
-            failed = c.Fail(LastError(ErrorCode.SERVER_ERROR, INTERNAL_ERROR))
+            failed = c.Fail(LastError(ErrorCode.SERVER_ERROR, RUN_INTERNAL_ERROR))
             await self._finish(execution, c.Rescue() if self._draining else failed)
