@@ -6,6 +6,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 # Every branch of the rules and the engine is walked by some test.
 GATE := --cov=threadmill.domain --cov=threadmill.engine --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
+# Tests wait more than they work: more processes than cores. The tests of all tests run behind them.
+WORKERS ?= 4
+LAST := tests/conformance/test_complete.py
 GATEWAY_READY := .venv-gateway/.ready
 NODE_READY := tests/sdk/node/node_modules/.ready
 # Old Python SDKs, each in an environment of its own: python-1.55 from tests/sdk/python/1.55/requirements.txt.
@@ -16,7 +19,7 @@ ENVIRONMENT = $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(1) && $(BI
 # Away from a network the tests of a client are skipped; in CI that is a failure.
 OFFLINE = { echo "$(1) could not be installed: its tests are skipped"; test -z "$$CI"; }
 
-.PHONY: help setup bubblewrap chromium sandbox fix check test soak cover replay clients lock-clients serve demo bench peer docs clean
+.PHONY: help setup bubblewrap chromium sandbox fix check test quick soak cover replay clients lock-clients serve demo bench peer docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -79,7 +82,15 @@ check: setup ## Format, lint, types, rooms, own rules, budgets, drawings
 	@$(BIN)/python tools/cut_commands.py --check
 
 test: setup $(NODE_READY) $(PYTHON_SDKS) $(GATEWAY_READY) chromium ## All tests; one floor alone: make test FLOOR=domain
-	@$(BIN)/pytest -q tests/$(FLOOR) $(if $(FLOOR),,$(GATE))
+ifdef FLOOR
+	@$(BIN)/pytest -q tests/$(FLOOR)
+else
+	@rm -rf .evidence; began=$$SECONDS; $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --evidence .evidence --ignore $(LAST) tests $(GATE) \
+	&& $(BIN)/pytest -q --evidence .evidence $(LAST) && echo "make test: $$((SECONDS - began)) s"
+endif
+
+quick: $(READY) ## The inner loop: domain, engine, wire and contracts on memory
+	@began=$$SECONDS; $(BIN)/pytest -q -n 2 --dist loadfile -k "not sqlite and not Sqlite" tests/domain tests/engine tests/wire tests/contracts && echo "make quick: $$((SECONDS - began)) s"
 
 soak: setup ## 24 clients of the official SDK do everything at once: make soak MINUTES=2
 	@$(BIN)/python -m tests.soak.soak --minutes $(or $(MINUTES),2)

@@ -1,5 +1,6 @@
 """Fixtures of all floors."""
 
+import os
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -12,6 +13,27 @@ from tests.support.serving import Live, serving
 from tests.support.session import SESSION
 
 _SKIPPED_FILES: set[str] = set()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--evidence", type=Path, help="where each process of a run leaves what its tests have shown")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A process that is one of several has its own part; one that is alone joins those that were left."""
+    folder: Path | None = config.getoption("--evidence")
+    if folder is not None and _is_alone(config):
+        SESSION.join_parts(folder)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    folder: Path | None = session.config.getoption("--evidence")
+    if folder is not None and "PYTEST_XDIST_WORKER" in os.environ:
+        SESSION.leave_part(folder, os.environ["PYTEST_XDIST_WORKER"])
+
+
+def _is_alone(config: pytest.Config) -> bool:
+    return "PYTEST_XDIST_WORKER" not in os.environ and not config.getoption("numprocesses", None)
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:

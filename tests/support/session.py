@@ -1,4 +1,8 @@
-"""One run of the tests as a whole: which tests it had, how they ended, and where its evidence is kept."""
+"""One run of the tests as a whole: which tests it had, how they ended, and where its evidence is kept.
+
+Several processes share the work. Each leaves its part in a folder (`--evidence`), and the tests that look at all others
+run behind them, in a process of their own that joins the parts.
+"""
 
 import json
 from collections.abc import Iterable
@@ -17,22 +21,53 @@ EVIDENCE = ROOT / ".evidence.json"
 LAST = "tests/conformance/test_complete.py"
 """Its tests look at all others, so they run behind them."""
 
+SLOWEST = ("tests/sdk/", "tests/soak/", "tests/cli/", "tests/faults/", "tests/docs/", "tests/sandbox/")
+"""Floors whose files take longest; begun first, so that no process is left alone with one at the end."""
+
 
 class Session:
     """Kept by the hooks of tests/conftest.py."""
 
     def __init__(self) -> None:
         self.is_whole = False
+        self.files: set[str] = set()
         self.skipped: set[str] = set()
         self.failed: set[str] = set()
+        self.shown: dict[Fact, set[str]] = LEDGER.facts
 
     def arrange(self, items: list[pytest.Item], skipped: Iterable[str]) -> None:
-        """Put the last last; see whether these are all tests there are."""
-        items.sort(key=lambda item: item.nodeid.startswith(LAST))
-        files = {item.nodeid.partition("::")[0] for item in items}
+        """Put the slowest first and the last last; see whether these are all tests there are."""
+        items.sort(key=lambda item: (item.nodeid.startswith(LAST), not item.nodeid.startswith(SLOWEST)))
+        self.files |= {item.nodeid.partition("::")[0] for item in items}
         self.skipped |= set(skipped)
+        self._see_whether_whole()
+
+    def _see_whether_whole(self) -> None:
         there = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
-        self.is_whole = {path for path in there if "node_modules" not in path} <= files | self.skipped
+        self.is_whole = {path for path in there if "node_modules" not in path} <= self.files | self.skipped
+
+    def leave_part(self, folder: Path, process: str) -> None:
+        """What this process has seen, for who joins the parts."""
+        facts = [[*fact, sorted(tests)] for fact, tests in self.shown.items()]
+        part = {
+            "files": sorted(self.files),
+            "skipped": sorted(self.skipped),
+            "failed": sorted(self.failed),
+            "facts": facts,
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{process}.json").write_text(json.dumps(part))
+
+    def join_parts(self, folder: Path) -> None:
+        """Take what the processes before have left."""
+        for path in sorted(folder.glob("*.json")):
+            part: dict[str, Any] = json.loads(path.read_text())
+            self.files |= set(part["files"])
+            self.skipped |= set(part["skipped"])
+            self.failed |= set(part["failed"])
+            for kind, place, value, tests in part["facts"]:
+                self.shown[Fact(kind, place, value)] |= set(tests)
+        self._see_whether_whole()
 
     def ended(self, report: pytest.TestReport) -> None:
         """One phase of one test is over."""
@@ -44,7 +79,7 @@ class Session:
 
     def facts(self) -> dict[Fact, set[str]]:
         """What was shown by tests that did not fail."""
-        held = {fact: tests - self.failed for fact, tests in LEDGER.facts.items()}
+        held = {fact: tests - self.failed for fact, tests in self.shown.items()}
         return {fact: tests for fact, tests in held.items() if tests}
 
 
