@@ -23,7 +23,7 @@ TOOL: Any = {"type": "code_interpreter"}
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Live, None]:
     directory = tmp_path_factory.mktemp("code")
-    async with serving(directory, CONFIG=str(_config(directory))) as live:
+    async with serving(directory, CONFIG=str(_config(directory)), SANDBOX="bwrap") as live:
         yield live
 
 
@@ -204,7 +204,7 @@ async def test_the_code_of_a_scripted_upstream_streams_in_any_pieces(
     tmp_path: Path, upstream: ScriptedUpstream
 ) -> None:
     upstream.answer(up.calls(("call_1", "code_interpreter", '{"code": "print(\\"h\\u00e9\\")\\n"}')), up.text("ok"))
-    async with serving(tmp_path, upstream.url, CONFIG=str(_config(tmp_path))) as live:
+    async with serving(tmp_path, upstream.url, CONFIG=str(_config(tmp_path)), SANDBOX="bwrap") as live:
         assistant = await live.api.assistant(model="gpt-test", tools=[TOOL])
         events = await live.api.stream(f"/threads/{await live.api.thread('go')}/runs", {"assistant_id": assistant})
         assert events[-2].data["status"] == "completed"

@@ -401,7 +401,7 @@ async def test_a_tool_this_server_does_not_have_fails_the_run_and_says_so(live: 
     assistant, thread = await live.api.assistant(tools=[{"type": "code_interpreter"}]), await live.api.thread("hi")
     run = (await live.api.stream(f"/threads/{thread}/runs", {"assistant_id": assistant}))[-2].data
     assert run["status"] == "failed"
-    assert "code_interpreter is not available on this server" in run["last_error"]["message"]
+    assert run["last_error"]["message"] == "code_interpreter is switched off on this server."
 
 
 async def test_a_forced_function_is_forced_on_the_first_turn_only(live: Live, upstream: ScriptedUpstream) -> None:

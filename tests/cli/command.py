@@ -99,7 +99,12 @@ class Shell:
 def server(directory: Path, **environment: str) -> Generator[str, None, None]:
     """A server on a free port until left; its base URL."""
     command = [str(BIN / "threadmill"), "serve", "--port", "0", "--data-dir", str(directory)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment(**environment))
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean_environment(**{"THREADMILL_SANDBOX": "off", **environment}),
+    )
     assert process.stdout is not None
     try:
         found = re.search(r"http://\S+", process.stdout.readline())

@@ -139,7 +139,7 @@ async def test_the_client_code_of_the_page_on_code_interpreter_runs(tmp_path: Pa
     code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
     config = tmp_path / "threadmill.toml"
     config.write_text(f'[sandbox]\npython = "{ENVIRONMENT}"\n')
-    async with serving(tmp_path, CONFIG=str(config)) as live:
+    async with serving(tmp_path, CONFIG=str(config), SANDBOX="bwrap") as live:
         code = f"import os\nos.chdir({str(tmp_path)!r})\n" + code.replace("http://127.0.0.1:8000/v1", live.url)
         status, shown = await output_of(sys.executable, "-W", "ignore", "-c", code)
     assert status == 0, shown

@@ -23,6 +23,7 @@ async def server(
 ) -> AsyncGenerator[tuple[asyncio.subprocess.Process, Api], None]:
     command = [sys.executable, "-m", "threadmill", "serve", "--port", "0", "--data-dir", str(directory)]
     env = {"THREADMILL_UPSTREAM_URL": upstream, "THREADMILL_CONFIG": config, "PATH": "/usr/bin:/bin"}
+    env |= {} if config else {"THREADMILL_SANDBOX": "off"}
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=env)
     assert process.stdout is not None
     try:

@@ -49,7 +49,7 @@ class OwnServer:
         directory.mkdir(parents=True, exist_ok=True)
         config_file = directory / "threadmill.toml"
         config_file.write_text("[limits]\nstream_comment_seconds = 0.05\n")  # checks of silence need not last
-        names = {"DATA_DIR": str(directory), "API_KEYS": keys, "CONFIG": str(config_file)}
+        names = {"DATA_DIR": str(directory), "API_KEYS": keys, "CONFIG": str(config_file), "SANDBOX": "off"}
         self.settings = load({f"THREADMILL_{name}": value for name, value in names.items()})
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.setblocking(False)

@@ -129,8 +129,12 @@ class Live:
 async def serving(
     directory: Path, upstream: str = "", keys: str = "", **environment: str
 ) -> AsyncGenerator[Live, None]:
-    """Serve on a free port until left. `upstream` is a base URL; `environment` sets further THREADMILL_ names."""
+    """Serve on a free port until left. `upstream` is a base URL; `environment` sets further THREADMILL_ names.
+
+    Without a sandbox unless one is asked for: its self-test takes a second of both cores, which most tests do not need.
+    """
     env = {"THREADMILL_DATA_DIR": str(directory), "THREADMILL_UPSTREAM_URL": upstream, "THREADMILL_API_KEYS": keys}
+    env["THREADMILL_SANDBOX"] = "off"
     env |= {f"THREADMILL_{name}": value for name, value in environment.items()}
     async with AsyncExitStack() as stack:
         # Said to be TCP, so that asyncio sets TCP_NODELAY on what it accepts: else each answer waits 40 ms for an ACK.
