@@ -7,7 +7,7 @@ READY := .venv/.ready
 # Every branch of the rules and the engine is walked by some test.
 GATE := --cov=threadmill.domain --cov=threadmill.engine --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 # Tests wait more than they work: more processes than cores. The tests of all tests run behind them.
-WORKERS ?= 4
+WORKERS ?= 3
 LAST := tests/conformance/test_complete.py
 GATEWAY_READY := .venv-gateway/.ready
 NODE_READY := tests/sdk/node/node_modules/.ready
@@ -85,7 +85,7 @@ test: setup $(NODE_READY) $(PYTHON_SDKS) $(GATEWAY_READY) chromium ## All tests;
 ifdef FLOOR
 	@$(BIN)/pytest -q tests/$(FLOOR)
 else
-	@rm -rf .evidence; began=$$SECONDS; $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --evidence .evidence --ignore $(LAST) tests $(GATE) \
+	@rm -rf .evidence; began=$$SECONDS; $(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --evidence .evidence --ignore $(LAST) tests $(GATE) \
 	&& $(BIN)/pytest -q --evidence .evidence $(LAST) && echo "make test: $$((SECONDS - began)) s"
 endif
 

@@ -207,6 +207,7 @@ def _engine(ports: Ports, config: ConfigFile) -> Engine:
         run_ttl=limits.run_ttl_seconds,
         lease=limits.lease_seconds,
         max_turns=limits.max_turns,
+        max_rescues=limits.max_rescues,
         max_runs=limits.max_runs,
         store_wait_seconds=limits.store_wait_seconds,
         max_messages=limits.max_thread_messages,

@@ -106,6 +106,7 @@ class LimitConfig(BaseModel):
     run_ttl_seconds: Annotated[int, Field(ge=1)] = 600
     lease_seconds: Annotated[int, Field(ge=3)] = 30
     store_wait_seconds: Annotated[float, Field(ge=0)] = 60
+    max_rescues: Annotated[int, Field(ge=1)] = 3
     max_turns: Annotated[int, Field(ge=1)] = 64
     max_runs: Annotated[int, Field(ge=1)] = 256
     max_thread_messages: Annotated[int, Field(ge=1)] = 100_000

@@ -53,7 +53,7 @@ async def test_what_browsers_ask_for_by_themselves_is_no_error(tmp_path: Path) -
 async def test_fifty_probes_ask_an_upstream_once_and_again_only_seconds_later(tmp_path: Path) -> None:
     async with ScriptedUpstream() as upstream, serving(tmp_path, upstream.url) as live:
         clock = FakeClock()
-        readiness = Readiness(replace(live.assembly.engine.ports, clock=clock))
+        readiness = Readiness(replace(live.assembly.engine, ports=replace(live.assembly.engine.ports, clock=clock)))
         upstream.models_status = 500
         problems = await asyncio.gather(*(readiness.problem() for _ in range(50)))
         assert len(set(problems)) == 1
@@ -69,7 +69,7 @@ async def test_fifty_probes_ask_an_upstream_once_and_again_only_seconds_later(tm
 
 
 async def test_a_prober_that_leaves_does_not_end_the_question_for_the_others(live: Live) -> None:
-    readiness = Readiness(live.assembly.engine.ports)
+    readiness = Readiness(live.assembly.engine)
     leaves, stays = asyncio.create_task(readiness.problem()), asyncio.create_task(readiness.problem())
     await asyncio.to_thread(lambda: None)
     leaves.cancel()

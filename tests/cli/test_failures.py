@@ -103,7 +103,15 @@ def test_an_interrupted_stream_ends_with_130(shell: Shell) -> None:
     command = [str(BIN / "threadmill"), "beta:threads:runs", "create", *flags]
     environment = clean_environment(THREADMILL_BASE_URL=shell.url)
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=environment) as process:
+    # Tests that run in a script's background are deaf to interrupts; their children need not be.
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=pipe,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()

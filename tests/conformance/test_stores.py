@@ -8,9 +8,9 @@ from typing import Any
 from tests.conformance import bodies as b
 from tests.support.embeddings import embedding_server
 from tests.support.serving import Json, Live, serving
-from threadmill.domain.ids import ProjectId
+from threadmill.domain.ids import ProjectId, VectorStoreId
 from threadmill.domain.vector_store import VectorStore
-from threadmill.engine.ports.store import Update, WriteSet
+from threadmill.engine.ports.store import Insert, WriteSet
 
 Body = dict[str, Any]
 
@@ -170,9 +170,9 @@ async def test_a_store_whose_days_are_over_reads_expired(live: Live) -> None:
     made = await live.api.ok("POST", "/vector_stores", {"expires_after": {**EXPIRY, "days": 1}})
     store = await live.assembly.engine.ports.store.get(VectorStore, ProjectId("default"), made["id"])
     assert store is not None
-    old = replace(store, last_active_at=store.last_active_at - 86_400, version=store.version + 1)
-    await live.assembly.engine.ports.store.apply(WriteSet((Update(old, store.version),)))
-    found = await live.api.ok("GET", f"/vector_stores/{made['id']}")
+    old = replace(store, id=VectorStoreId("vs_old"), last_active_at=store.last_active_at - 86_400)
+    await live.assembly.engine.ports.store.apply(WriteSet((Insert(old),)))
+    found = await live.api.ok("GET", "/vector_stores/vs_old")
     assert (found["status"], found["expires_at"]) == ("expired", made["created_at"])
 
 

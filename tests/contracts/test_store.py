@@ -1,8 +1,9 @@
 """What every Store and RunQueue keeps: one suite, run on memory and on SQLite."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -235,14 +236,34 @@ async def test_the_queue_shows_what_waits_lapsed_and_is_overdue(store: AnyStore)
 
 async def test_a_heartbeat_extends_only_its_own_claim(store: AnyStore) -> None:
     await put(store, thread(), run(status=RunStatus.IN_PROGRESS, epoch=3, lease_until=10))
-    assert not await store.extend_lease(RunId("run_1"), 2, 99)
-    assert await store.extend_lease(RunId("run_1"), 3, 99)
+    assert await store.extend_leases({RunId("run_1"): 2}, 99) == {"run_1"}
+    assert await store.extend_leases({RunId("run_1"): 3, RunId("run_gone"): 1}, 99) == {"run_gone"}
     held = await store.get(Run, P, "run_1")
     assert held is not None
     assert (held.lease_until, held.version) == (99, 1)
     assert [one.lease_until for one in await store.overdue(10**9, 5)] == []
     assert await store.lease_expired(50, 5) == []
-    assert not await store.extend_lease(RunId("run_gone"), 1, 99)
+    assert await store.extend_leases({}, 99) == frozenset()
+
+
+async def test_a_run_that_cannot_be_read_is_told_once_and_hurts_nobody_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "threadmill.db"
+    made = await SqliteStore.open(path)
+    other = replace(run("run_2"), thread_id=ThreadId("thread_2"))
+    await put(made, thread(), run(), thread("thread_2"), other)
+    await made.close()
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("UPDATE runs SET data = '{}' WHERE id = 'run_1'")
+        raw.commit()
+    again = await SqliteStore.open(path)
+    for _ in range(3):
+        assert [one.id for one in await again.queued(10)] == ["run_2"]
+    await again.close()
+    assert [text for text in caplog.messages if "cannot be read" in text] == [
+        "run run_1 cannot be read and is left alone (ValueError)"
+    ]
 
 
 async def test_everything_acknowledged_is_there_after_a_reopen(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Use cases, worker, turn and reaper on memory adapters, a fake clock and a model in the test's hands."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -187,11 +187,11 @@ async def test_a_beat_that_is_refused_for_what_is_over_stops_no_new_execution_of
 
         meanwhile: Callable[[], Any] | None = None
 
-        async def extend_lease(self, run_id: RunId, epoch: int, until: Instant) -> bool:
+        async def extend_leases(self, claims: Mapping[RunId, int], until: Instant) -> frozenset[RunId]:
             meanwhile, self.meanwhile = self.meanwhile, None
             if meanwhile is not None:
                 await meanwhile()
-            return await super().extend_lease(run_id, epoch, until)
+            return await super().extend_leases(claims, until)
 
     store = Slow()
     stage = Stage(store)
@@ -313,7 +313,7 @@ async def test_the_sweep_goes_on_after_a_bad_moment() -> None:
     stage.clock.at += 600
     store.reason = Unavailable("full")
     tending = asyncio.ensure_future(stage.engine.run_background_tasks())
-    while not any("the sweep failed" in text for text in stage.surprises):
+    while not any("overdue and orphaned runs failed" in text for text in stage.surprises):
         await stage.settle()
     store.reason = None
     while (await stored(stage, run)).status is not RunStatus.EXPIRED:
@@ -324,11 +324,11 @@ async def test_the_sweep_goes_on_after_a_bad_moment() -> None:
 
 async def test_a_failed_claim_is_tried_again() -> None:
     store = Broken()
-    stage, queued = await one_ended_one_queued(store, sweep_interval=3600.0)
+    stage, queued = await one_ended_one_queued(store, sweep_interval=0.0)
     store.reason = Unavailable("full")
     tending = asyncio.ensure_future(stage.engine.run_background_tasks())
     stage.worker.wake()
-    while not any("claiming failed" in text for text in stage.surprises):
+    while not any("claiming runs failed" in text for text in stage.surprises):
         await stage.settle()
     store.reason = None
     stage.worker.wake()
@@ -336,6 +336,99 @@ async def test_a_failed_claim_is_tried_again() -> None:
         await stage.settle()
     tending.cancel()
     await asyncio.gather(tending, return_exceptions=True)
+
+
+LOOPS = {
+    "queued": "claiming runs",
+    "pending": "reading files",
+    "extend_leases": "extending leases",
+    "overdue": "looking for overdue and orphaned runs",
+    "lease_expired": "looking for overdue and orphaned runs",
+    "expired": "deleting expired files",
+}
+"""Every read of a background task, and what the task is called."""
+
+
+@pytest.mark.parametrize("call", LOOPS)
+async def test_whatever_a_background_task_meets_it_is_told_and_gone_on_with(
+    call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(MemoryStore(), sweep_interval=0.0, lease=0)
+    run = await begun(stage)
+    owner = stage.ports.search.stores if call == "pending" else stage.store
+    works, thrown, gone_on = getattr(owner, call), asyncio.Event(), asyncio.Event()
+
+    async def fails_once(*arguments: Any, **named: Any) -> Any:
+        if not thrown.is_set():
+            thrown.set()
+            raise RuntimeError("a bug")
+        gone_on.set()
+        return await works(*arguments, **named)
+
+    monkeypatch.setattr(owner, call, fails_once)
+    tending = asyncio.ensure_future(stage.engine.run_background_tasks())
+    stage.worker.wake()
+    stage.ingester.wake()
+    async with asyncio.timeout(20):
+        await gone_on.wait()
+    assert any(text.startswith(f"{LOOPS[call]} failed") for text in stage.surprises)
+    assert not tending.done()
+    assert (await stored(stage, run)).status is not RunStatus.FAILED
+    tending.cancel()
+    await asyncio.gather(tending, return_exceptions=True)
+
+
+async def test_what_does_not_get_on_is_known_while_it_does_not(stage: Stage) -> None:
+    async def fails() -> None:
+        raise RuntimeError("a bug")
+
+    async def works() -> None:
+        return None
+
+    attempt = stage.engine._attempt  # pyright: ignore[reportPrivateUsage] - what /readyz says comes from it
+    stage.settings = replace(stage.settings, sweep_interval=0.0)
+    await attempt("x", fails)
+    assert stage.engine.failing == {"x": "RuntimeError"}
+    await attempt("x", works)
+    assert stage.engine.failing == {}
+
+
+async def test_a_run_stopped_without_a_reason_goes_back_to_the_queue_and_is_told(stage: Stage) -> None:
+    run = await begun(stage)
+    stage.worker.interrupt(run.id)
+    await stage.settle()
+    found = await stored(stage, run)
+    assert (found.status, found.rescues) == (RunStatus.QUEUED, 1)
+    assert any("stopped without a reason" in text for text in stage.surprises)
+    await stage.worker.claim_waiting()
+    await stage.settle()
+    stage.model.turns[-1].end("done", STOP, COST)
+    await stage.settle()
+    found = await stored(stage, run)
+    assert (found.status, found.rescues) == (RunStatus.COMPLETED, 0)
+
+
+async def test_a_run_that_is_rescued_again_and_again_without_getting_on_is_given_up(stage: Stage) -> None:
+    run = await begun(stage)
+    for _ in range(stage.settings.max_rescues):
+        stage.hire()
+        await stage.engine.requeue_orphans()
+        assert (await stored(stage, run)).status is RunStatus.QUEUED
+        await stage.worker.claim_waiting()
+        await stage.settle()
+    stage.hire()
+    await stage.engine.requeue_orphans()
+    found = await stored(stage, run)
+    assert found.status is RunStatus.FAILED
+    assert found.last_error is not None
+    assert found.last_error.message == "The run was given up: its worker was lost 4 times before it could go on."
+
+
+async def test_a_time_out_from_inside_is_not_the_runs_expiry(stage: Stage) -> None:
+    run = await begun(stage)
+    stage.model.turns[0].fail(TimeoutError("somebody else's"))
+    await stage.settle()
+    assert (await stored(stage, run)).status is RunStatus.FAILED
 
 
 async def test_an_orphan_of_the_process_before_is_rescued_at_start(stage: Stage) -> None:
@@ -406,13 +499,13 @@ async def test_a_cancel_in_the_midst_of_a_commit_waits_for_its_outcome() -> None
     assert names[-3:] == ["thread.message.incomplete", "thread.run.step.cancelled", "thread.run.cancelled"]
 
 
-async def test_a_run_changed_by_somebody_else_ends_failed_rather_than_locked(stage: Stage) -> None:
+async def test_a_run_changed_by_somebody_else_goes_back_to_the_queue_rather_than_stay_locked(stage: Stage) -> None:
     run = await begun(stage)
     held = await stored(stage, run)
     await stage.store.apply(WriteSet((Update(replace(held, version=held.version + 1), held.version),)))
     stage.model.turns[0].end("x", STOP, COST)
     await stage.settle()
-    assert (await stored(stage, run)).status is RunStatus.FAILED
+    assert (await stored(stage, run)).status is RunStatus.QUEUED
 
 
 async def test_text_behind_a_call_is_left_out_and_blank_text_before_it_opens_no_message(stage: Stage) -> None:

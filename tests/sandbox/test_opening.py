@@ -66,7 +66,7 @@ async def test_a_bubblewrap_that_does_not_start(monkeypatch: pytest.MonkeyPatch,
     tmp_path.joinpath("bwrap").chmod(0o755)
     tmp_path.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    for folder in (tmp_path.parent, tmp_path.parent.parent):
+    for folder in (tmp_path.parent, tmp_path.parent.parent, tmp_path.parent.parent.parent):
         folder.chmod(0o755)
     said = await refusal_of(bwrap_settings())
     assert said.endswith("The sandbox does not start: bwrap: No permissions to create new namespace")

@@ -46,7 +46,12 @@ BYTES = {one.operation: one.content_type for one in OTHER_CONTENT}
 
 def test_now() -> str:
     """The test that runs, without its parameters; empty between tests."""
-    return os.environ.get("PYTEST_CURRENT_TEST", "").partition(" (")[0].partition("[")[0]
+    return plain_name(os.environ.get("PYTEST_CURRENT_TEST", "").partition(" (")[0])
+
+
+def plain_name(nodeid: str) -> str:
+    """A test's name without its parameters, and without the group that pytest-xdist writes behind it."""
+    return nodeid.partition("[")[0].partition("@")[0]
 
 
 @dataclass(frozen=True)

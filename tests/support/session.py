@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.evidence import LEDGER
+from tests.support.evidence import LEDGER, plain_name
 from tests.support.surface import Fact
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +20,15 @@ EVIDENCE = ROOT / ".evidence.json"
 
 LAST = "tests/conformance/test_complete.py"
 """Its tests look at all others, so they run behind them."""
+
+SANDBOXED = (
+    "tests/sandbox/",
+    "tests/api/test_code.py",
+    "tests/soak/",
+    "tests/sdk/",
+    "tests/docs/test_first_minutes.py",
+)
+"""Share a sandbox user and its bounds of processes: one process runs them all, one after the other."""
 
 SLOWEST = ("tests/sdk/", "tests/soak/", "tests/cli/", "tests/faults/", "tests/docs/", "tests/sandbox/")
 """Floors whose files take longest; begun first, so that no process is left alone with one at the end."""
@@ -38,6 +47,9 @@ class Session:
     def arrange(self, items: list[pytest.Item], skipped: Iterable[str]) -> None:
         """Put the slowest first and the last last; see whether these are all tests there are."""
         items.sort(key=lambda item: (item.nodeid.startswith(LAST), not item.nodeid.startswith(SLOWEST)))
+        for item in items:
+            file = item.nodeid.partition("::")[0]
+            item.add_marker(pytest.mark.xdist_group("sandbox" if file.startswith(SANDBOXED) else file))
         self.files |= {item.nodeid.partition("::")[0] for item in items}
         self.skipped |= set(skipped)
         self._see_whether_whole()
@@ -71,7 +83,7 @@ class Session:
 
     def ended(self, report: pytest.TestReport) -> None:
         """One phase of one test is over."""
-        test = report.nodeid.partition("[")[0]
+        test = plain_name(report.nodeid)
         if report.failed:
             self.failed.add(test)
         elif report.skipped:

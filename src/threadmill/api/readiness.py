@@ -3,6 +3,7 @@
 import asyncio
 
 from threadmill.domain.error import ThreadmillError
+from threadmill.engine.engine import Engine
 from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.model import ModelError
 
@@ -12,10 +13,11 @@ FRESH_SECONDS = 5.0
 
 
 class Readiness:
-    """The database and every upstream, as they were lately."""
+    """The database, every upstream and the background tasks, as they were lately."""
 
-    def __init__(self, ports: Ports) -> None:
-        self._ports: Ports = ports
+    def __init__(self, engine: Engine) -> None:
+        self._engine: Engine = engine
+        self._ports: Ports = engine.ports
         self._problem: str | None = None
         self._fresh_until: float | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -45,4 +47,6 @@ class Readiness:
             return error.message
         except TimeoutError:
             return "The upstream does not answer."
-        return None
+        # An exception's name says what kind of trouble it is; its text may hold what is nobody's business.
+        stuck = [f"{what} fails ({error})" for what, error in sorted(self._engine.failing.items())]
+        return f"The server does not get on: {'; '.join(stuck)}. Its log says more." if stuck else None

@@ -1,16 +1,13 @@
 """`threadmill documents`: what was read of a file, and what its reader was not sure of."""
 
-import asyncio
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from threadmill.adapters.system.metrics import PrometheusMetrics
-from threadmill.bootstrap import open_ports
-from threadmill.cli.serve import settings_for
-from threadmill.engine.documents.reading_report import FileReading, readings
-from threadmill.settings import Settings, SettingsError
+if TYPE_CHECKING:
+    from threadmill.engine.documents.reading_report import FileReading
+    from threadmill.settings import Settings
 
 _DATA = click.option("--data-dir", type=click.Path(path_type=Path), help="Where data is kept. [env: THREADMILL_DATA_DIR]")  # fmt: skip
 FIRST_CHARACTERS = 60
@@ -27,6 +24,11 @@ def documents() -> None:
 @_DATA
 def show_command(file_id: str, data_dir: Path | None) -> None:
     """Format, encoding, what was replaced or has no text, and the first words of each chunk of FILE (an id)."""
+    import asyncio  # noqa: PLC0415 - other commands shall not wait for what this one needs
+
+    from threadmill.cli.serve import settings_for  # noqa: PLC0415 - as above
+    from threadmill.settings import SettingsError  # noqa: PLC0415 - as above
+
     settings = settings_for(data_dir=data_dir)
     found = asyncio.run(_readings(settings, file_id))
     if not found:
@@ -37,14 +39,20 @@ def show_command(file_id: str, data_dir: Path | None) -> None:
         _print(reading)
 
 
-async def _readings(settings: Settings, file_id: str) -> list[FileReading]:
+async def _readings(settings: "Settings", file_id: str) -> "list[FileReading]":
+    from dataclasses import replace  # noqa: PLC0415 - as above
+
+    from threadmill.adapters.system.metrics import PrometheusMetrics  # noqa: PLC0415 - as above
+    from threadmill.bootstrap import open_ports  # noqa: PLC0415 - as above
+    from threadmill.engine.documents.reading_report import readings  # noqa: PLC0415 - as above
+
     off = settings.config.sandbox.model_copy(update={"backend": "off"})
     settings = replace(settings, config=settings.config.model_copy(update={"sandbox": off}))
     async with open_ports(settings, PrometheusMetrics()) as ports:
         return await readings(ports, file_id)
 
 
-def _print(reading: FileReading) -> None:
+def _print(reading: "FileReading") -> None:
     row, notes = reading.row, reading.notes
     click.echo(f"{row.file_id} in {row.vector_store_id}: {row.status}")
     if row.last_error is not None:

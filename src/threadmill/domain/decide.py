@@ -88,7 +88,9 @@ def _with_status(run: Run, status: RunStatus, command: c.RunCommand, at: Instant
     """The run in its new status, with the timestamps of behaviour.md 1.3."""
     run = replace(run, status=status, version=run.version + 1)
     match status:
-        case RunStatus.QUEUED | RunStatus.CANCELLING | RunStatus.REQUIRES_ACTION:
+        case RunStatus.QUEUED:
+            return replace(run, rescues=run.rescues + 1) if isinstance(command, c.Rescue) else run
+        case RunStatus.CANCELLING | RunStatus.REQUIRES_ACTION:
             return run
         case RunStatus.IN_PROGRESS:
             return replace(run, started_at=at)
@@ -288,4 +290,5 @@ def _close_message(progress: RunState, command: c.CloseMessage, at: Instant) -> 
 
 
 def _with_usage(run: Run, usage: Usage) -> Run:
-    return replace(run, usage=run.usage + usage, version=run.version + 1)
+    """A step was closed: the run got on."""
+    return replace(run, usage=run.usage + usage, rescues=0, version=run.version + 1)

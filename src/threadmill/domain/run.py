@@ -109,7 +109,8 @@ class Run:
 
     `usage` counts up turn by turn and is shown once the run is terminal. `turns` counts model turns begun. `epoch` is
     the fence: it rises with each claim, and a worker writes only under the epoch it claimed (ADR-0004). `lease_until`
-    is the Instant until which the claim holds, None when nobody executes the run.
+    is the Instant until which the claim holds, None when nobody executes the run. `rescues` counts how often it went
+    back to the queue since it last got on.
     """
 
     id: RunId
@@ -145,6 +146,7 @@ class Run:
     turns: int = 0
     epoch: int = 0
     lease_until: Instant | None = None
+    rescues: int = 0
     version: int = 1
 
     @property

@@ -1,9 +1,9 @@
 """The engine as one value: ports, settings, the worker and the ingester; and its background tasks."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
-from threadmill.domain.error import ThreadmillError
 from threadmill.engine.documents.ingester import Ingester
 from threadmill.engine.ports.bundle import EngineSettings, Ports
 from threadmill.engine.ports.surprises import OnError
@@ -14,7 +14,10 @@ from threadmill.engine.storage.file_deletion import delete_expired_files
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What every use case needs. `executes`: this process drives runs (role all or worker)."""
+    """What every use case needs. `executes`: this process drives runs (role all or worker).
+
+    `failing`: the background tasks that did not get on in their last attempt, and what stopped each.
+    """
 
     ports: Ports
     settings: EngineSettings
@@ -22,6 +25,7 @@ class Engine:
     ingester: Ingester
     report: OnError
     executes: bool = True
+    failing: dict[str, str] = field(default_factory=dict[str, str])
 
     async def requeue_orphans(self) -> None:
         """At start-up of an embedded server: every claim of the process before is dead."""
@@ -36,30 +40,40 @@ class Engine:
 
     async def _claim_forever(self) -> None:
         while True:
-            try:
-                await self.worker.claim_forever()
-            except ThreadmillError as error:
-                self.report("claiming failed; it is tried again", error)
+            await self._attempt("claiming runs", self.worker.claim_forever)
+            self.failing.pop("claiming runs", None)  # it goes on now; what stops it again at once is told again
+            self.worker.wake()
 
     async def _read_forever(self) -> None:
         while True:
-            try:
-                await self.ingester.run()
-            except ThreadmillError as error:
-                self.report("reading files failed; it is tried again", error)
-                await asyncio.sleep(self.settings.sweep_interval)
-                self.ingester.wake()
+            await self._attempt("reading files", self.ingester.run)
+            self.failing.pop("reading files", None)
+            self.ingester.wake()
 
     async def _sweep_forever(self) -> None:
         next_beat = 0.0
         while True:
             await asyncio.sleep(self.settings.sweep_interval)
-            try:
-                if self.ports.clock.monotonic() >= next_beat:
-                    next_beat = self.ports.clock.monotonic() + self.settings.lease / 3
-                    await self.worker.heartbeat()
-                now = self.ports.clock.now()
-                await sweep(self.ports, self.worker, now, leases_before=now)
-                await delete_expired_files(self.ports, now)
-            except ThreadmillError as error:
-                self.report("the sweep failed; it is tried again", error)
+            if self.ports.clock.monotonic() >= next_beat:
+                next_beat = self.ports.clock.monotonic() + self.settings.lease / 3
+                await self._attempt("extending leases", self.worker.heartbeat)
+            await self._attempt("looking for overdue and orphaned runs", self._sweep_runs)
+            await self._attempt("deleting expired files", self._delete_expired)
+
+    async def _sweep_runs(self) -> None:
+        now = self.ports.clock.now()
+        await sweep(self.ports, self.worker, now, leases_before=now)
+
+    async def _delete_expired(self) -> None:
+        await delete_expired_files(self.ports, self.ports.clock.now())
+
+    async def _attempt(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Whatever `work` meets is reported, waited a little and gone on with; `failing` says so meanwhile."""
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - a loop that ends would stop everybody's runs without a word
+            self.failing[what] = type(error).__name__
+            self.report(f"{what} failed; it is tried again", error)
+            await asyncio.sleep(self.settings.sweep_interval)
+        else:
+            self.failing.pop(what, None)

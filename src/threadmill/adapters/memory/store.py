@@ -1,6 +1,6 @@
 """The Store and RunQueue ports in plain dictionaries: the reference the SQL stores are compared with. Keeps nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from threadmill.adapters.memory.chunks import MemoryChunks
@@ -158,8 +158,11 @@ class MemoryStore:
         """See the port."""
         return [run for run in self._runs(ACTIVE) if run.expires_at is not None and run.expires_at <= at][:limit]
 
-    async def extend_lease(self, run_id: RunId, epoch: int, until: Instant) -> bool:
+    async def extend_leases(self, claims: Mapping[RunId, int], until: Instant) -> frozenset[RunId]:
         """See the port."""
+        return frozenset(run_id for run_id, epoch in claims.items() if not self._extend(run_id, epoch, until))
+
+    def _extend(self, run_id: RunId, epoch: int, until: Instant) -> bool:
         run = self._state.rows.get(run_id)
         if not isinstance(run, Run) or run.epoch != epoch or run.status not in _EXECUTING:
             return False

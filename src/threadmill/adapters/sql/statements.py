@@ -200,7 +200,7 @@ def row_by_id(kind: type[Row]) -> Rows:
 def _data(table: Table) -> Rows:
     """`data`, then the columns that change alone: lease and epoch by heartbeats, counts and bytes by files."""
     if table is RUNS:
-        return select(table.c.data, table.c.lease_until, table.c.epoch)
+        return select(table.c.data, table.c.lease_until, table.c.epoch, table.c.id)
     return select(table.c.data, *_COUNTED.get(table, ()))
 
 

@@ -1,7 +1,8 @@
 """The Store and RunQueue ports on one SQLite file."""
 
+import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -46,6 +47,8 @@ from threadmill.engine.ports.store import (
     Write,
     WriteSet,
 )
+
+LOG = logging.getLogger("threadmill")
 
 
 @cache
@@ -117,6 +120,7 @@ class SqliteStore:
         self.chunks: SqliteChunks = SqliteChunks(database)
         self._rows: RowCache = RowCache(budget=shared)
         self._histories: HistoryCache = HistoryCache(budget=shared)
+        self._unreadable: set[str] = set()
 
     @classmethod
     async def open(cls, path: Path, budget: CacheBudget | None = None) -> "SqliteStore":
@@ -192,26 +196,44 @@ class SqliteStore:
 
     async def queued(self, limit: int) -> Sequence[Run]:
         """See the port."""
-        return [_row(Run, row) for row in await self._all(_WAITING, rows=limit)]
+        return self._readable(await self._all(_WAITING, rows=limit))
 
     async def lease_expired(self, at: Instant, limit: int) -> Sequence[Run]:
         """See the port."""
-        return [_row(Run, row) for row in await self._all(_LAPSED, at=at, rows=limit)]
+        return self._readable(await self._all(_LAPSED, at=at, rows=limit))
 
     async def overdue(self, at: Instant, limit: int) -> Sequence[Run]:
         """See the port."""
-        return [_row(Run, row) for row in await self._all(_OVERDUE, at=at, rows=limit)]
+        return self._readable(await self._all(_OVERDUE, at=at, rows=limit))
 
-    async def extend_lease(self, run_id: RunId, epoch: int, until: Instant) -> bool:
+    def _readable(self, found: list[tuple[Any, ...]]) -> list[Run]:
+        """The runs that can be read. One that cannot, of another version or damaged, is told once and left alone."""
+        runs: list[Run] = []
+        for row in found:
+            try:
+                runs.append(_row(Run, row))
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others go on
+                if row[3] not in self._unreadable:
+                    self._unreadable.add(row[3])
+                    LOG.error("run %s cannot be read and is left alone (%s)", row[3], type(error).__name__)  # noqa: TRY400 - a traceback would show the row
+        return runs
+
+    async def extend_leases(self, claims: Mapping[RunId, int], until: Instant) -> frozenset[RunId]:
         """See the port."""
 
-        def write(cursor: sqlite3.Cursor) -> bool:
-            return _EXTEND_LEASE.run(cursor, row_id=run_id, held=epoch, until=until).rowcount == 1
+        def write(cursor: sqlite3.Cursor) -> frozenset[RunId]:
+            return frozenset(
+                run_id
+                for run_id, epoch in claims.items()
+                if _EXTEND_LEASE.run(cursor, row_id=run_id, held=epoch, until=until).rowcount != 1
+            )
 
-        held = await self._database.write(write)
-        if held and (cached := self._rows.get(Run, run_id)) is not None and cached.epoch == epoch:
-            self._rows.replace(replace(cached, lease_until=until))
-        return held
+        lost = await self._database.write(write)
+        for run_id, epoch in claims.items():
+            cached = self._rows.get(Run, run_id)
+            if run_id not in lost and cached is not None and cached.epoch == epoch:
+                self._rows.replace(replace(cached, lease_until=until))
+        return lost
 
     async def _all(self, statement: Statement, **parameters: object) -> list[tuple[Any, ...]]:
         return await self._database.read(lambda cursor: statement.run(cursor, **parameters).fetchall())

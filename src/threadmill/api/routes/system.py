@@ -21,7 +21,7 @@ class SystemRoutes:
     def __init__(self, context: ApiContext, metrics: Callable[[], bytes]) -> None:
         self._context: ApiContext = context
         self._metrics: Callable[[], bytes] = metrics
-        self._readiness: Readiness = Readiness(context.engine.ports)
+        self._readiness: Readiness = Readiness(context.engine)
 
     def add_to(self, router: Router) -> None:
         """Register all of them."""

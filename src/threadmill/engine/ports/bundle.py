@@ -73,6 +73,7 @@ class EngineSettings:
     run_ttl: int = 600
     lease: int = 30
     max_turns: int = 64
+    max_rescues: int = 3
     max_runs: int = 64
     max_messages: int = 100_000
     max_answer: int = 4 * 1024 * 1024

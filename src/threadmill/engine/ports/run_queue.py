@@ -1,6 +1,6 @@
 """The run queue: which runs wait for a worker, lost theirs, or are overdue. Claiming itself is a guarded write."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from threadmill.domain.ids import Instant, RunId
@@ -8,7 +8,9 @@ from threadmill.domain.run import Run
 
 
 class RunQueue(Protocol):
-    """Reads over the active runs of all projects, and the heartbeat."""
+    """Reads over the active runs of all projects, and the heartbeat. A row that cannot be read is told to the operator
+    with its id and left out: it hurts nobody else.
+    """
 
     async def queued(self, limit: int) -> Sequence[Run]:
         """Queued runs, oldest first."""
@@ -22,6 +24,8 @@ class RunQueue(Protocol):
         """Active runs whose expires_at is `at` or earlier."""
         ...
 
-    async def extend_lease(self, run_id: RunId, epoch: int, until: Instant) -> bool:
-        """Heartbeat: hold the lease until `until`. False: the claim is lost, stop working. Keeps the row's version."""
+    async def extend_leases(self, claims: Mapping[RunId, int], until: Instant) -> frozenset[RunId]:
+        """Heartbeat: hold the leases of runs under these epochs until `until`, in one transaction; keeps the rows'
+        versions. Gives the runs whose claim is lost: stop working on them. Raises Unavailable.
+        """
         ...

@@ -11,7 +11,7 @@ from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStepStatus
 from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.running.commit import commit, without_lease, write_set
-from threadmill.engine.running.worker import Worker
+from threadmill.engine.running.worker import Worker, rescue
 
 BATCH = 256
 """Runs looked at in one sweep."""
@@ -39,11 +39,11 @@ async def sweep(ports: Ports, worker: Worker, at: Instant, *, leases_before: Ins
             await _end(ports, run, c.Expire(), at)
     for run in await ports.queue.lease_expired(leases_before, BATCH):
         if not worker.holds(run.id):
-            await _end(ports, run, c.Rescue(), at)
+            await _end(ports, run, rescue(run, worker.settings), at)
     worker.wake()
 
 
-async def _end(ports: Ports, run: Run, command: c.Expire | c.Rescue, at: Instant) -> None:
+async def _end(ports: Ports, run: Run, command: c.Expire | c.Rescue | c.Fail, at: Instant) -> None:
     before = await load_progress(ports, run)
     # The epoch rises, so that a worker thought dead writes nothing if it comes back (ADR-0004).
     fenced = replace(run, epoch=run.epoch + 1)

@@ -26,12 +26,24 @@ def with_claim(run: Run, at: Instant, lease: int) -> Run:
     return replace(run, epoch=run.epoch + 1, lease_until=at + lease)
 
 
+def rescue(run: Run, settings: EngineSettings) -> c.Rescue | c.Fail:
+    """Back to the queue, unless it was there too often without having got on: then whatever stops it would go on so."""
+    if run.rescues < settings.max_rescues:
+        return c.Rescue()
+    text = f"The run was given up: its worker was lost {run.rescues + 1} times before it could go on."
+    return c.Fail(LastError(ErrorCode.SERVER_ERROR, text))
+
+
+class _RunExpired(Exception):
+    """The run's own time is over."""
+
+
 class Worker:
     """Executes runs, up to `settings.max_runs` at once; the rest wait as queued."""
 
     def __init__(self, ports: Ports, settings: EngineSettings, report: OnError) -> None:
         self._ports: Ports = ports
-        self._settings: EngineSettings = settings
+        self.settings: EngineSettings = settings
         self._report: OnError = report
         self._tasks: dict[RunId, asyncio.Task[None]] = {}
         self._executions: dict[RunId, Execution] = {}
@@ -41,7 +53,7 @@ class Worker:
 
     def reserve(self) -> bool:
         """Take a place for a run about to be stored as claimed (ADR-0006). Follow with `start` or `release`."""
-        if self._draining or len(self._tasks) + self._reserved >= self._settings.max_runs:
+        if self._draining or len(self._tasks) + self._reserved >= self.settings.max_runs:
             return False
         self._reserved += 1
         return True
@@ -53,7 +65,7 @@ class Worker:
     def start(self, progress: RunState) -> None:
         """Execute a claimed, started run in the place reserved for it."""
         self._reserved -= 1
-        execution = Execution(self._ports, self._settings, progress)
+        execution = Execution(self._ports, self.settings, progress)
         run_id = progress.run.id
         self._executions[run_id] = execution
         self._tasks[run_id] = task = asyncio.create_task(self._execute(execution), name=run_id)
@@ -92,7 +104,7 @@ class Worker:
 
     async def claim_waiting(self) -> None:
         """Claim as many queued runs as there is room for, oldest first."""
-        room = self._settings.max_runs - len(self._tasks) - self._reserved
+        room = self.settings.max_runs - len(self._tasks) - self._reserved
         if room <= 0:
             return
         for run in await self._ports.queue.queued(room):
@@ -102,7 +114,7 @@ class Worker:
     async def _claim(self, run: Run) -> None:
         now = self._ports.clock.now()
         before = RunState(run)
-        started = decide(RunState(with_claim(run, now, self._settings.lease)), c.Start(), now)
+        started = decide(RunState(with_claim(run, now, self.settings.lease)), c.Start(), now)
         try:
             await commit(self._ports, run.id, write_set(before, [started]))
         except ThreadmillError as error:
@@ -114,12 +126,13 @@ class Worker:
         self.start(started.state)
 
     async def heartbeat(self) -> None:
-        """Extend the lease of every run held; a claim that is lost is let go at once."""
-        until = self._ports.clock.now() + self._settings.lease
-        for run_id, execution in list(self._executions.items()):
-            held = await self._ports.queue.extend_lease(run_id, execution.run.epoch, until)
+        """Extend the leases of all runs held; a claim that is lost is let go at once. Raises Unavailable."""
+        held = dict(self._executions)
+        claims = {run_id: execution.run.epoch for run_id, execution in held.items()}
+        until = self._ports.clock.now() + self.settings.lease
+        for run_id in await self._ports.queue.extend_leases(claims, until) if claims else ():
             # Meanwhile the run may have asked its client, been answered and gone on: that execution has its own claim.
-            if not held and self._executions.get(run_id) is execution:
+            if self._executions.get(run_id) is held[run_id]:
                 self.interrupt(run_id)
 
     async def drain(self, seconds: float) -> None:
@@ -140,7 +153,7 @@ class Worker:
             await self._reconcile(execution)
         except ModelError as error:
             await self._finish(execution, c.Fail(LastError(error.code, error.message)))
-        except TimeoutError:
+        except _RunExpired:
             await self._finish(execution, c.Expire())
         except Exception as error:  # noqa: BLE001 - the last resort: a surprise fails the run, never leaves it locked
             self._report(f"run {execution.run.id} failed unexpectedly", error)
@@ -149,8 +162,14 @@ class Worker:
     async def _drive(self, execution: Execution) -> None:
         expires_at = execution.run.expires_at
         left = None if expires_at is None else expires_at - self._ports.clock.now()
-        async with asyncio.timeout(left):
-            await run_to_end(execution)
+        expiry = asyncio.timeout(left)
+        try:
+            async with expiry:
+                await run_to_end(execution)
+        except TimeoutError:
+            if expiry.expired():
+                raise _RunExpired from None
+            raise  # somebody else's time was over: not the run's
 
     async def _finish(self, execution: Execution, command: c.Command) -> None:
         try:
@@ -171,5 +190,6 @@ class Worker:
         if stored.status is RunStatus.CANCELLING:
             await self._finish(execution, c.FinishCancel())
         elif stored.status is RunStatus.IN_PROGRESS:
-            failed = c.Fail(LastError(ErrorCode.SERVER_ERROR, RUN_INTERNAL_ERROR))
-            await self._finish(execution, c.Rescue() if self._draining else failed)
+            if not self._draining:
+                self._report(f"run {held.id} was stopped without a reason of its own", None)
+            await self._finish(execution, rescue(stored, self.settings))

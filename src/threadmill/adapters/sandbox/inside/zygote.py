@@ -96,7 +96,14 @@ class ForkServer:
     def _start(self, number: int, limits: Limits, handle: int) -> None:
         """Fork a session and learn its pid from the child between, which only the new pid namespace needs."""
         report_out, report_in = os.pipe()
-        if os.fork() == 0:
+        try:
+            child = os.fork()
+        except OSError as error:  # the machine has no room for one more: that is no reason to end the others
+            for descriptor in (report_out, report_in, handle):
+                os.close(descriptor)
+            self._send(failed=number, why=str(error))
+            return
+        if child == 0:
             os.close(report_out)
             self.control.close()
             run_parent(report_in, handle, limits)
