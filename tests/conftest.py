@@ -10,7 +10,7 @@ from tests.support.bucket import S3Server, fresh, s3_server
 from tests.support.evidence import LEDGER
 from tests.support.scripted import ScriptedUpstream, scripted_upstream
 from tests.support.serving import Live, serving
-from tests.support.session import SESSION
+from tests.support.session import SESSION, group
 
 _SKIPPED_FILES: set[str] = set()
 
@@ -41,8 +41,11 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
         _SKIPPED_FILES.add(report.nodeid)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
+    """Before pytest-xdist reads the groups, and behind all that put tests in an order."""
+    group(items)
+    yield
     SESSION.arrange(items, _SKIPPED_FILES)
 
 

@@ -34,6 +34,13 @@ SLOWEST = ("tests/sdk/", "tests/soak/", "tests/cli/", "tests/faults/", "tests/do
 """Floors whose files take longest; begun first, so that no process is left alone with one at the end."""
 
 
+def group(items: Iterable[pytest.Item]) -> None:
+    """Say which tests one process runs: those of a file, and all that share a sandbox."""
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group("sandbox" if file.startswith(SANDBOXED) else file))
+
+
 class Session:
     """Kept by the hooks of tests/conftest.py."""
 
@@ -47,9 +54,6 @@ class Session:
     def arrange(self, items: list[pytest.Item], skipped: Iterable[str]) -> None:
         """Put the slowest first and the last last; see whether these are all tests there are."""
         items.sort(key=lambda item: (item.nodeid.startswith(LAST), not item.nodeid.startswith(SLOWEST)))
-        for item in items:
-            file = item.nodeid.partition("::")[0]
-            item.add_marker(pytest.mark.xdist_group("sandbox" if file.startswith(SANDBOXED) else file))
         self.files |= {item.nodeid.partition("::")[0] for item in items}
         self.skipped |= set(skipped)
         self._see_whether_whole()

@@ -1,4 +1,4 @@
-"""The app's other calls: chat completions, embeddings, images and the like go on to the upstream (ADR-0027)."""
+"""The app's other calls: chat completions, embeddings, images and the like go on to the upstream (ADR-0022)."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
