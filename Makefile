@@ -85,12 +85,12 @@ test: setup $(NODE_READY) $(PYTHON_SDKS) $(GATEWAY_READY) chromium ## All tests;
 ifdef FLOOR
 	@$(BIN)/pytest -q tests/$(FLOOR)
 else
-	@rm -rf .evidence; began=$$SECONDS; $(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --evidence .evidence --ignore $(LAST) tests $(GATE) \
+	@rm -rf .evidence; began=$$SECONDS; $(BIN)/pytest -q -n $(WORKERS) --dist loadscope --evidence .evidence --ignore $(LAST) tests $(GATE) \
 	&& $(BIN)/pytest -q --evidence .evidence $(LAST) && echo "make test: $$((SECONDS - began)) s"
 endif
 
 quick: $(READY) ## The inner loop: domain, engine, wire and contracts on memory
-	@began=$$SECONDS; $(BIN)/pytest -q -n 2 --dist loadfile -k "not sqlite and not Sqlite" tests/domain tests/engine tests/wire tests/contracts && echo "make quick: $$((SECONDS - began)) s"
+	@began=$$SECONDS; $(BIN)/pytest -q -n 2 --dist loadscope -k "not sqlite and not Sqlite" tests/domain tests/engine tests/wire tests/contracts && echo "make quick: $$((SECONDS - began)) s"
 
 soak: setup ## 24 clients of the official SDK do everything at once: make soak MINUTES=2
 	@$(BIN)/python -m tests.soak.soak --minutes $(or $(MINUTES),2)

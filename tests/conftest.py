@@ -5,12 +5,14 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer  # pyright: ignore[reportMissingTypeStubs] - annotated, without stubs
+from xdist.scheduler import LoadScopeScheduling  # pyright: ignore[reportMissingTypeStubs] - as above
 
 from tests.support.bucket import S3Server, fresh, s3_server
 from tests.support.evidence import LEDGER
 from tests.support.scripted import ScriptedUpstream, scripted_upstream
 from tests.support.serving import Live, serving
-from tests.support.session import SESSION, group
+from tests.support.session import SANDBOXED, SESSION
 
 _SKIPPED_FILES: set[str] = set()
 
@@ -41,12 +43,21 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
         _SKIPPED_FILES.add(report.nodeid)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    """Before pytest-xdist reads the groups, and behind all that put tests in an order."""
-    group(items)
-    yield
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     SESSION.arrange(items, _SKIPPED_FILES)
+
+
+class ByFile(LoadScopeScheduling):
+    """One process runs the tests of a file; and one runs all that share a sandbox, one after the other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "sandbox" if file.startswith(SANDBOXED) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    return ByFile(config, log)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

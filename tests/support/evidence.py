@@ -50,8 +50,8 @@ def test_now() -> str:
 
 
 def plain_name(nodeid: str) -> str:
-    """A test's name without its parameters, and without the group that pytest-xdist writes behind it."""
-    return nodeid.partition("[")[0].partition("@")[0]
+    """A test's name without its parameters."""
+    return nodeid.partition("[")[0]
 
 
 @dataclass(frozen=True)

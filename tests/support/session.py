@@ -34,13 +34,6 @@ SLOWEST = ("tests/sdk/", "tests/soak/", "tests/cli/", "tests/faults/", "tests/do
 """Floors whose files take longest; begun first, so that no process is left alone with one at the end."""
 
 
-def group(items: Iterable[pytest.Item]) -> None:
-    """Say which tests one process runs: those of a file, and all that share a sandbox."""
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("sandbox" if file.startswith(SANDBOXED) else file))
-
-
 class Session:
     """Kept by the hooks of tests/conftest.py."""
 
