@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -140,6 +141,20 @@ async def test_the_list_of_mounts_does_not_tell_where_the_server_lies(bwrap: Ses
     mounts = (await told(bwrap, "print(open('/proc/self/mountinfo').read())")).logs
     assert "/opt/python" in mounts
     assert str(ROOT) not in mounts
+
+
+async def test_a_server_with_thousands_of_open_descriptors_starts_its_sandbox() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    opened = [os.open("/dev/null", os.O_RDONLY) for _ in range(1_100)]
+    pool = await narrow(limits())
+    try:
+        assert (await told(pool, "'well'")).logs == "'well'\n"
+    finally:
+        await pool.close()
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_descriptor_the_server_inherited_is_not_inside() -> None:

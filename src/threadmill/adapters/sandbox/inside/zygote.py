@@ -165,7 +165,8 @@ def load(names: tuple[str, ...]) -> None:
 def main() -> None:
     """Run by `python -c`; its argument is the control socket's descriptor."""
     gc.disable()
-    control = int(sys.argv[-1])
+    # The lowest number there is: `select` knows none beyond 1,023, and a server with many streams has such.
+    control = os.dup(int(sys.argv[-1]))
     close_all_but(control)
     if Path("/opt/python/matplotlib").is_dir():
         shutil.copytree("/opt/python/matplotlib", "/tmp/matplotlib")  # noqa: S108 - inside
