@@ -303,7 +303,7 @@ class Stage:
     async def settle(self) -> None:
         """Let the worker go on until each of its runs waits for the model, sleeps, or is done. Reads pass the time."""
         quiet = 0
-        while quiet < 3:
+        while quiet < 10:  # a busy machine takes longer to hand a write over to its thread
             await self.store.queued(1)
             await turn_of_the_loop()
             tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("run_")]
