@@ -21,8 +21,17 @@ async def processes() -> AsyncIterator[ReaderProcesses]:
 
 
 def children(pid: int) -> list[int]:
+    """Oldest first: numbers of processes begin anew some day."""
     lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return sorted(int(one) for found in lists for one in found.read_text().split())
+    return sorted((int(one) for found in lists for one in found.read_text().split()), key=started_at)
+
+
+def started_at(pid: int) -> int:
+    """In ticks since the machine's start; 0 if it is gone already."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return 0
 
 
 def parent() -> int:
