@@ -1,7 +1,7 @@
 """Use cases, worker, turn and reaper on memory adapters, a fake clock and a model in the test's hands."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -41,6 +41,7 @@ from threadmill.domain.outcome import ErrorCode, RunIncompleteReason, Usage
 from threadmill.domain.page import PageQuery
 from threadmill.domain.patch import AssistantPatch, NewAssistant, NewThread, ThreadPatch
 from threadmill.domain.run import NewRun, Run, RunStatus, Truncation
+from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import ToolOutput, ToolResources
 from threadmill.engine.objects import assistants, messages, runs, threads
@@ -129,8 +130,9 @@ async def test_a_draining_worker_takes_nothing_and_gives_back_what_it_has(stage:
     stage.model.turns[0].say("half ")
     await stage.settle()
     await stage.worker.drain(0)
-    assert (await stored(stage, run)).status is RunStatus.QUEUED
-    assert (await stored(stage, run)).lease_until is None
+    found = await stored(stage, run)
+    assert (found.status, found.lease_until) == (RunStatus.QUEUED, None)
+    assert found.rescues == 0, "a planned stop is no sign that the run brings its worker down"
     assert not stage.worker.reserve()
     await stage.worker.claim_waiting()
     assert not stage.worker.holds(run.id)
@@ -422,6 +424,43 @@ async def test_a_run_that_is_rescued_again_and_again_without_getting_on_is_given
     assert found.status is RunStatus.FAILED
     assert found.last_error is not None
     assert found.last_error.message == "The run was given up: its worker was lost 4 times before it could go on."
+
+
+class OneBadRow(MemoryStore):
+    """Whatever is read of one run's rows cannot be decoded."""
+
+    bad: RunId | None = None
+
+    async def steps(self, run_id: RunId) -> Sequence[RunStep]:
+        if run_id == self.bad:
+            raise ValueError("Object missing required field `type`")
+        return await super().steps(run_id)
+
+
+async def test_a_run_whose_rows_cannot_be_read_is_told_once_and_the_others_are_rescued() -> None:
+    store = OneBadRow()
+    stage = Stage(store)
+    bad, good = await begun(stage), await begun(stage)
+    store.bad = bad.id
+    stage.hire()
+    await stage.engine.requeue_orphans()
+    await stage.engine.requeue_orphans()
+    assert (await stored(stage, good)).status is RunStatus.QUEUED
+    assert (await stored(stage, bad)).status is RunStatus.IN_PROGRESS
+    assert [text for text in stage.surprises if bad.id in text] == [
+        f"run {bad.id} could not be expired or rescued: ValueError('Object missing required field `type`')"
+    ]
+
+
+async def test_a_store_that_cannot_be_read_now_stops_the_sweep_and_blames_no_run() -> None:
+    store = Broken()
+    stage = Stage(store)
+    run = await begun(stage)
+    stage.hire()
+    store.reason = Unavailable("The disk is full.")
+    with pytest.raises(Unavailable):
+        await stage.engine.requeue_orphans()
+    assert not any(run.id in text for text in stage.surprises)
 
 
 async def test_a_time_out_from_inside_is_not_the_runs_expiry(stage: Stage) -> None:

@@ -65,7 +65,9 @@ class Expire:
 
 @dataclass(frozen=True, slots=True)
 class Rescue:
-    """Its worker is gone: back to the queue, what was open is closed."""
+    """Its worker is gone: back to the queue, what was open is closed. `is_planned`: the worker left it on purpose."""
+
+    is_planned: bool = False
 
 
 RunCommand: TypeAlias = (

@@ -89,7 +89,8 @@ def _with_status(run: Run, status: RunStatus, command: c.RunCommand, at: Instant
     run = replace(run, status=status, version=run.version + 1)
     match status:
         case RunStatus.QUEUED:
-            return replace(run, rescues=run.rescues + 1) if isinstance(command, c.Rescue) else run
+            is_lost = isinstance(command, c.Rescue) and not command.is_planned
+            return replace(run, rescues=run.rescues + 1) if is_lost else run
         case RunStatus.CANCELLING | RunStatus.REQUIRES_ACTION:
             return run
         case RunStatus.IN_PROGRESS:

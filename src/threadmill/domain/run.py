@@ -110,7 +110,7 @@ class Run:
     `usage` counts up turn by turn and is shown once the run is terminal. `turns` counts model turns begun. `epoch` is
     the fence: it rises with each claim, and a worker writes only under the epoch it claimed (ADR-0004). `lease_until`
     is the Instant until which the claim holds, None when nobody executes the run. `rescues` counts how often it went
-    back to the queue since it last got on.
+    back to the queue since it last got on, planned stops of its worker apart.
     """
 
     id: RunId

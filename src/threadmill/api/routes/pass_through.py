@@ -111,7 +111,7 @@ class PassThroughRoutes:
 
     async def _form(self, request: Request, boundary: str, uploaded: asyncio.Event) -> tuple[PassedBody, str | None]:
         if request.scope["state"].get("cross_origin"):
-            # Its browser has not asked whether it may: a form needs no preflight (ADR-0018).
+            # Its browser has not asked whether it may: a form needs no preflight (ADR-0021).
             raise InvalidRequest("Pages of other origins may not send forms here.", code="unsupported_content_type")
         said = request.headers.get("content-length", "")
         length = int(said) if said.isdecimal() and len(said) < MAX_DIGITS else None

@@ -92,18 +92,6 @@ def _estimate_usage(execution: Execution, request: ModelRequest) -> Usage:
     return Usage(prompt_tokens=prompt, completion_tokens=count(said, request.model))
 
 
-def _length(piece: Piece) -> int:
-    match piece:
-        case str():
-            return len(piece)
-        case ToolCallPiece():
-            return len(piece.arguments)
-        case RefusalPiece():
-            return len(piece.text)
-        case _:
-            return 0
-
-
 class _StreamHandler:
     """Hands each piece to the streamer of its kind: text to the message's, calls to the tool calls'."""
 
@@ -121,10 +109,6 @@ class _StreamHandler:
 
         Raises ModelError when the answer is longer than a run may hold: the log and the draft are in memory.
         """
-        self._left -= sum(map(_length, batch))
-        if self._left < 0:
-            text = f"The model's answer has more than {self._execution.settings.max_answer} characters."
-            raise ModelError(ErrorCode.SERVER_ERROR, text)
         texts: list[str] = []
         for piece in batch:
             if isinstance(piece, str):
@@ -139,7 +123,14 @@ class _StreamHandler:
         if self._execution.persists_now():
             await self._execution.persist_draft()
 
+    def _count(self, characters: int) -> None:
+        self._left -= characters
+        if self._left < 0:
+            limit = f"The model's answer has more than {self._execution.settings.max_answer} characters."
+            raise ModelError(ErrorCode.SERVER_ERROR, limit)
+
     async def _write_text(self, texts: list[str]) -> None:
+        self._count(sum(map(len, texts)))
         # Text behind the first call of a turn has no place in the API's order of steps and is left out.
         if not self.calls:
             await self.message.write_text(texts)
@@ -147,9 +138,11 @@ class _StreamHandler:
     async def _handle_piece(self, piece: ToolCallPiece | RefusalPiece | ReasoningPiece | Finish | Usage) -> None:
         match piece:
             case ToolCallPiece():
+                self._count(len(piece.arguments))
                 self.message.flush()
                 await self.calls.add_piece(piece)
             case RefusalPiece(text):
+                self._count(len(text))
                 await self.message.write_refusal(text)
             case ReasoningPiece(text):
                 self.thoughts = text

@@ -44,7 +44,9 @@ class Worker:
     def __init__(self, ports: Ports, settings: EngineSettings, report: OnError) -> None:
         self._ports: Ports = ports
         self.settings: EngineSettings = settings
-        self._report: OnError = report
+        self.report: OnError = report
+        self.unmovable: set[RunId] = set()
+        """Runs the reaper could not move, so that each is told once."""
         self._tasks: dict[RunId, asyncio.Task[None]] = {}
         self._executions: dict[RunId, Execution] = {}
         self._reserved: int = 0
@@ -156,7 +158,7 @@ class Worker:
         except _RunExpired:
             await self._finish(execution, c.Expire())
         except Exception as error:  # noqa: BLE001 - the last resort: a surprise fails the run, never leaves it locked
-            self._report(f"run {execution.run.id} failed unexpectedly", error)
+            self.report(f"run {execution.run.id} failed unexpectedly", error)
             await self._finish(execution, c.Fail(LastError(ErrorCode.SERVER_ERROR, RUN_INTERNAL_ERROR)))
 
     async def _drive(self, execution: Execution) -> None:
@@ -178,7 +180,7 @@ class Worker:
             await self._reconcile(execution)
         except ThreadmillError as error:
             # The store is not writable: the lease lapses and the reaper gives the run another life.
-            self._report(f"run {execution.run.id} could not be settled", error)
+            self.report(f"run {execution.run.id} could not be settled", error)
 
     async def _reconcile(self, execution: Execution) -> None:
         """Interrupted: the stored status says why. Cancelled by its client, taken over, deleted, or drained here."""
@@ -190,6 +192,10 @@ class Worker:
         if stored.status is RunStatus.CANCELLING:
             await self._finish(execution, c.FinishCancel())
         elif stored.status is RunStatus.IN_PROGRESS:
-            if not self._draining:
-                self._report(f"run {held.id} was stopped without a reason of its own", None)
-            await self._finish(execution, rescue(stored, self.settings))
+            await self._finish(execution, self._give_back(stored))
+
+    def _give_back(self, run: Run) -> c.Rescue | c.Fail:
+        if self._draining:
+            return c.Rescue(is_planned=True)
+        self.report(f"run {run.id} was stopped without a reason of its own", None)
+        return rescue(run, self.settings)
