@@ -1,12 +1,15 @@
 """What every Chunks and StoreFiles keeps, on memory and on SQLite; and how the Store keeps vector stores."""
 
+import sqlite3
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.contracts.test_store import AnyStore, opened
+from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.domain.error import InvalidRequest, VersionConflict
 from threadmill.domain.ids import FileBatchId, FileId, ProjectId, VectorStoreId
 from threadmill.domain.page import Order, PageQuery
@@ -203,3 +206,24 @@ async def test_searchable_files_are_walked_through_in_the_order_of_their_keys(st
     first = await store.chunks.completed(2, None)
     assert list(first) == [done[1], done[0]]
     assert list(await store.chunks.completed(2, first[-1].id)) == [last]
+
+
+async def test_a_waiting_file_that_cannot_be_read_takes_nobodys_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "threadmill.db"
+    made = await SqliteStore.open(path)
+    await put(made, STORE, READING, replace(READING, file_id=FileId("file-2")))
+    await made.close()
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("UPDATE vector_store_files SET data = '{}' WHERE id = 'vs_1/file-1'")
+        assert raw.total_changes == 1
+        raw.commit()
+    again = await SqliteStore.open(path)
+    assert await again.chunks.pending(1, frozenset()) == []
+    for _ in range(2):
+        assert [one.file_id for one in await again.chunks.pending(1, frozenset())] == ["file-2"]
+    await again.close()
+    assert [text for text in caplog.messages if "cannot be read" in text] == [
+        "vector store file vs_1/file-1 cannot be read and is left alone (ValueError)"
+    ]

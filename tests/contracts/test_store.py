@@ -258,8 +258,9 @@ async def test_a_run_that_cannot_be_read_is_told_once_and_hurts_nobody_else(
         raw.execute("UPDATE runs SET data = '{}' WHERE id = 'run_1'")
         raw.commit()
     again = await SqliteStore.open(path)
-    for _ in range(3):
-        assert [one.id for one in await again.queued(10)] == ["run_2"]
+    assert await again.queued(1) == []
+    for limit in (1, 10, 10):
+        assert [one.id for one in await again.queued(limit)] == ["run_2"], "the bad row takes nobody's place"
     await again.close()
     assert [text for text in caplog.messages if "cannot be read" in text] == [
         "run run_1 cannot be read and is left alone (ValueError)"

@@ -257,7 +257,7 @@ EVENTS = (
     .order_by(RUN_EVENTS.c.seq)
 )
 EXPIRED_FILES = (
-    select(FILES.c.data)
+    select(FILES.c.id, FILES.c.data)
     .where(FILES.c.expires_at <= bindparam("at"))
     .order_by(FILES.c.expires_at)
     .limit(bindparam("rows"))

@@ -10,6 +10,7 @@ import msgspec
 from threadmill.adapters.sql import chunk_statements as s
 from threadmill.adapters.sql.codec import decode
 from threadmill.adapters.sqlite.database import Database
+from threadmill.adapters.sqlite.readable import ReadableRows
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.ids import FileId, ProjectId, StoreFileId, VectorStoreId
 from threadmill.domain.reading_notes import ReadingNotes
@@ -46,6 +47,7 @@ class SqliteChunks:
 
     def __init__(self, database: Database) -> None:
         self._database: Database = database
+        self._pending: ReadableRows = ReadableRows("vector store file")
 
     async def _all(self, statement: Statement, **parameters: object) -> list[tuple[Any, ...]]:
         return await self._database.read(lambda cursor: statement.run(cursor, **parameters).fetchall())
@@ -132,8 +134,9 @@ class SqliteChunks:
 
     async def pending(self, limit: int, beside: frozenset[str]) -> Sequence[VectorStoreFile]:
         """See the port."""
-        found = await self._all(_PENDING, rows=limit + len(beside))
-        return [decode(VectorStoreFile, data) for row_id, data in found if row_id not in beside][:limit]
+        found = await self._all(_PENDING, rows=self._pending.to_read(limit) + len(beside))
+        waiting = [(row[0], row) for row in found if row[0] not in beside]
+        return self._pending.read(waiting, lambda row: decode(VectorStoreFile, row[1]))[:limit]
 
     async def completed(self, limit: int, after: StoreFileId | None) -> Sequence[VectorStoreFile]:
         """See the port."""

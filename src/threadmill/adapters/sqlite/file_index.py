@@ -7,6 +7,7 @@ from typing import Any
 from threadmill.adapters.sql import statements as s
 from threadmill.adapters.sql.codec import decode
 from threadmill.adapters.sqlite.database import Database
+from threadmill.adapters.sqlite.readable import ReadableRows
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.file import File
@@ -25,6 +26,7 @@ class SqliteFileIndex:
 
     def __init__(self, database: Database) -> None:
         self._database: Database = database
+        self._expired: ReadableRows = ReadableRows("file")
 
     async def _all(self, statement: Statement, **parameters: object) -> list[tuple[Any, ...]]:
         return await self._database.read(lambda cursor: statement.run(cursor, **parameters).fetchall())
@@ -50,7 +52,8 @@ class SqliteFileIndex:
 
     async def expired(self, at: Instant, limit: int) -> Sequence[File]:
         """See the port."""
-        return [decode(File, data) for (data,) in await self._all(_EXPIRED_FILES, at=at, rows=limit)]
+        found = await self._all(_EXPIRED_FILES, at=at, rows=self._expired.to_read(limit))
+        return self._expired.read([(row[0], row) for row in found], lambda row: decode(File, row[1]))[:limit]
 
     async def blobs_in_use(self, keys: Sequence[str]) -> frozenset[str]:
         """See the port."""

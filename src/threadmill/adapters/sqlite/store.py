@@ -1,10 +1,9 @@
 """The Store and RunQueue ports on one SQLite file."""
 
-import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ from threadmill.adapters.sqlite.cache import HistoryCache, RowCache
 from threadmill.adapters.sqlite.chunks import SEALED, SqliteChunks
 from threadmill.adapters.sqlite.database import Database, acquire_lock, connect
 from threadmill.adapters.sqlite.file_index import SqliteFileIndex
+from threadmill.adapters.sqlite.readable import ReadableRows
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.cache_budget import CacheBudget
@@ -47,8 +47,6 @@ from threadmill.engine.ports.store import (
     Write,
     WriteSet,
 )
-
-LOG = logging.getLogger("threadmill")
 
 
 @cache
@@ -120,7 +118,7 @@ class SqliteStore:
         self.chunks: SqliteChunks = SqliteChunks(database)
         self._rows: RowCache = RowCache(budget=shared)
         self._histories: HistoryCache = HistoryCache(budget=shared)
-        self._unreadable: set[str] = set()
+        self._runs: ReadableRows = ReadableRows("run")
 
     @classmethod
     async def open(cls, path: Path, budget: CacheBudget | None = None) -> "SqliteStore":
@@ -196,27 +194,19 @@ class SqliteStore:
 
     async def queued(self, limit: int) -> Sequence[Run]:
         """See the port."""
-        return self._readable(await self._all(_WAITING, rows=limit))
+        return await self._read_runs(_WAITING, limit)
 
     async def lease_expired(self, at: Instant, limit: int) -> Sequence[Run]:
         """See the port."""
-        return self._readable(await self._all(_LAPSED, at=at, rows=limit))
+        return await self._read_runs(_LAPSED, limit, at=at)
 
     async def overdue(self, at: Instant, limit: int) -> Sequence[Run]:
         """See the port."""
-        return self._readable(await self._all(_OVERDUE, at=at, rows=limit))
+        return await self._read_runs(_OVERDUE, limit, at=at)
 
-    def _readable(self, found: list[tuple[Any, ...]]) -> list[Run]:
-        """The runs that can be read. One that cannot, of another version or damaged, is told once and left alone."""
-        runs: list[Run] = []
-        for row in found:
-            try:
-                runs.append(_row(Run, row))
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others go on
-                if row[3] not in self._unreadable:
-                    self._unreadable.add(row[3])
-                    LOG.error("run %s cannot be read and is left alone (%s)", row[3], type(error).__name__)  # noqa: TRY400 - a traceback would show the row
-        return runs
+    async def _read_runs(self, statement: Statement, limit: int, **parameters: object) -> list[Run]:
+        found = await self._all(statement, rows=self._runs.to_read(limit), **parameters)
+        return self._runs.read([(row[3], row) for row in found], partial(_row, Run))[:limit]
 
     async def extend_leases(self, claims: Mapping[RunId, int], until: Instant) -> frozenset[RunId]:
         """See the port."""
