@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from threadmill.cli.documents import documents
+from threadmill.cli.models import models_test
 from threadmill.cli.resources.color import wants_colour
 from threadmill.cli.resources.command_spec import load
 from threadmill.cli.resources.error import CliError, ExitCode, print_error
@@ -20,6 +21,10 @@ from threadmill.cli.sandbox import sandbox
 from threadmill.cli.search import search
 
 DATA_DIR = click.option("--data-dir", type=click.Path(path_type=Path), help="Where data is kept. [env: THREADMILL_DATA_DIR]")  # fmt: skip
+
+
+OWN_COMMANDS = {"models": (models_test,)}
+"""Commands of ours in groups of the API."""
 
 
 class Root(Group):
@@ -33,7 +38,8 @@ class Root(Group):
         """A command by its name; the API's are made when asked for."""
         if cmd_name in self.commands:
             return self.commands[cmd_name]
-        return next((ResourceGroup(resource) for resource in load() if resource.name == cmd_name), None)
+        found = next((resource for resource in load() if resource.name == cmd_name), None)
+        return ResourceGroup(found, OWN_COMMANDS.get(cmd_name, ())) if found else None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Two lists of commands, then the common flags."""

@@ -61,6 +61,20 @@ class ModelRouter:
         """The built-in model, if it is offered."""
         return self._rehearsal
 
+    @property
+    def routes(self) -> Sequence[UpstreamRoute]:
+        """The upstreams, in the configuration's order."""
+        return self._routes
+
+    @property
+    def aliased(self) -> Sequence[str]:
+        """The models that aliases mean."""
+        return tuple(dict.fromkeys(self._names.aliases.values()))
+
+    def serves(self, route: UpstreamRoute, name: str) -> bool:
+        """Whether a model of that name is asked for there."""
+        return self._upstream_for(name) is route.upstream
+
     def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
         """See the port. A name nobody serves raises ModelError with what to do about it.
 

@@ -33,20 +33,22 @@ class Group(click.Group):
 
 
 class ResourceGroup(Group):
-    """`threadmill beta:threads:runs`. Its commands are made when they are asked for."""
+    """`threadmill beta:threads:runs`. Its commands are made when they are asked for; `own` are ours, behind the API's."""
 
-    def __init__(self, resource: Resource) -> None:
+    def __init__(self, resource: Resource, own: Sequence[click.Command] = ()) -> None:
         super().__init__(resource.name, params=common(), help=resource.summary, context_settings=PLAIN)
+        for command in own:
+            self.add_command(command)
         self._resource: Resource = resource
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the table's order."""
-        return [command.name for command in self._resource.commands]
+        return [*(command.name for command in self._resource.commands), *self.commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, made new."""
         found = next((command for command in self._resource.commands if command.name == cmd_name), None)
-        return ApiCommand(found, self._resource.name) if found else None
+        return ApiCommand(found, self._resource.name) if found else self.commands.get(cmd_name)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Commands first; the common options are shown with each command."""

@@ -97,9 +97,28 @@ class OpenAICompatible:
         return tuple(self._listed.values())
 
     @property
+    def name(self) -> str:
+        """The operator's name for it."""
+        return self._settings.name
+
+    @property
     def is_listed(self) -> bool:
         """Whether the models were ever listed."""
         return self._listed_until > float("-inf")
+
+    @property
+    def listed(self) -> Sequence[str]:
+        """The names of the last list; asks nobody."""
+        return tuple(self._listed)
+
+    def learned(self, model: str) -> Sequence[str]:
+        """What a model was found to refuse and how it is asked since, in words."""
+        adaptation = self._adaptations.get(model, NO_ADAPTATION)
+        told = [f"it refuses {member} and is asked without it" for member in sorted(adaptation.omit)]
+        if adaptation.swaps_token_limit:
+            other = "max_completion_tokens" if self._settings.max_tokens_field == "max_tokens" else "max_tokens"
+            told.append(f'it wants the token limit as {other}: max_tokens_field = "{other}" saves a request')
+        return told
 
     def has(self, model: str) -> bool:
         """Whether the last list has a model of that name; asks nobody."""
