@@ -12,9 +12,8 @@ import pytest
 from tests.support.bucket import S3Server, fresh
 from threadmill.adapters.blobs.disk import DiskBlobs
 from threadmill.adapters.blobs.s3 import PART_SIZE, S3Blobs
-from threadmill.domain.error import Unavailable
 from threadmill.domain.file import Blob
-from threadmill.engine.ports.blobs import Blobs, InUse
+from threadmill.engine.ports.blobs import BlobLost, Blobs, InUse
 
 SIZES = (0, 1, 2**20 - 1, 2**20, PART_SIZE - 1, PART_SIZE, PART_SIZE + 1, 2 * PART_SIZE, 2 * PART_SIZE + 12_345)
 
@@ -130,7 +129,7 @@ async def test_an_upload_that_fails_or_is_cancelled_half_way_leaves_nothing(kept
 
 
 async def test_a_blob_that_is_lost_is_told(kept: Kept) -> None:
-    with pytest.raises(Unavailable, match="The content of this file is lost"):
+    with pytest.raises(BlobLost, match="The content of this file is lost"):
         await kept.read("ab" * 32)
 
 

@@ -667,6 +667,17 @@ async def test_pictures_attachments_and_assistants_words_are_laid_out(stage: Sta
     assert second.role is PromptRole.ASSISTANT
 
 
+async def test_a_picture_whose_bytes_are_lost_is_told_to_the_model_in_words(stage: Stage) -> None:
+    assistant, thread = await stage.assistant(), await stage.thread()
+    shown = await stage.file("a.png", b"png")
+    await messages.create(stage.engine, PROJECT, thread.id, NewMessage(MessageRole.USER, (ImageFilePart(shown),)))
+    await stage.lose_bytes(shown)
+    await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
+    await stage.settle()
+    (asked,) = stage.model.turns[0].request.messages
+    assert asked.parts == (TextPart(f"[The picture {shown} is deleted or too large to be shown.]"),)
+
+
 async def test_text_and_calls_of_one_turn_are_one_message_to_the_upstream(stage: Stage) -> None:
     run = await begun(stage, "f")
     stage.model.turns[0].end("Let me see.", ToolCallPiece(0, "call_1", "unknown", "{}"), STOP, COST)

@@ -15,6 +15,7 @@ from threadmill.domain.new_store import NewStoreFile, NewVectorStore
 from threadmill.domain.page import Order, PageQuery
 from threadmill.domain.vector_store import (
     FileCounts,
+    FileError,
     FileErrorCode,
     VectorStoreFile,
     VectorStoreFileStatus,
@@ -247,3 +248,61 @@ async def test_a_file_that_goes_while_files_are_embedded_anew_stays_gone(stage: 
     assert len([row async for row in reembed(stage.ports, rows)]) == 2
     assert await outdated_rows(stage.ports) == []
     assert await found(stage, store.id, "fox") == []
+
+
+async def test_a_file_whose_bytes_are_lost_fails_at_once_and_says_so(stage: Stage) -> None:
+    file = await stage.file("a.txt", b"the fox")
+    await stage.lose_bytes(file)
+    store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
+    await read(stage)
+    (row,) = await rows_of(stage, store.id)
+    assert row.last_error == FileError(
+        FileErrorCode.SERVER_ERROR, "The content of this file is lost: No such file or directory."
+    )
+    assert stage.surprises == []
+
+
+async def test_files_that_cannot_be_read_now_take_no_place_from_others(stage: Stage) -> None:
+    stage.extractor.trouble = Unavailable("The disk does not answer.")
+    stuck = await filled(stage, *(f"text {number}" for number in range(stage.settings.max_ingestions)))
+    stage.extractor.trouble = None
+    other = await filled(stage, "the fox")
+    assert await found(stage, other.id, "fox") == ["the fox"]
+    assert {row.status for row in await rows_of(stage, stuck.id)} == {VectorStoreFileStatus.IN_PROGRESS}
+    row = (await rows_of(stage, stuck.id))[0]
+    await store_files.remove(stage.engine, PROJECT, stuck.id, row.file_id)
+    await store_files.add(stage.engine, PROJECT, stuck.id, NewStoreFile(row.file_id))
+    await read(stage)
+    assert [one.status for one in await rows_of(stage, stuck.id)].count(DONE) == 1, (
+        "what is added anew waits for nothing"
+    )
+
+
+async def test_more_pausing_files_than_one_cause_explains_hold_their_readers_places(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingester, "MAX_PAUSED", 1)
+    readers = stage.settings.max_ingestions
+    stage.extractor.trouble = Unavailable("The disk does not answer.")
+    await vector_stores.create(
+        stage.engine,
+        PROJECT,
+        NewVectorStore(files=tuple([NewStoreFile(await stage.file(f"{number}.txt")) for number in range(readers + 1)])),
+    )
+    tending = asyncio.ensure_future(stage.ingester.run())
+    while len(stage.surprises) < readers + 1:
+        await stage.settle()
+    assert len([task for task in asyncio.all_tasks() if task.get_name().startswith("read ")]) == readers
+    tending.cancel()
+    await asyncio.gather(tending, return_exceptions=True)
+
+
+async def test_a_file_that_cannot_be_read_time_and_again_fails_with_what_stands_in_its_way(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingester, "RETRY_SECONDS", 0)
+    stage.extractor.trouble = Unavailable("The disk does not answer.")
+    store = await filled(stage, "fox")
+    (row,) = await rows_of(stage, store.id)
+    assert row.last_error == FileError(FileErrorCode.SERVER_ERROR, "The disk does not answer.")
+    assert len(stage.surprises) == ingester.MAX_TRIES

@@ -300,6 +300,11 @@ class Stage:
             await writer.write(content)
             return (await files.create(self.engine, PROJECT, NewFile(name, purpose), writer)).id
 
+    async def lose_bytes(self, file_id: FileId) -> None:
+        """What a disk may do to a file's content behind our back."""
+        (file,) = await self.ports.files.find_many(PROJECT, [file_id])
+        (self.directory / file.blob.key[:2] / file.blob.key).unlink()
+
     async def settle(self) -> None:
         """Let the worker go on until each of its runs waits for the model, sleeps, or is done. Reads pass the time."""
         quiet = 0

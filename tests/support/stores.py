@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tests.support.stage import PROJECT, Stage
+from tests.support.stage import PROJECT, Stage, turn_of_the_loop
 from threadmill.domain.ids import VectorStoreId
 from threadmill.domain.new_store import NewStoreFile, NewVectorStore, StoreSearch
 from threadmill.domain.page import Order, PageQuery
@@ -24,6 +24,8 @@ ALL = PageQuery(100, Order.ASC)
 async def read(stage: Stage) -> None:
     """Let the ingester read until nothing waits."""
     while True:
+        await turn_of_the_loop()  # a pause that is over wakes here
+        await turn_of_the_loop()
         await stage.ingester.start_pending()
         tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("read ")]
         if not tasks:

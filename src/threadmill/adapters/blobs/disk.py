@@ -11,13 +11,17 @@ import os
 import secrets
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from threadmill.domain.error import Unavailable
 from threadmill.domain.file import Blob
-from threadmill.engine.ports.blobs import InUse
+from threadmill.engine.ports.blobs import BlobLost, InUse
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 READ_SIZE = 1024 * 1024
 """Bytes held in memory of a blob being written or read."""
@@ -81,12 +85,9 @@ class DiskBlobs:
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
         """See the port."""
+        descriptor = await _attempt_read(os.open, self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            descriptor = await asyncio.to_thread(os.open, self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            raise Unavailable(f"The content of this file is lost: {error.strerror}.") from error
-        try:
-            while data := await asyncio.to_thread(os.read, descriptor, READ_SIZE):
+            while data := await _attempt_read(os.read, descriptor, READ_SIZE):
                 yield data
         finally:
             os.close(descriptor)
@@ -192,6 +193,16 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+async def _attempt_read(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """`call` in a thread. Raises BlobLost, Unavailable."""
+    try:
+        return await asyncio.to_thread(call, *args, **kwargs)
+    except FileNotFoundError as error:
+        raise BlobLost(f"The content of this file is lost: {error.strerror}.") from error
+    except OSError as error:
+        raise Unavailable(f"The content of this file cannot be read: {error.strerror}.") from error
 
 
 def _unavailable(error: OSError) -> Unavailable:

@@ -16,7 +16,7 @@ from contextlib import aclosing, asynccontextmanager
 from threadmill.adapters.blobs.bucket import MISSING_CODES, Bucket, BucketError, MultipartUpload, ObjectInfo
 from threadmill.domain.error import Unavailable
 from threadmill.domain.file import Blob
-from threadmill.engine.ports.blobs import InUse
+from threadmill.engine.ports.blobs import BlobLost, InUse
 
 LOG = logging.getLogger("threadmill")
 
@@ -60,7 +60,7 @@ class S3Blobs:
                     yield piece
         except BucketError as error:
             if error.reason in MISSING_CODES:
-                raise Unavailable("The content of this file is lost: the storage does not have it.") from error
+                raise BlobLost("The content of this file is lost: the storage does not have it.") from error
             raise
 
     async def remove(self, key: str, in_use: InUse) -> None:

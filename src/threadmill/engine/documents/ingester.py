@@ -19,6 +19,7 @@ from threadmill.domain.vector_store import (
     VectorStoreFileStatus,
 )
 from threadmill.engine.documents.edition import build_edition, edition_key
+from threadmill.engine.ports.blobs import BlobLost
 from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.chunks import Edition
 from threadmill.engine.ports.embedder import EmbeddingFailed
@@ -33,6 +34,15 @@ FILE_DELETED = FileError(FileErrorCode.INVALID_FILE, "The file was deleted befor
 RETRY_SECONDS = 5.0
 """Seconds until what failed through no fault of the file is tried again."""
 
+MAX_RETRY_SECONDS = 300.0
+"""The longest of these pauses: each is twice the one before."""
+
+MAX_TRIES = 20
+"""Over an hour of pauses; then the file fails with what stands in its way."""
+
+MAX_PAUSED = 64
+"""Files that pause without a reader's place. More at once have a cause in common: then the readers wait too."""
+
 EMBEDDER_TIMEOUT = 300
 """Seconds a file waits for an embedder that does not answer, before it fails."""
 
@@ -46,6 +56,8 @@ class Ingester:
         self._report: OnError = report
         self._tasks: dict[StoreFileId, asyncio.Task[None]] = {}
         self._stores: dict[StoreFileId, VectorStoreId] = {}
+        self._tries: dict[StoreFileId, int] = {}
+        self._paused: dict[StoreFileId, asyncio.TimerHandle] = {}
         self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._wakened: asyncio.Event = asyncio.Event()
         self._wakened.set()
@@ -63,19 +75,23 @@ class Ingester:
                 await self.start_pending()
         finally:
             tasks = list(self._tasks.values())
-            for task in tasks:
-                task.cancel()
+            for one in (*tasks, *self._paused.values()):
+                one.cancel()
+            self._paused.clear()
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def start_pending(self) -> None:
         """Begin with as many files as there is room for; when there are none, sweep."""
         room = self._readers - len(self._tasks)
-        rows = await self._ports.search.stores.pending(room, frozenset(self._tasks)) if room > 0 else ()
+        beside = frozenset([*self._tasks, *self._paused])
+        rows = await self._ports.search.stores.pending(room, beside) if room > 0 else ()
         for row in rows:
             self._stores[row.id] = row.vector_store_id
             self._tasks[row.id] = task = asyncio.create_task(self._read(row), name=f"read {row.id}")
             task.add_done_callback(lambda _, key=row.id: self._forget(key))
         if not self._tasks:
+            if not self._paused:
+                self._tries.clear()
             while await self._ports.search.chunks.sweep(frozenset()):
                 pass
 
@@ -88,6 +104,9 @@ class Ingester:
         """The file is no longer wanted."""
         if (task := self._tasks.get(key)) is not None:
             task.cancel()
+        if (timer := self._paused.pop(key, None)) is not None:
+            timer.cancel()
+        self._tries.pop(key, None)
 
     def cancel_store(self, store_id: VectorStoreId) -> None:
         """The store is gone with all its files."""
@@ -101,7 +120,22 @@ class Ingester:
             await self._record_outcome(row, await self._ingest(row))
         except ThreadmillError as error:
             self._report(f"reading {row.id} is tried again", error)
-            await asyncio.sleep(RETRY_SECONDS)
+            await self._pause(row.id)
+        else:
+            self._tries.pop(row.id, None)
+
+    async def _pause(self, key: StoreFileId) -> None:
+        """Let others be read meanwhile: what is wrong with one file's bytes or rows is that file's alone."""
+        tries = self._tries[key] = self._tries.get(key, 0) + 1
+        seconds = min(RETRY_SECONDS * 2 ** (tries - 1), MAX_RETRY_SECONDS)
+        if len(self._paused) >= MAX_PAUSED:
+            await asyncio.sleep(seconds)
+        else:
+            self._paused[key] = asyncio.get_running_loop().call_later(seconds, self._resume, key)
+
+    def _resume(self, key: StoreFileId) -> None:
+        self._paused.pop(key, None)
+        self._wakened.set()
 
     async def _ingest(self, row: VectorStoreFile) -> Edition | FileError:
         file = await self._ports.store.get(File, row.project, row.file_id)
@@ -117,8 +151,12 @@ class Ingester:
             if error.transient and self._ports.clock.now() - row.created_at < EMBEDDER_TIMEOUT:
                 raise Unavailable(str(error)) from error
             return FileError(FileErrorCode.SERVER_ERROR, str(error))
-        except (ThreadmillError, asyncio.CancelledError):
-            raise
+        except BlobLost as error:
+            return FileError(FileErrorCode.SERVER_ERROR, error.message)
+        except ThreadmillError as error:
+            if self._tries.get(row.id, 0) < MAX_TRIES:
+                raise
+            return FileError(FileErrorCode.SERVER_ERROR, error.message)
         except Exception as error:  # noqa: BLE001 - a file must not stay in progress for ever
             self._report(f"reading {row.id} failed unexpectedly", error)
             return FileError(FileErrorCode.SERVER_ERROR, FILE_INTERNAL_ERROR)

@@ -88,6 +88,7 @@ async def modify(
 async def remove(engine: Engine, project: ProjectId, store_id: VectorStoreId, file_id: FileId) -> None:
     """Take the file out of the store; it stays a file. Raises NotFound."""
     await remove_from_store(engine.ports, await retrieve(engine, project, store_id, file_id))
+    engine.ingester.cancel(store_file_id(store_id, file_id))
     engine.ingester.wake()
 
 

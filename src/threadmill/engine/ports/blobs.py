@@ -4,10 +4,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from threadmill.domain.error import Unavailable
 from threadmill.domain.file import Blob
 
 InUse = Callable[[Sequence[str]], Awaitable[frozenset[str]]]
 """Which of these keys some file still has, says the store."""
+
+
+class BlobLost(Unavailable):
+    """The bytes are gone: asking again does not help."""
 
 
 class BlobWriter(Protocol):
@@ -33,7 +38,7 @@ class Blobs(Protocol):
         ...
 
     def read(self, key: str) -> AsyncIterator[bytes]:
-        """The bytes, in pieces of at most 1 MiB. Raises Unavailable when the blob is lost."""
+        """The bytes, in pieces of at most 1 MiB. Raises BlobLost, Unavailable when they cannot be read now."""
         ...
 
     async def remove(self, key: str, in_use: InUse) -> None:
