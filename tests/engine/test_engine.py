@@ -183,6 +183,16 @@ async def test_a_message_is_read_with_all_its_text_so_far_before_any_of_it_is_st
     assert whole.content == (TextPart("Half a sentence."),)
 
 
+async def test_a_message_closed_while_its_run_goes_on_is_read_as_it_is_stored(stage: Stage) -> None:
+    run = await begun(stage, "f")
+    stage.model.turns[0].say("Let me see.", ToolCallPiece(0, "call_1", "f", "{"))
+    await stage.settle()
+    assert stage.worker.holds(run.id)
+    (closed, _) = (await messages.page(stage.engine, PROJECT, run.thread_id, PageQuery(), None)).items
+    assert closed == await stage.store.get(Message, PROJECT, closed.id)
+    assert (closed.status, closed.content) == (MessageStatus.COMPLETED, (TextPart("Let me see."),))
+
+
 async def test_a_beat_that_is_refused_for_what_is_over_stops_no_new_execution_of_the_run() -> None:
     class Slow(MemoryStore):
         """An extension takes as long as the run needs to ask its client, be answered and go on."""

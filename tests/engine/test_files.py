@@ -11,6 +11,7 @@ from threadmill.domain.error import InvalidRequest, NotFound, Unavailable
 from threadmill.domain.file import File, FilePurpose, NewFile
 from threadmill.domain.ids import FileId, ProjectId, ThreadId
 from threadmill.domain.message import Attachment, ImageFilePart, MessageRole, NewMessage, TextPart
+from threadmill.domain.page import PageQuery
 from threadmill.domain.patch import AssistantPatch, NewAssistant, NewThread, ThreadPatch
 from threadmill.domain.run import NewRun
 from threadmill.domain.tool import ToolResources
@@ -37,6 +38,18 @@ def said(*attached: FileId) -> NewMessage:
 
 async def resources_of(stage: Stage, thread: ThreadId) -> tuple[FileId, ...] | None:
     return (await threads.retrieve(stage.engine, PROJECT, thread)).tool_resources.file_ids
+
+
+async def test_files_are_listed_by_purpose_and_only_what_was_made_here_is_given_back(stage: Stage) -> None:
+    given = await stage.file("a.txt")
+    made = await stage.file("plot.png", b"png", FilePurpose.ASSISTANTS_OUTPUT)
+    for purpose, expected in ((None, [made, given]), (FilePurpose.ASSISTANTS_OUTPUT, [made])):
+        found = await files.page(stage.engine, PROJECT, PageQuery(), purpose)
+        assert [file.id for file in found.items] == expected
+    _, content = await files.read(stage.engine, PROJECT, made)
+    assert b"".join([piece async for piece in content]) == b"png"
+    with pytest.raises(InvalidRequest, match="Not allowed to download files of purpose: assistants"):
+        await files.read(stage.engine, PROJECT, given)
 
 
 async def test_what_messages_hand_the_code_interpreter_the_thread_keeps_once(stage: Stage) -> None:

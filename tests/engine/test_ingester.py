@@ -306,3 +306,12 @@ async def test_a_file_that_cannot_be_read_time_and_again_fails_with_what_stands_
     (row,) = await rows_of(stage, store.id)
     assert row.last_error == FileError(FileErrorCode.SERVER_ERROR, "The disk does not answer.")
     assert len(stage.surprises) == ingester.MAX_TRIES
+
+
+async def test_what_was_not_read_without_doubt_is_completed_and_told(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = await filled(stage, "a fox, a \ufffd")
+    (row,) = await rows_of(stage, store.id)
+    assert row.status is DONE
+    assert any(f"{row.file_id} was not read without doubt" in text for text in caplog.messages)

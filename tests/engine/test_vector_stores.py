@@ -294,16 +294,21 @@ async def test_an_expired_or_deleted_store_of_a_thread_is_replaced_when_files_co
     await read(stage)
 
 
-async def test_assistants_and_threads_make_the_store_they_ask_for(stage: Stage) -> None:
+async def test_assistants_threads_and_runs_make_the_store_they_ask_for(stage: Stage) -> None:
     file = await stage.file("fox.txt", b"fox")
     wanted = NewVectorStore(files=(NewStoreFile(file),), metadata={"a": "b"})
     assistant = await assistants.create(stage.engine, PROJECT, NewAssistant("m", new_store=wanted))
     thread = await threads.create(stage.engine, PROJECT, NewThread(new_store=wanted))
+    said = NewMessage(MessageRole.USER, (TextPart("hi"),))
+    accepted = await runs.create_with_thread(
+        stage.engine, PROJECT, NewThread((said,), new_store=wanted), NewRun(assistant.id)
+    )
     await read(stage)
     assert assistant.tool_resources.vector_store_ids is not None
     (ours,) = assistant.tool_resources.vector_store_ids
     (its,) = await stores_of(stage, thread.id)
-    for store_id, life in ((ours, None), (its, ExpiresAfter(7))):
+    (theirs,) = await stores_of(stage, accepted.run.thread_id)
+    for store_id, life in ((ours, None), (its, ExpiresAfter(7)), (theirs, ExpiresAfter(7))):
         store = await vector_stores.retrieve(stage.engine, PROJECT, store_id)
         assert (store.metadata, store.expires_after) == ({"a": "b"}, life)
         assert await found(stage, store_id, "fox") == ["fox"]

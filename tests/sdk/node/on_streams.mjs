@@ -146,7 +146,7 @@ export const checks = {
   },
 
   async stream_cancelled(on) {
-    const at = await on.thread('say: one two\nslow: 5s\nsay: three');
+    const at = await on.thread('say: one two\nslow: 60s\nsay: three');
     const asked = [];
     const seen = await on.drained(on.runs.stream(at, { assistant_id: on.assistant }), async (event) => {
       if (event.event === 'thread.message.delta' && asked.length === 0) {

@@ -180,7 +180,7 @@ async def stream_incomplete(on: Subject) -> Seen:
 
 async def stream_cancelled(on: Subject) -> Seen:
     """A run cancelled while it is streamed."""
-    at = await on.thread("say: one two\nslow: 5s\nsay: three")
+    at = await on.thread("say: one two\nslow: 60s\nsay: three")
     asked: list[str] = []
 
     async def then(event: Any) -> None:
