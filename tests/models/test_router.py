@@ -165,10 +165,11 @@ async def test_models_are_listed_once_a_minute_with_the_windows_servers_tell() -
             {"id": "a", "max_model_len": 1},
             {"id": "b", "context_length": 2},
             {"id": "c", "meta": {"n_ctx_train": 3}},
+            {"id": "d", "meta": {"n_ctx": 4, "n_ctx_train": 3}},
             {"id": "gpt-4"},
         )
         upstream.models_body = listing(*told)
-        assert [info.context_window for info in await model.list()] == [1, 2, 3, 8192]
+        assert [info.context_window for info in await model.list()] == [1, 2, 3, 4, 8192]
         await model.list()
         assert len(upstream.model_requests) == 1
         naps.now = 61

@@ -11,6 +11,9 @@ MAX_BYTES = 4 * 1024 * 1024
 
 
 class _Meta(msgspec.Struct):
+    """`n_ctx` is a place's own, of what the server was started with; `n_ctx_train` the most the model could have."""
+
+    n_ctx: int | None = None
     n_ctx_train: int | None = None
 
 
@@ -45,5 +48,5 @@ def parse_model_list(body: bytes, upstream: str) -> Sequence[ModelInfo]:
 def _info(entry: _Entry, upstream: str) -> ModelInfo:
     window = entry.max_model_len or entry.context_length or entry.context_window
     if window is None and entry.meta is not None:
-        window = entry.meta.n_ctx_train
+        window = entry.meta.n_ctx or entry.meta.n_ctx_train
     return ModelInfo(entry.id, int(entry.created or 0), entry.owned_by or upstream, window)
