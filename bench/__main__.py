@@ -106,7 +106,8 @@ class Bench:
             targets = [("/runs", {"model": model}, DELTA)] * count
         else:
             targets = [("/v1/chat/completions", {"model": model}, b'"content":')] * count
-        port, cpu = PORTS["upstream" if stack == "direct" else stack], self.processes.get(stack)
+        name = {"direct": "upstream", "passed": "threadmill"}.get(stack, stack)
+        port, cpu = PORTS[name], self.processes.get(name)
         before, began = cpu.cpu() if cpu else 0.0, time.perf_counter()
         seen = await asyncio.gather(*(load.stream(port, path, body, mark, stamped) for path, body, mark in targets))
         return list(seen), time.perf_counter() - began, (cpu.cpu() if cpu else 0.0) - before
@@ -253,7 +254,8 @@ async def measure(bench: Bench) -> list[Row]:
         row("the same, CPU per delta", ours["cpu_us"], "µs", 9),
         row("the same, share of a raw byte pass-through", ours["rate"] / raw["rate"] * 100, "%", 3, least=True),
     ]
-    ours, raw, direct = await rounds(*(lambda s=s: paced(bench, s) for s in ("threadmill", "raw", "direct")))
+    stacks = ("threadmill", "raw", "direct", "passed")
+    ours, raw, direct, passed = await rounds(*(lambda s=s: paced(bench, s) for s in stacks))
     rows += [
         row(
             "paced (32 streams x 10 ms), CPU per delta against raw",
@@ -263,6 +265,20 @@ async def measure(bench: Bench) -> list[Row]:
             note=f"{ours['cpu_us']:.0f} µs against {raw['cpu_us']:.0f} µs",
         ),
         row("added delay per delta, p50, paced", ours["delay_ms"] - direct["delay_ms"], "ms", 0.25),
+        row(
+            "chat completions passed on, the same load, CPU per delta against raw",
+            passed["cpu_us"] / raw["cpu_us"],
+            "x",
+            2,
+            note=f"{passed['cpu_us']:.0f} µs against {raw['cpu_us']:.0f} µs",
+        ),
+        row(
+            "the same, delay per delta added to that of raw, p50",
+            passed["delay_ms"] - raw["delay_ms"],
+            "ms",
+            0.2,
+            note=f"{passed['delay_ms']:.2f} ms against {raw['delay_ms']:.2f} ms",
+        ),
     ]
     ours, direct = await rounds(*(lambda s=s: first_token(bench, s) for s in ("threadmill", "direct")))
     rows.append(row("added time to the first token, durable, p50", ours["first_ms"] - direct["first_ms"], "ms", 8))
