@@ -10,7 +10,8 @@ from pathlib import Path
 
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.factory import SandboxSettings, bwrap_backend
-from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
+from threadmill.adapters.sandbox.session_pool import SessionPool
+from threadmill.adapters.sandbox.session_slot import PoolLimits
 from threadmill.adapters.system.clock import SystemClock
 from threadmill.domain.ids import ThreadId
 from threadmill.engine.ports.sandbox import Ended, EndReason, SandboxUnavailable
@@ -123,6 +124,15 @@ async def fifty(sessions: SessionPool) -> tuple[float, float]:
     return max(ends), max(ends) / statistics.median(ends)
 
 
+async def crowd(sessions: SessionPool) -> float:
+    """Seconds until 150 threads, more than there are places, have each run one cell of 50 ms."""
+    await run(sessions, "1")
+    await asyncio.sleep(3)  # as above
+    began = time.perf_counter()
+    await asyncio.gather(*(run(sessions, "import time; time.sleep(0.05)", thread) for thread in threads(150)))
+    return time.perf_counter() - began
+
+
 def row(name: str, value: float, shown: str, demand: float, unit: str) -> Row:
     """A row of the table."""
     return f"code_interpreter: {name}", shown, f"<= {demand:g} {unit}", value <= demand
@@ -148,6 +158,9 @@ async def crowd_rows() -> AsyncGenerator[Row, None]:
     async with opened() as (sessions, backend):
         took, unfair = await fifty(sessions)
         yield row("50 sessions compute at once, last against median", unfair, f"{unfair:.2f} x ({took:.1f} s)", 2, "x")
+    async with opened() as (sessions, backend):
+        took = await crowd(sessions)
+        yield row("150 threads at once, a cell of 50 ms each, the last", took, f"{took:.1f} s", 5, "s")
     async with opened() as (sessions, backend):
         try:
             size = await idle(sessions, backend)

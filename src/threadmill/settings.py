@@ -134,6 +134,7 @@ class SandboxConfig(BaseModel):
     idle_seconds: Annotated[float, Field(ge=1)] = 20 * 60
     session_seconds: Annotated[float, Field(ge=1)] = 60 * 60
     max_sessions: Annotated[int, Field(ge=1)] = 64
+    total_memory_mb: Annotated[int, Field(ge=256)] | None = None
     memory_mb: Annotated[int, Field(ge=256)] = 2048
     disk_mb: Annotated[int, Field(ge=16)] = 1024
     output_mb: Annotated[int, Field(ge=1)] = 256

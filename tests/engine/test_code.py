@@ -48,6 +48,7 @@ from threadmill.engine.ports.sandbox import Ended, EndReason, FileWritten, Image
 from threadmill.engine.ports.store import StoredEvent
 from threadmill.engine.prompt.conversation import MODEL_LOGS, build_conversation, message_text, render_code_result
 from threadmill.engine.running.code_call import NEW_SESSION, NOT_UNDERSTOOD, SESSION_LOST
+from threadmill.engine.running.worker import CLIENT_SECONDS
 
 STOP, CALLS, COST = Finish(FinishReason.STOP), Finish(FinishReason.TOOL_CALLS), Usage(1, 1)
 CODE = CodeInterpreterTool()
@@ -453,6 +454,19 @@ async def test_a_thread_that_is_deleted_ends_its_session(stage: Stage) -> None:
     await called(stage)
     await threads.delete(stage.engine, PROJECT, run.thread_id)
     assert (await stage.sandbox.start(run.thread_id)).is_new
+
+
+async def test_a_run_keeps_its_session_until_it_ends_and_a_while_for_its_client(stage: Stage) -> None:
+    run = await begun(stage, tools=(CODE, FunctionTool("f")))
+    await called(stage)
+    assert (stage.sandbox.kept, stage.sandbox.released) == ({run.thread_id: run.id}, [])
+    turn(stage).end(ToolCallPiece(0, "call_2", "f", "{}"), CALLS, COST)
+    await stage.settle()
+    assert stage.sandbox.released == [(run.id, CLIENT_SECONDS)]
+    await runs.submit_tool_outputs(stage.engine, PROJECT, run.thread_id, run.id, (ToolOutput(CallId("call_2"), "1"),))
+    await stage.settle()
+    await answered(stage, "done")
+    assert stage.sandbox.released == [(run.id, CLIENT_SECONDS), (run.id, 0)]
 
 
 def test_the_model_sees_the_beginning_and_the_end_of_long_logs() -> None:

@@ -22,7 +22,8 @@ from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.bwrap.command import find_bwrap
 from threadmill.adapters.sandbox.factory import bwrap_backend
 from threadmill.adapters.sandbox.remote.backend import RemoteBackend
-from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
+from threadmill.adapters.sandbox.session_pool import SessionPool
+from threadmill.adapters.sandbox.session_slot import PoolLimits
 
 if sys.platform != "linux":
     collect_ignore_glob = ["test_*.py"]

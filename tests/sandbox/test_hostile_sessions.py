@@ -15,7 +15,8 @@ from threadmill.adapters.sandbox.backend import SessionLimits
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.factory import bwrap_backend
 from threadmill.adapters.sandbox.output_gate import OutputBudget, clean_line, clean_name
-from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
+from threadmill.adapters.sandbox.session_pool import SessionPool
+from threadmill.adapters.sandbox.session_slot import PoolLimits
 from threadmill.engine.ports.sandbox import EndReason, FileRefused
 
 SAY = """

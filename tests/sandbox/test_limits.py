@@ -16,7 +16,8 @@ from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.backend import SessionLimits
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
 from threadmill.adapters.sandbox.factory import bwrap_backend
-from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
+from threadmill.adapters.sandbox.session_pool import SessionPool
+from threadmill.adapters.sandbox.session_slot import PoolLimits
 from threadmill.engine.ports.sandbox import Ended, EndReason, FileRefused, SessionLossReason, Started
 
 DEAF = """
@@ -230,6 +231,18 @@ async def test_the_longest_idle_session_makes_room(backend: BwrapBackend) -> Non
     clock.ticks += 60
     assert await sessions.start(ONE) == Started(is_new=True, lost=SessionLossReason.EVICTED)
     await sessions.close()
+
+
+async def test_all_sessions_together_are_bounded_by_what_they_really_use(backend: BwrapBackend) -> None:
+    sessions = SessionPool(backend, PoolLimits(memory=300 << 20), FakeClock())
+    try:
+        assert (await told(sessions, "x = b'x' * 150_000_000")).ended == Ended(EndReason.COMPLETED)
+        found = await told(sessions, "y = b'x' * 400_000_000\nwhile True: pass", TWO)
+        assert (found.ended.reason, found.ended.state_kept) == (EndReason.OUT_OF_MEMORY, False)
+        assert await sessions.start(ONE) == Started(is_new=True, lost=SessionLossReason.EVICTED)
+        assert (await told(sessions, "1", TWO)).logs == "1\n"
+    finally:
+        await sessions.close()
 
 
 async def test_a_session_used_all_the_time_ends_at_its_age(bwrap: SessionPool, clock: FakeClock) -> None:

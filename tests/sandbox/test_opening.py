@@ -16,7 +16,8 @@ from threadmill.adapters.sandbox.environment import (
     installed_environment,
     is_current,
 )
-from threadmill.adapters.sandbox.factory import SandboxSettings, open_sandbox
+from threadmill.adapters.sandbox.factory import SandboxSettings, machine_memory, open_sandbox
+from threadmill.domain.ids import RunId
 from threadmill.engine.ports.sandbox import Ended, EndReason, Sandbox, SandboxUnavailable, Started
 from threadmill.settings import SettingsError, load
 
@@ -30,7 +31,7 @@ async def refusal_of(settings: SandboxSettings) -> str:
         for attempt in (told(sandbox, "1"), sandbox.put(ONE, "x", pieces()), fetched(sandbox, "x")):
             with pytest.raises(SandboxUnavailable):
                 await attempt
-        await sandbox.interrupt(ONE)
+        sandbox.release(ONE, RunId("run_one"))
         assert sandbox.unavailable_reason == refused.value.message
         assert "\n" not in refused.value.message
         return refused.value.message
@@ -128,6 +129,9 @@ def test_settings_reach_the_sandbox(tmp_path: Path) -> None:
     assert (found.backend, found.environment, found.hidden) == ("off", installed_environment(), (Path("d"),))
     assert (found.limits.wall, found.limits.memory, found.limits.disk) == (5, 300 << 20, 20 << 20)
     assert (found.pool.idle, found.pool.age, found.pool.max_sessions) == (60, 3600, 3)
+    assert found.pool.memory == machine_memory() // 2 > 0
+    file.write_text("[sandbox]\ntotal_memory_mb = 512\n")
+    assert SandboxSettings.of(load({"THREADMILL_CONFIG": str(file)})).pool.memory == 512 << 20
     assert SandboxSettings.of(load({})).backend == "bwrap"
 
 

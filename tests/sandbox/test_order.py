@@ -3,7 +3,8 @@
 from tests.sandbox.support import ONE, bwrap_settings, told
 from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.factory import bwrap_backend
-from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
+from threadmill.adapters.sandbox.session_pool import SessionPool
+from threadmill.adapters.sandbox.session_slot import PoolLimits
 from threadmill.engine.ports.sandbox import Ended, EndReason, Logs
 
 CODE = """

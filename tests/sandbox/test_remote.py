@@ -11,7 +11,8 @@ import pytest
 from tests.sandbox.support import ONE, TWO, limits, pieces, told
 from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.remote.backend import RemoteBackend
-from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
+from threadmill.adapters.sandbox.session_pool import SessionPool
+from threadmill.adapters.sandbox.session_slot import PoolLimits
 from threadmill.engine.ports.sandbox import Ended, EndReason, FileRefused, SessionLossReason, Started
 
 

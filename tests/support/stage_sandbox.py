@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-from threadmill.domain.ids import ThreadId
+from threadmill.domain.ids import RunId, ThreadId
 from threadmill.engine.ports.sandbox import (
     DATA_DIR,
     Ended,
@@ -30,6 +30,8 @@ class StageSandbox:
         self.ran: list[str] = []
         self.files: dict[ThreadId, dict[str, bytes]] = defaultdict(dict)
         self.links: dict[str, str] = {}
+        self.kept: dict[ThreadId, RunId] = {}
+        self.released: list[tuple[RunId, float]] = []
         self.interrupted = False
         self.endless = False
         self.hanging = asyncio.Event()
@@ -49,7 +51,9 @@ class StageSandbox:
         assert thread in self._told
         self._lost = SessionLossReason.KILLED
 
-    async def start(self, thread: ThreadId) -> Started:
+    async def start(self, thread: ThreadId, run: RunId | None = None) -> Started:
+        if run is not None:
+            self.kept[thread] = run
         if self.unavailable_reason is not None:
             raise SandboxUnavailable(self.unavailable_reason)
         fresh, lost = thread not in self._told, self._lost
@@ -96,8 +100,9 @@ class StageSandbox:
             raise FileRefused(f"There is no file {path}.")
         yield content
 
-    async def interrupt(self, thread: ThreadId) -> None:
-        del thread
+    def release(self, thread: ThreadId, run: RunId, seconds: float = 0) -> None:
+        if self.kept.get(thread) == run:
+            self.released.append((run, seconds))
 
     async def close(self, thread: ThreadId | None = None) -> None:
         if thread is not None:

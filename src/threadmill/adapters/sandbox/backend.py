@@ -29,6 +29,13 @@ class SessionLimits:
     grace: float = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """Bytes that a session takes now, what it wrote included, beyond what all sessions share."""
+
+    size: int
+
+
 class LiveSession(Protocol):
     """One interpreter with its directory. Used by one caller at a time, except `interrupt` and `close`."""
 
@@ -37,8 +44,8 @@ class LiveSession(Protocol):
         """Whether it can still be used."""
         ...
 
-    def execute(self, code: str) -> AsyncGenerator[Output, None]:
-        """See the port; must be read to its end."""
+    def execute(self, code: str) -> AsyncGenerator[Output | MemoryUse, None]:
+        """See the port; must be read to its end. Between the outputs it tells what memory it uses, where it knows."""
         ...
 
     async def put(self, path: str, content: AsyncIterator[bytes]) -> None:
@@ -50,7 +57,7 @@ class LiveSession(Protocol):
         ...
 
     async def interrupt(self) -> None:
-        """See the port."""
+        """Stop what runs, if anything; its execution ends INTERRUPTED."""
         ...
 
     async def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from threadmill.domain.ids import ThreadId
+from threadmill.domain.ids import RunId, ThreadId
 from threadmill.engine.ports.sandbox import Output, SandboxUnavailable, Started
 
 
@@ -17,9 +17,9 @@ class DisabledSandbox:
         """Why the tool is not offered."""
         return self._why
 
-    async def start(self, thread: ThreadId) -> Started:
+    async def start(self, thread: ThreadId, run: RunId | None = None) -> Started:
         """Raises SandboxUnavailable."""
-        del thread
+        del thread, run
         raise SandboxUnavailable(self._why)
 
     async def execute(self, thread: ThreadId, code: str) -> AsyncGenerator[Output, None]:
@@ -39,8 +39,8 @@ class DisabledSandbox:
         raise SandboxUnavailable(self._why)
         yield  # pragma: no cover - makes this a generator
 
-    async def interrupt(self, thread: ThreadId) -> None:
-        """Nothing runs."""
+    def release(self, thread: ThreadId, run: RunId, seconds: float = 0) -> None:
+        """Nothing is kept."""
 
     async def close(self, thread: ThreadId | None = None) -> None:
         """Nothing to end."""

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from threadmill.adapters.sandbox.bwrap.self_test import self_test
 from threadmill.adapters.sandbox.disabled import DisabledSandbox
 from threadmill.adapters.sandbox.environment import default_environment, is_built
 from threadmill.adapters.sandbox.remote.backend import RemoteBackend
-from threadmill.adapters.sandbox.session_pool import PoolLimits, SessionPool
+from threadmill.adapters.sandbox.session_pool import SessionPool
+from threadmill.adapters.sandbox.session_slot import PoolLimits
 from threadmill.engine.ports.clock import Clock
 from threadmill.engine.ports.sandbox import Sandbox, SandboxUnavailable
 from threadmill.settings import Settings
@@ -54,9 +57,19 @@ class SandboxSettings:
             given.max_sessions,
             given.output_mb << 20,
             given.session_output_mb << 20,
+            machine_memory() // 2 if given.total_memory_mb is None else given.total_memory_mb << 20,
         )
         environment = given.python or default_environment(data_dir)
         return cls(given.backend, environment, given.token, limits, pool, hidden=(data_dir,))
+
+
+def machine_memory() -> int:
+    """Bytes of memory that this process may use at most: the machine's, or its container's."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for bound in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # "max": there is none
+            return min(machine, int(Path(bound).read_text()))
+    return machine
 
 
 class StartingBackend:

@@ -2,51 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from contextlib import aclosing
 
-from threadmill.adapters.sandbox.backend import Backend, LiveSession
+from threadmill.adapters.sandbox.backend import Backend, LiveSession, MemoryUse
 from threadmill.adapters.sandbox.output_gate import OutputBudget, fetched, gated
-from threadmill.domain.ids import ThreadId
+from threadmill.adapters.sandbox.session_slot import PoolLimits, SessionSlot
+from threadmill.domain.ids import RunId, ThreadId
 from threadmill.engine.ports.clock import Clock
-from threadmill.engine.ports.sandbox import Ended, Output, SandboxUnavailable, SessionLossReason, Started
+from threadmill.engine.ports.sandbox import Ended, EndReason, Output, SandboxUnavailable, SessionLossReason, Started
 
-RECENT_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class PoolLimits:
-    """Seconds a session may be idle and live in all; how many live at once, the longest idle making room.
-
-    `call_output` and `session_output`: bytes of files and pictures that may come out of one call, and of a session.
-    """
-
-    idle: float = 20 * 60
-    age: float = 60 * 60
-    max_sessions: int = 64
-    call_output: int = 256 << 20
-    session_output: int = 1 << 30
-
-
-@dataclass(slots=True)
-class SessionSlot:
-    """A thread's slot: its session, if it has one, and why it lost the last.
-
-    `users` hold or await the lock; `running` is the execution that holds it. `put_paths` are the paths put into the session,
-    which `is_new` until a `start` has told of it. `loss_untold`: its variables were lost and nobody has heard of it yet.
-    """
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    session: LiveSession | None = None
-    created_at: float = 0.0
-    used: float = 0.0
-    users: int = 0
-    running: asyncio.Task[None] | None = None
-    lost: SessionLossReason | None = None
-    put_paths: set[str] = field(default_factory=set[str])
-    is_new: bool = False
-    loss_untold: bool = False
-    budget: OutputBudget = field(default_factory=lambda: OutputBudget(0, 0))
+_OVER_MEMORY = (
+    "The sessions of all conversations together used more memory than they may ({} MB), and this one the most. "
+    "All variables and files are lost."
+)
 
 
 class SessionPool:
@@ -55,8 +23,9 @@ class SessionPool:
     def __init__(self, backend: Backend, limits: PoolLimits, clock: Clock) -> None:
         self._backend, self._limits, self._clock = backend, limits, clock
         self._slots: dict[ThreadId, SessionSlot] = {}
-        self._capacity = asyncio.Condition()
+        self._waiting: list[asyncio.Future[None]] = []
         self._opening = 0
+        self._ending: set[asyncio.Task[None]] = set()
         self._executions: set[asyncio.Task[None]] = set()
         self._reaping: asyncio.Task[None] | None = None
         self._closed = False
@@ -66,14 +35,23 @@ class SessionPool:
         """See the port."""
         return self._backend.unavailable_reason
 
-    async def start(self, thread: ThreadId) -> Started:
+    async def start(self, thread: ThreadId, run: RunId | None = None) -> Started:
         """See the port."""
         async with _SlotLease(self._slot(thread), self) as slot:
             await self._session(slot)
+            if run is not None:
+                slot.keep_for(run)
             lost = slot.lost or (SessionLossReason.KILLED if slot.loss_untold else None)
             started = Started(slot.is_new, lost, frozenset(slot.put_paths))
             slot.is_new, slot.lost, slot.loss_untold = False, None, False
             return started
+
+    def release(self, thread: ThreadId, run: RunId, seconds: float = 0) -> None:
+        """See the port."""
+        slot = self._slots.get(thread)
+        if slot is not None and slot.keeper == run:
+            slot.kept_until = self._clock.monotonic() + seconds
+            self._admit()
 
     async def execute(self, thread: ThreadId, code: str) -> AsyncGenerator[Output, None]:
         """See the port. A task reads the session to its end, whatever becomes of who listens."""
@@ -90,8 +68,8 @@ class SessionPool:
                     slot.loss_untold = False  # who listens hears it now
                 yield output
         finally:
-            if slot.running is task:
-                await self.interrupt(thread)
+            if slot.running is task and slot.session is not None:
+                await slot.session.interrupt()
             else:
                 task.cancel()
 
@@ -101,20 +79,29 @@ class SessionPool:
                 session = await self._session(slot)
                 slot.running = asyncio.current_task()
                 try:
-                    async for output in gated(session.execute(code), slot.budget):
+                    async for output in gated(self._measured(slot, session, code), slot.budget):
                         slot.loss_untold = slot.loss_untold or (isinstance(output, Ended) and not output.state_kept)
                         outputs.put_nowait(output)
                 finally:
-                    slot.running = None
+                    slot.running = slot.verdict = None
         except Exception as error:  # noqa: BLE001 - whoever listens raises it
             outputs.put_nowait(error)
         finally:
             outputs.put_nowait(None)
 
+    async def _measured(self, slot: SessionSlot, session: LiveSession, code: str) -> AsyncGenerator[Output, None]:
+        """Outputs; what is told of memory between them is kept, and may end an execution."""
+        async for output in session.execute(code):
+            if isinstance(output, MemoryUse):
+                slot.memory = 0 if slot.verdict is not None else output.size
+                self._shed_memory()
+            else:
+                yield slot.verdict if slot.verdict is not None and isinstance(output, Ended) else output
+
     async def put(self, thread: ThreadId, path: str, content: AsyncIterator[bytes]) -> None:
         """See the port."""
         async with _SlotLease(self._slot(thread), self) as slot:
-            await (await self._session(slot)).put(path, content)
+            await (await self._session(slot)).put(path, slot.counted(content))
             slot.put_paths.add(path)
 
     async def get(self, thread: ThreadId, path: str) -> AsyncGenerator[bytes, None]:
@@ -124,12 +111,6 @@ class SessionPool:
             async with aclosing(fetched(path, session.get(path), slot.budget)) as pieces:
                 async for piece in pieces:
                     yield piece
-
-    async def interrupt(self, thread: ThreadId) -> None:
-        """See the port."""
-        slot = self._slots.get(thread)
-        if slot is not None and slot.session is not None and slot.running is not None:
-            await slot.session.interrupt()
 
     async def close(self, thread: ThreadId | None = None) -> None:
         """See the port."""
@@ -141,10 +122,11 @@ class SessionPool:
         self._closed = True
         if self._reaping is not None:
             self._reaping.cancel()
+        self._admit()
         for each in list(self._slots):
             await self.close(each)
         await self._backend.close()
-        await asyncio.gather(*self._executions, return_exceptions=True)
+        await asyncio.gather(*self._executions, *self._ending, return_exceptions=True)
 
     def start_reaper(self) -> None:
         """From now on end what was idle too long or is too old, until closed."""
@@ -152,11 +134,11 @@ class SessionPool:
 
     async def _reap(self) -> None:
         while True:
-            await asyncio.sleep(min(30.0, self._limits.idle / 4))
+            await asyncio.sleep(min(5.0, self._limits.idle / 4))
             await self.expire()
 
     async def expire(self) -> int:
-        """End now what is over its time and not in use; how many that were."""
+        """End now what is over its time and not in use; how many that were. Who waits looks again."""
         for thread, slot in list(self._slots.items()):
             if slot.session is None and not slot.users and self._clock.monotonic() - slot.used >= self._limits.age:
                 del self._slots[thread]
@@ -164,6 +146,7 @@ class SessionPool:
         due = [(slot, loss) for slot in unused if (loss := self._expiry_reason(slot)) is not None]
         for slot, loss in due:
             await self._end(slot, loss)
+        self._admit()
         return len(due)
 
     def _expiry_reason(self, slot: SessionSlot) -> SessionLossReason | None:
@@ -184,63 +167,105 @@ class SessionPool:
         loss = self._expiry_reason(slot)
         if loss is not None:
             await self._end(slot, loss)
-        if slot.session is None:
-            slot.session = await self._open(slot)
-        return slot.session
+        return slot.session or await self._open(slot)
 
     def _slot(self, thread: ThreadId) -> SessionSlot:
         return self._slots.setdefault(thread, SessionSlot())
 
     async def _open(self, slot: SessionSlot) -> LiveSession:
-        await self._make_room()
+        await self._wait_for_room()
         try:
             session = await self._backend.open()
-        finally:
-            async with self._capacity:
-                self._opening -= 1
-                self._capacity.notify_all()
-        slot.created_at = slot.used = self._clock.monotonic()
-        slot.is_new = True
-        slot.budget = OutputBudget(self._limits.call_output, self._limits.session_output)
+        except BaseException:
+            self._opening -= 1
+            self._admit()
+            raise
+        self._opening -= 1
+        slot.opened(
+            session, self._clock.monotonic(), OutputBudget(self._limits.call_output, self._limits.session_output)
+        )
         return session
 
-    async def _make_room(self) -> None:
-        """Wait until one more session may be opened, ending the longest idle if all slots are taken."""
-        async with self._capacity:
-            while self._open_count() >= self._limits.max_sessions:
-                if (idle := self._longest_idle()) is not None:
-                    await self._end(idle, SessionLossReason.EVICTED)
-                    continue
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._capacity.wait(), 1.0)
-            self._opening += 1
+    async def _wait_for_room(self) -> None:
+        """Until one more session may be opened, which is counted as being opened then. Raises SandboxUnavailable."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._admit()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            elif not turn.cancelled() and turn.exception() is None:
+                self._opening -= 1
+            self._admit()
+            raise
 
-    def _longest_idle(self) -> SessionSlot | None:
-        """Whom to evict: nobody who was used just now, for between a start and its execution files are put."""
-        recent = self._clock.monotonic() - RECENT_SECONDS
-        idle = [slot for slot in self._slots.values() if slot.session and not slot.users and slot.used <= recent]
-        return min(idle, key=lambda slot: slot.used, default=None)
+    def _admit(self) -> None:
+        """Let in who waited longest, as long as there is room; for the others put away what nobody keeps."""
+        while self._waiting:
+            if self._closed:
+                self._waiting.pop(0).set_exception(SandboxUnavailable("The server is shutting down."))
+            elif self._has_room():
+                self._opening += 1
+                self._waiting.pop(0).set_result(None)
+            elif len(self._ending) >= len(self._waiting) or not self._evict_one():
+                return
 
-    def _open_count(self) -> int:
-        return self._opening + sum(slot.session is not None for slot in self._slots.values())
+    def _has_room(self) -> bool:
+        open_count = self._opening + len(self._ending) + sum(slot.session is not None for slot in self._slots.values())
+        return open_count == 0 or (open_count < self._limits.max_sessions and self._memory() < self._limits.memory)
+
+    def _memory(self) -> int:
+        return sum(slot.memory for slot in self._slots.values())
+
+    def _evict_one(self) -> bool:
+        """Put away the session that nobody uses or keeps for the longest time; False if there is none."""
+        now = self._clock.monotonic()
+        idle = [slot for slot in self._slots.values() if slot.is_idle(now)]
+        if not idle:
+            return False
+        session = min(idle, key=lambda slot: slot.used).detach(SessionLossReason.EVICTED)
+        assert session is not None
+        self._end_soon(session)
+        return True
+
+    def _shed_memory(self) -> None:
+        """Beyond the bound of all: what nobody keeps is put away; if that is not enough, the largest execution ends."""
+        while self._memory() > self._limits.memory:
+            if self._evict_one():
+                continue
+            running = [slot for slot in self._slots.values() if slot.running is not None and slot.verdict is None]
+            largest = max(running, key=lambda slot: slot.memory, default=None)
+            if largest is None or largest.session is None:
+                return
+            message = _OVER_MEMORY.format(self._limits.memory >> 20)
+            largest.verdict, largest.memory = Ended(EndReason.OUT_OF_MEMORY, message, state_kept=False), 0
+            self._end_soon(largest.session)
+
+    def _end_soon(self, session: LiveSession) -> None:
+        """It takes a place until the last of its processes is gone."""
+        task = asyncio.create_task(session.close())
+        self._ending.add(task)
+        task.add_done_callback(self._has_ended)
+
+    def _has_ended(self, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        self._admit()
 
     async def _end(self, slot: SessionSlot, loss: SessionLossReason | None) -> None:
-        # A session nobody was told of leaves the reason of the one before it standing.
-        session, slot.session = slot.session, None
-        slot.lost = (slot.lost if slot.is_new else None) or loss
-        slot.put_paths.clear()
+        session = slot.detach(loss)
         if session is not None:
             await session.close()
 
-    async def release(self, slot: SessionSlot) -> None:
+    async def give_back(self, slot: SessionSlot) -> None:
         """A use of a slot is over: note the time, bury a dead session, let who waits for room look again."""
         slot.used = self._clock.monotonic()
         if slot.session is not None and not slot.session.alive:
             await self._end(slot, SessionLossReason.KILLED)
         slot.users -= 1
         slot.lock.release()
-        async with self._capacity:
-            self._capacity.notify_all()
+        self._admit()
 
 
 class _SlotLease:
@@ -259,4 +284,4 @@ class _SlotLease:
         return self._slot
 
     async def __aexit__(self, *_: object) -> None:
-        await self._sessions.release(self._slot)
+        await self._sessions.give_back(self._slot)

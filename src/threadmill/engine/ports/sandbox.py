@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from threadmill.domain.error import ThreadmillError, Unavailable
-from threadmill.domain.ids import ThreadId
+from threadmill.domain.ids import RunId, ThreadId
 
 DATA_DIR = "/mnt/data"
 """Where the code finds and leaves files. Names given to this port are relative to it, with `/` between parts."""
@@ -103,15 +103,28 @@ class Started:
 
 
 class Sandbox(Protocol):
-    """Sessions keyed by thread. Calls for one thread wait for each other, except `interrupt` and `close`."""
+    """Sessions keyed by thread. Calls for one thread wait for each other, except `release` and `close`.
+
+    When all places are taken a new session waits, oldest first, for one that nobody uses and no run keeps.
+    """
 
     @property
     def unavailable_reason(self) -> str | None:
         """None if the tool can be offered, else why not, in one line."""
         ...
 
-    async def start(self, thread: ThreadId) -> Started:
-        """Make sure the thread has a living session; cheap if it has. Raises SandboxUnavailable."""
+    async def start(self, thread: ThreadId, run: RunId | None = None) -> Started:
+        """Make sure the thread has a living session; cheap if it has. Raises SandboxUnavailable.
+
+        From now on the session is kept for `run`, between its calls too, until `release`.
+        """
+        ...
+
+    def release(self, thread: ThreadId, run: RunId, seconds: float = 0) -> None:
+        """`run` is over, or waits for its client: its session, if it keeps one, is kept for it so many `seconds` more.
+
+        Then it is put away as soon as others wait for its place.
+        """
         ...
 
     def execute(self, thread: ThreadId, code: str) -> AsyncGenerator[Output, None]:
@@ -127,10 +140,6 @@ class Sandbox(Protocol):
 
     def get(self, thread: ThreadId, path: str) -> AsyncGenerator[bytes, None]:
         """A regular file's bytes, in pieces of at most 1 MiB. Raises FileRefused; the content is untrusted."""
-        ...
-
-    async def interrupt(self, thread: ThreadId) -> None:
-        """Stop what runs in the thread's session, if anything; its execution ends INTERRUPTED."""
         ...
 
     async def close(self, thread: ThreadId | None = None) -> None:

@@ -65,7 +65,7 @@ class CodeCall:
     async def _prepare_session(self, work: Workspace) -> None:
         """A session with every file of the thread in it."""
         run, ports = self._execution.run, self._execution.ports
-        started = await ports.sandbox.start(run.thread_id)
+        started = await ports.sandbox.start(run.thread_id, run.id)
         if started.lost is not None or (started.is_new and await self._had_session()):
             self._draft.notes.append(NEW_SESSION)
         # What the code itself made lies there already, as the code left it.

@@ -20,6 +20,9 @@ from threadmill.engine.running.commit import commit, write_set
 from threadmill.engine.running.execution import Execution
 from threadmill.engine.running.run_loop import run_to_end
 
+CLIENT_SECONDS = 60.0
+"""How long variables are kept for a run whose client is asked, though others wait for a session."""
+
 
 def with_claim(run: Run, at: Instant, lease: int) -> Run:
     """The run in a worker's hands: a higher epoch fences whoever held it before; `lease` in seconds."""
@@ -160,6 +163,9 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - the last resort: a surprise fails the run, never leaves it locked
             self.report(f"run {execution.run.id} failed unexpectedly", error)
             await self._finish(execution, c.Fail(LastError(ErrorCode.SERVER_ERROR, RUN_INTERNAL_ERROR)))
+        finally:
+            run = execution.run
+            self._ports.sandbox.release(run.thread_id, run.id, 0 if run.is_terminal else CLIENT_SECONDS)
 
     async def _drive(self, execution: Execution) -> None:
         expires_at = execution.run.expires_at

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from threadmill.adapters.sandbox.backend import SessionLimits, checked_path
+from threadmill.adapters.sandbox.backend import MemoryUse, SessionLimits, checked_path
 from threadmill.adapters.sandbox.bwrap.zygote import Spawned, ZygoteClient
 from threadmill.adapters.sandbox.inside import protocol
 from threadmill.adapters.sandbox.inside.protocol import Fields, Kind
@@ -21,6 +21,7 @@ from threadmill.engine.ports.sandbox import (
 )
 
 LARGEST_IMAGE, MOST_ITEMS = 20_000_000, 400
+_UNCOUNTED = frozenset({Kind.LOG, Kind.MEMORY_USED})
 _CLOSE_SECONDS = 4.0
 _KILLED = "The session was ended from outside. All variables and files are lost."
 _NOT_STOPPABLE = "The code ran longer than {wall:g} seconds and could not be stopped. All variables and files are lost."
@@ -56,7 +57,7 @@ class BwrapSession:
         """See the protocol."""
         return self._alive and not self._reader.at_eof() and not self._zygote.is_dead
 
-    async def execute(self, code: str) -> AsyncGenerator[Output, None]:
+    async def execute(self, code: str) -> AsyncGenerator[Output | MemoryUse, None]:
         """See the protocol."""
         order = protocol.pack_fields(Kind.EXECUTE, wall=self._limits.wall)
         await self._send(order, *protocol.pieces(code.encode(errors="replace")))
@@ -76,13 +77,15 @@ class BwrapSession:
             await self.close()
         yield ended or Ended(EndReason.KILLED, _KILLED, state_kept=False)
 
-    async def _outputs(self) -> AsyncGenerator[Output, None]:
+    async def _outputs(self) -> AsyncGenerator[Output | MemoryUse, None]:
         """Outputs until Ended, or until the session is gone."""
         text, room, items = OutputDecoder(), 2 * self._limits.log + (1 << 16), 0
+        reports = 10 * int(self._limits.wall + self._limits.grace + _CLOSE_SECONDS)
         while (frame := await self._next()) is not None:
             kind, payload = frame
-            room, items = room - (len(payload) if kind == Kind.LOG else 0), items + (kind != Kind.LOG)
-            if room < 0 or items > MOST_ITEMS:
+            room, items = room - (len(payload) if kind == Kind.LOG else 0), items + (kind not in _UNCOUNTED)
+            reports -= kind == Kind.MEMORY_USED
+            if room < 0 or reports < 0 or items > MOST_ITEMS:
                 raise ProtocolViolation
             if kind == Kind.ENDED:
                 if rest := text.end():
@@ -92,13 +95,15 @@ class BwrapSession:
             if (output := await self._output(kind, payload, text)) is not None:
                 yield output
 
-    async def _output(self, kind: Kind, payload: bytes, text: OutputDecoder) -> Output | None:
+    async def _output(self, kind: Kind, payload: bytes, text: OutputDecoder) -> Output | MemoryUse | None:
         if kind == Kind.LOG:
             said = text.add(payload)
             return Logs(said) if said else None
         fields = protocol.parse_fields(payload)
         if kind == Kind.OUTPUT_TRUNCATED:
             return Logs(text.cut(parse_size(fields)))
+        if kind == Kind.MEMORY_USED:
+            return MemoryUse(min(parse_size(fields), self._limits.memory + self._limits.disk))
         if kind == Kind.FILE_WRITTEN:
             return FileWritten(parse_path(fields), parse_size(fields))
         if kind == Kind.IMAGE:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import protocol
-from .isolation import Limits
+from .isolation import DATA, Limits
 from .protocol import Kind
 
 POLL_SECONDS = 0.1
 MAX_IMAGE_BYTES = 21_000_000
 PAGE = os.sysconf("SC_PAGE_SIZE")
+_WORTH_TELLING, _WORTH_COUNTING = 16 << 20, 32 << 20
 SOCKET_BYTES = 2 * 212_992
 """Linux lets a socket's buffer be twice `net.core.wmem_max`, whose default this is, and nobody inside may raise it."""
 
@@ -101,8 +102,10 @@ class OutputBuffer:
 class Execution:
     """From the order to the outcome."""
 
-    def __init__(self, host: socket.socket, interpreter: InterpreterHandle, limits: Limits) -> None:
-        self.host, self.interpreter, self.limits = host, interpreter, limits
+    def __init__(
+        self, host: socket.socket, interpreter: InterpreterHandle, limits: Limits, memory: "MemoryReport"
+    ) -> None:
+        self.host, self.interpreter, self.limits, self.memory = host, interpreter, limits, memory
         self.log = OutputBuffer(host, limits.log)
         self.outcome: Outcome | None = None
         self.stopping: Outcome | None = None
@@ -258,6 +261,8 @@ class Execution:
         elif memory_in_use(self.limits.memory) > self.limits.memory:
             most = self.limits.memory >> 20
             self._kill(Outcome("out_of_memory", f"The code used more than {most} MB of memory and was stopped."))
+        else:
+            self.memory.tell(self.host, _WORTH_TELLING)
 
     def _kill(self, why: Outcome) -> None:
         self.stopping = why
@@ -288,11 +293,30 @@ def reap(pid: int = 0) -> int:
             return status
 
 
+class MemoryReport:
+    """What the server was told last of the session's memory; `shared` is what a fresh interpreter has in common with all."""
+
+    def __init__(self, shared: int) -> None:
+        self.shared, self.told = shared, 0
+
+    def tell(self, host: socket.socket, step: int) -> None:
+        """Tell what is in use now, if it differs by `step` bytes from what was told."""
+        enough = self.shared + _WORTH_COUNTING
+        found = memory_in_use(enough)
+        disk = os.statvfs(DATA)
+        used = (max(0, found - self.shared) if found <= enough else found) + (
+            disk.f_blocks - disk.f_bfree
+        ) * disk.f_frsize
+        if abs(used - self.told) >= step:
+            self.told = used
+            host.sendall(protocol.pack_fields(Kind.MEMORY_USED, size=used))
+
+
 def memory_in_use(enough: int) -> int:
     """Bytes of all processes of the session. Shared pages are counted once, but only if that could matter."""
     pids = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
     sockets = _socket_memory()
-    total = sockets + sum(_resident(pid) for pid in pids)
+    total = sockets + sum(resident(pid) for pid in pids)
     return total if total <= enough else sockets + sum(_proportional(pid) for pid in pids)
 
 
@@ -305,7 +329,8 @@ def _socket_memory() -> int:
         return 0
 
 
-def _resident(pid: str) -> int:
+def resident(pid: int | str) -> int:
+    """Bytes of one process that are in memory, shared ones too."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
     except (OSError, IndexError):
@@ -318,4 +343,4 @@ def _proportional(pid: str) -> int:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
     except (OSError, StopIteration):
-        return _resident(pid)
+        return resident(pid)

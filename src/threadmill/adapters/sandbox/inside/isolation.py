@@ -6,7 +6,9 @@ then no capability, no new privileges, no further namespaces, and the system cal
 
 import ctypes
 import os
+import platform
 import resource
+import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,12 @@ from pathlib import Path
 from . import seccomp
 
 LIBC = ctypes.CDLL(None, use_errno=True)
+_PYTHON = ctypes.PyDLL(None, use_errno=True)
+"""The same library, called without letting go of the interpreter's lock: a fork is then as Python expects one."""
+
+_PYTHON.syscall.argtypes = (ctypes.c_long, ctypes.c_ulong, *[ctypes.c_void_p] * 4)
+_PYTHON.syscall.restype = ctypes.c_long
+_CLONE = {"x86_64": 56, "aarch64": 220}
 LIBC.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
 LIBC.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong)
 
@@ -53,17 +61,33 @@ def close_all_but(*kept: int) -> None:
                 os.close(int(name))
 
 
-def unshare_namespaces() -> None:
-    """Leave every namespace shared with other sessions; the next child is process 1 of the new ones."""
-    user, group = os.getuid(), os.getgid()
-    check(LIBC.unshare(_NAMESPACES), "unshare")
+def fork_into_namespaces() -> int:
+    """`os.fork` whose child is process 1 of namespaces of its own. Raises OSError.
+
+    One call, because `unshare` would take one more copy of this large process, which costs as much as all the rest.
+    """
+    ctypes.pythonapi.PyOS_BeforeFork()
+    pid = int(_PYTHON.syscall(_CLONE[platform.machine()], _NAMESPACES | signal.SIGCHLD, None, None, None, None))
+    if pid == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+        return 0
+    number = ctypes.get_errno()
+    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError(number, f"clone: {os.strerror(number)}")
+    return pid
+
+
+def _map_user(user: int, group: int) -> None:
+    """Be the same one in the new namespace as outside."""
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
 
 
-def isolate_session(limits: Limits) -> None:
-    """To be called by process 1 of the new namespaces. Raises OSError."""
+def isolate_session(limits: Limits, user: int, group: int) -> None:
+    """To be called by process 1 of the new namespaces; `user` and `group` are who it was outside. Raises OSError."""
+    _map_user(user, group)
     _mount_scratch(limits)
     _mount_proc()
     os.chdir(DATA)

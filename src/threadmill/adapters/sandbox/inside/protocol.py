@@ -33,6 +33,7 @@ class Kind(IntEnum):
     DONE = 13
     REFUSED = 14
     IMAGE_ACK = 15
+    MEMORY_USED = 16
 
 
 class BrokenFrame(Exception):

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import interpreter, protocol
-from .execution import Execution, InterpreterHandle, kill, kill_all, reap
+from .execution import Execution, InterpreterHandle, MemoryReport, kill, kill_all, reap, resident
 from .files import Directory, NotAFile, Snapshot
 from .isolation import DATA, Limits, close_all_but, set_interpreter_limits
 from .protocol import Kind
@@ -31,6 +31,7 @@ class Session:
         self.host, self.limits = host, limits
         self.files = Directory(DATA)
         self.interpreter = self._spawn()
+        self.memory = MemoryReport(resident(self.interpreter.pid))
 
     def serve(self) -> None:
         """Until the server closes the socket."""
@@ -72,7 +73,7 @@ class Session:
             return
         before = self.files.snapshot()
         kill_all(signal.SIGCONT)
-        execution = Execution(self.host, self.interpreter, self.limits)
+        execution = Execution(self.host, self.interpreter, self.limits, self.memory)
         outcome = execution.run(code, wall)
         if not outcome.state_kept:
             self._replace()
@@ -81,6 +82,7 @@ class Session:
         kill_all(signal.SIGSTOP)
         reap()
         self._tell_files(before)
+        self.memory.tell(self.host, 1)
         self.host.sendall(
             protocol.pack_fields(Kind.ENDED, how=outcome.how, message=outcome.message, kept=outcome.state_kept)
         )

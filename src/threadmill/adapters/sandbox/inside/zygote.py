@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from .isolation import Limits, close_all_but, isolate_session, unshare_namespaces
+from .isolation import Limits, close_all_but, fork_into_namespaces, isolate_session
 from .session_init import Session
 
 PRELOAD = ("numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin")
@@ -82,7 +82,7 @@ class ForkServer:
                 os.kill(pid, signal.SIGKILL)
 
     def _reap(self) -> None:
-        """Children that ended: sessions, and the short-lived parents that made them."""
+        """Sessions that ended."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -94,28 +94,19 @@ class ForkServer:
                 self._send(ended=self.numbers.pop(pid), status=os.waitstatus_to_exitcode(status))
 
     def _start(self, number: int, limits: Limits, handle: int) -> None:
-        """Fork a session and learn its pid from the child between, which only the new pid namespace needs."""
-        report_out, report_in = os.pipe()
+        """Fork a session."""
+        user, group = os.getuid(), os.getgid()
         try:
-            child = os.fork()
+            pid = fork_into_namespaces()
         except OSError as error:  # the machine has no room for one more: that is no reason to end the others
-            for descriptor in (report_out, report_in, handle):
-                os.close(descriptor)
+            os.close(handle)
             self._send(failed=number, why=str(error))
             return
-        if child == 0:
-            os.close(report_out)
-            self.control.close()
-            run_parent(report_in, handle, limits)
-        os.close(report_in)
+        if pid == 0:
+            run_session(handle, limits, user, group)
         os.close(handle)
-        with os.fdopen(report_out) as report:
-            pid, _, problem = report.read().partition(" ")
-        if problem:
-            self._send(failed=number, why=problem)
-        else:
-            self.numbers[int(pid)] = number
-            self._send(started=number)
+        self.numbers[pid] = number
+        self._send(started=number)
 
 
 def on_sigchld(number: int, frame: FrameType | None) -> None:
@@ -123,30 +114,15 @@ def on_sigchld(number: int, frame: FrameType | None) -> None:
     del number, frame
 
 
-def run_parent(report: int, handle: int, limits: Limits) -> None:
-    """The child between: enters the namespaces and forks process 1 of them. Never returns."""
+def run_session(handle: int, limits: Limits, user: int, group: int) -> None:
+    """Process 1 of a session. Never returns; problems show on the socket."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    try:
-        unshare_namespaces()
-        pid = os.fork()
-        if pid == 0:
-            run_session(report, handle, limits)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the server hears of it
-        os.write(report, f"0 {error}".encode())
-        os._exit(1)
-    os.write(report, str(pid).encode())
-    os._exit(0)
-
-
-def run_session(report: int, handle: int, limits: Limits) -> None:
-    """Process 1 of a session. Never returns; problems show on the socket."""
     os.setsid()
-    os.close(report)
     close_all_but(handle)
     connection = socket.socket(fileno=handle)
     try:
-        isolate_session(limits)
+        isolate_session(limits, user, group)
         Session(connection, limits).serve()
     except BaseException as error:  # noqa: BLE001 - as above
         Session.refuse(connection, f"{type(error).__name__}: {error}")
