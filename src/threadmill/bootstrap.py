@@ -21,6 +21,7 @@ from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.clock import RandomIds, SystemClock
 from threadmill.adapters.system.metrics import PrometheusMetrics
 from threadmill.adapters.system.object_locks import ProcessObjectLocks
+from threadmill.adapters.system.troubles import LoggedTroubles
 from threadmill.adapters.tokens.counter import BpeTokenCounter
 from threadmill.adapters.tokens.offsets import BpeTokenOffsets
 from threadmill.api.app import Access, build_app
@@ -34,8 +35,8 @@ from threadmill.engine.engine import Engine
 from threadmill.engine.ports.blobs import Blobs
 from threadmill.engine.ports.bundle import EngineSettings, Ports, SearchPorts
 from threadmill.engine.ports.embedder import Embedder, EmbeddingFailed
-from threadmill.engine.ports.event_log import EventLog
 from threadmill.engine.ports.metrics import Metrics
+from threadmill.engine.ports.troubles import Troubles
 from threadmill.engine.running.worker import Worker
 from threadmill.settings import ConfigFile, Settings, SettingsError
 
@@ -109,17 +110,28 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application, No
             await engine.worker.drain(0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What several adapters have in common."""
+
+    metrics: Metrics
+    troubles: Troubles
+    budget: CacheBudget
+
+
 @asynccontextmanager
 async def open_ports(settings: Settings, metrics: PrometheusMetrics) -> AsyncGenerator[Ports, None]:
     """Every adapter, opened, and closed at the end. Raises SettingsError, Unavailable."""
     check_settings(settings)
     budget = CacheBudget(settings.config.limits.cache_mb * 1024 * 1024)
     metrics.watch_caches(budget.sizes)
-    store = await SqliteStore.open(database_path(settings), budget)
+    shared = _Shared(metrics, LoggedTroubles(), budget)
+    patience = settings.config.limits.database_wait_seconds
+    store = await SqliteStore.open(database_path(settings), shared.troubles, budget, patience)
     try:  # whatever goes wrong below: an open store's thread would keep the process alive
         async with (
             open_blobs(settings, store.files.blobs_in_use) as blobs,
-            _open_adapters(store, blobs, settings, metrics, LocalEventLog(store, budget=budget)) as ports,
+            _open_adapters(store, blobs, settings, shared) as ports,
         ):
             yield ports
     finally:
@@ -128,11 +140,11 @@ async def open_ports(settings: Settings, metrics: PrometheusMetrics) -> AsyncGen
 
 @asynccontextmanager
 async def _open_adapters(
-    store: SqliteStore, blobs: Blobs, settings: Settings, metrics: Metrics, log: EventLog
+    store: SqliteStore, blobs: Blobs, settings: Settings, shared: _Shared
 ) -> AsyncGenerator[Ports, None]:
     tokens = BpeTokenCounter()
-    models = open_models(settings.config, tokens, metrics)
-    passing = UpstreamPassThrough(models, metrics)
+    models = open_models(settings.config, tokens, shared.metrics)
+    passing = UpstreamPassThrough(models, shared.metrics)
     clock, ids = SystemClock(), RandomIds()
     sandbox = await open_sandbox(SandboxSettings.of(settings), clock)
     search = open_search(store, settings)
@@ -140,9 +152,22 @@ async def _open_adapters(
         asyncio.get_running_loop().run_in_executor(None, tokens.load)
     checking = asyncio.create_task(models.check_upstreams())
     try:
-        files, locks = store.files, ProcessObjectLocks()
         yield Ports(
-            store, store, log, models, clock, ids, tokens, metrics, blobs, files, sandbox, search, locks, passing
+            store=store,
+            queue=store,
+            log=LocalEventLog(store, budget=shared.budget),
+            model=models,
+            clock=clock,
+            ids=ids,
+            tokens=tokens,
+            metrics=shared.metrics,
+            blobs=blobs,
+            files=store.files,
+            sandbox=sandbox,
+            search=search,
+            locks=ProcessObjectLocks(),
+            troubles=shared.troubles,
+            pass_through=passing,
         )
     finally:
         checking.cancel()
@@ -212,6 +237,7 @@ def _engine(ports: Ports, config: ConfigFile) -> Engine:
         store_wait_seconds=limits.store_wait_seconds,
         max_messages=limits.max_thread_messages,
         max_answer=limits.max_answer_characters,
+        max_calls=limits.max_answer_calls,
     )
 
     def report(text: str, error: BaseException | None) -> None:

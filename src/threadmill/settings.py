@@ -106,12 +106,14 @@ class LimitConfig(BaseModel):
     run_ttl_seconds: Annotated[int, Field(ge=1)] = 600
     lease_seconds: Annotated[int, Field(ge=3)] = 30
     store_wait_seconds: Annotated[float, Field(ge=0)] = 60
+    database_wait_seconds: Annotated[float, Field(gt=0, le=60)] = 3
     max_rescues: Annotated[int, Field(ge=1)] = 3
     max_turns: Annotated[int, Field(ge=1)] = 64
     max_runs: Annotated[int, Field(ge=1)] = 256
     max_thread_messages: Annotated[int, Field(ge=1)] = 100_000
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     max_answer_characters: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
+    max_answer_calls: Annotated[int, Field(ge=1, le=512)] = 128
     cache_mb: Annotated[int, Field(ge=1)] = 64
     drain_seconds: Annotated[float, Field(ge=0)] = 10
     max_connections: Annotated[int, Field(ge=1)] = 10_000
@@ -472,10 +474,9 @@ def _check_upstream(upstream: UpstreamConfig) -> None:
         if upstream.ca_file is not None:
             ssl.create_default_context(cafile=upstream.ca_file)
     except OSError as error:  # ssl's own errors are such
-        text = (
-            f"The upstream '{upstream.name}' has ca_file '{upstream.ca_file}', which cannot be used: {error.strerror}."
-        )
-        raise SettingsError(text, "Name a PEM file with the authorities' certificates, or leave ca_file out.") from None
+        text = f"The upstream '{upstream.name}' has ca_file '{upstream.ca_file}', which cannot be used"
+        advice = "Name a PEM file with the authorities' certificates, or leave ca_file out."
+        raise SettingsError(f"{text}: {error.strerror}.", advice) from None
 
 
 def _check_aliases(aliases: Mapping[str, str], upstreams: tuple[UpstreamConfig, ...], *, rehearsal: bool) -> None:
@@ -494,7 +495,6 @@ def _with_key(upstream: UpstreamConfig, env: Mapping[str, str]) -> UpstreamConfi
         return upstream
     key = env.get(upstream.api_key_env)
     if not key:
-        raise SettingsError(
-            f"The upstream '{upstream.name}' wants its key in {upstream.api_key_env}, which is not set."
-        )
+        text = f"The upstream '{upstream.name}' wants its key in {upstream.api_key_env}, which is not set."
+        raise SettingsError(text)
     return upstream.model_copy(update={"api_key": key})

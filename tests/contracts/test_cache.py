@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.cache import HistoryCache, RowCache
 from threadmill.adapters.sqlite.store import SqliteStore
+from threadmill.adapters.system.troubles import LoggedTroubles
 from threadmill.domain.cache_budget import CacheBudget
 from threadmill.domain.error import VersionConflict
 from threadmill.domain.ids import MessageId, ProjectId, ThreadId
@@ -59,7 +60,7 @@ async def tried(store: MemoryStore | SqliteStore, write: Write) -> bool:
 
 
 async def compare(path: Path, steps: list[tuple[str, ThreadId, int, int, int | None]]) -> None:
-    memory, sqlite = MemoryStore(), await SqliteStore.open(path)
+    memory, sqlite = MemoryStore(), await SqliteStore.open(path, LoggedTroubles())
     try:
         for what, thread, number, at, newest in steps:
             if what != "look" and (write := await write_of(memory, what, thread, number, at)) is not None:

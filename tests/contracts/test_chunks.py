@@ -10,6 +10,7 @@ import pytest
 
 from tests.contracts.test_store import AnyStore, opened
 from threadmill.adapters.sqlite.store import SqliteStore
+from threadmill.adapters.system.troubles import LoggedTroubles
 from threadmill.domain.error import InvalidRequest, VersionConflict
 from threadmill.domain.ids import FileBatchId, FileId, ProjectId, VectorStoreId
 from threadmill.domain.page import Order, PageQuery
@@ -212,14 +213,14 @@ async def test_a_waiting_file_that_cannot_be_read_takes_nobodys_place(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "threadmill.db"
-    made = await SqliteStore.open(path)
+    made = await SqliteStore.open(path, LoggedTroubles())
     await put(made, STORE, READING, replace(READING, file_id=FileId("file-2")))
     await made.close()
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("UPDATE vector_store_files SET data = '{}' WHERE id = 'vs_1/file-1'")
         assert raw.total_changes == 1
         raw.commit()
-    again = await SqliteStore.open(path)
+    again = await SqliteStore.open(path, LoggedTroubles())
     assert await again.chunks.pending(1, frozenset()) == []
     for _ in range(2):
         assert [one.file_id for one in await again.chunks.pending(1, frozenset())] == ["file-2"]

@@ -12,6 +12,7 @@ from tests.support.stage import PROJECT, Stage, turn_of_the_loop
 from tests.support.stores import filled, read, rows_of
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.store import SqliteStore
+from threadmill.adapters.system.troubles import LoggedTroubles
 from threadmill.domain.error import VersionConflict
 from threadmill.domain.ids import AssistantId, FileId, ProjectId, ThreadId, VectorStoreId
 from threadmill.domain.message import Attachment, MessageRole, NewMessage, TextPart
@@ -70,7 +71,9 @@ class CountingSqlite(SqliteStore):
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Stage, None]:
-    sqlite = None if request.param == "memory" else await CountingSqlite.open(tmp_path / "threadmill.db")
+    sqlite = (
+        None if request.param == "memory" else await CountingSqlite.open(tmp_path / "threadmill.db", LoggedTroubles())
+    )
     made = Stage(CountingMemory() if sqlite is None else sqlite)
     try:
         yield made

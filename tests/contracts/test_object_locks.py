@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.stage import turn_of_the_loop
 from threadmill.adapters.system.object_locks import ProcessObjectLocks
-from threadmill.domain.error import Unavailable
+from threadmill.domain.error import DatabaseUnavailable, Unavailable
 
 
 async def begun(coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -91,3 +91,26 @@ async def test_waiting_has_an_end_that_is_told_in_words() -> None:
                 raise AssertionError("two hold one object")
     async with asyncio.timeout(10), locks.hold(["a"]):
         assert len(locks) == 1
+
+
+async def test_who_waited_for_one_that_found_the_database_locked_is_told_so_and_does_not_find_out_again() -> None:
+    locks, tried = ProcessObjectLocks(), list[int]()
+    inside, go = asyncio.Event(), asyncio.Event()
+
+    async def client(number: int) -> None:
+        async with locks.hold(["a"]):
+            tried.append(number)
+            inside.set()
+            await go.wait()
+            raise DatabaseUnavailable("database is locked")
+
+    first = asyncio.ensure_future(client(0))
+    await inside.wait()
+    waiting = [await begun(client(number)) for number in range(1, 4)]
+    go.set()
+    outcomes = await asyncio.gather(first, *waiting, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["database is locked"] * 4
+    assert tried == [0]
+    with pytest.raises(DatabaseUnavailable):
+        await client(4)
+    assert (tried, len(locks)) == ([0, 4], 0), "who comes later tries"

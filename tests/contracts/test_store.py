@@ -12,6 +12,7 @@ import pytest
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.database import DatabaseInUse
 from threadmill.adapters.sqlite.store import SqliteStore
+from threadmill.adapters.system.troubles import LoggedTroubles
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.error import InvalidRequest, ThreadFull, Unavailable, VersionConflict
 from threadmill.domain.event import Event, EventName
@@ -43,7 +44,7 @@ async def opened(kind: str, path: Path) -> AsyncGenerator[AnyStore, None]:
     if kind == "memory":
         yield MemoryStore()
         return
-    store = await SqliteStore.open(path / "threadmill.db")
+    store = await SqliteStore.open(path / "threadmill.db", LoggedTroubles())
     try:
         yield store
     finally:
@@ -250,14 +251,14 @@ async def test_a_run_that_cannot_be_read_is_told_once_and_hurts_nobody_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "threadmill.db"
-    made = await SqliteStore.open(path)
+    made = await SqliteStore.open(path, LoggedTroubles())
     other = replace(run("run_2"), thread_id=ThreadId("thread_2"))
     await put(made, thread(), run(), thread("thread_2"), other)
     await made.close()
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("UPDATE runs SET data = '{}' WHERE id = 'run_1'")
         raw.commit()
-    again = await SqliteStore.open(path)
+    again = await SqliteStore.open(path, LoggedTroubles())
     assert await again.queued(1) == []
     for limit in (1, 10, 10):
         assert [one.id for one in await again.queued(limit)] == ["run_2"], "the bad row takes nobody's place"
@@ -278,13 +279,13 @@ async def test_everything_acknowledged_is_there_after_a_reopen(tmp_path: Path) -
 async def test_a_second_server_on_the_same_file_is_told_what_to_do(tmp_path: Path) -> None:
     async with opened("sqlite", tmp_path):
         with pytest.raises(DatabaseInUse, match="Stop it, or start this one with another --data-dir"):
-            await SqliteStore.open(tmp_path / "threadmill.db")
+            await SqliteStore.open(tmp_path / "threadmill.db", LoggedTroubles())
 
 
 async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / "threadmill.db").write_bytes(b"not a database at all, only text" * 100)
     with pytest.raises(Unavailable, match="--data-dir"):
-        await SqliteStore.open(tmp_path / "threadmill.db")
+        await SqliteStore.open(tmp_path / "threadmill.db", LoggedTroubles())
 
 
 async def test_the_database_is_its_owners_alone(tmp_path: Path) -> None:

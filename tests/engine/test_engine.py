@@ -400,9 +400,9 @@ async def test_what_does_not_get_on_is_known_while_it_does_not(stage: Stage) -> 
     attempt = stage.engine._attempt  # pyright: ignore[reportPrivateUsage] - what /readyz says comes from it
     stage.settings = replace(stage.settings, sweep_interval=0.0)
     await attempt("x", fails)
-    assert stage.engine.failing == {"x": "RuntimeError"}
+    assert stage.ports.troubles.current() == {"x": "RuntimeError"}
     await attempt("x", works)
-    assert stage.engine.failing == {}
+    assert stage.ports.troubles.current() == {}
 
 
 async def test_a_run_stopped_without_a_reason_goes_back_to_the_queue_and_is_told(stage: Stage) -> None:
@@ -1130,6 +1130,27 @@ async def test_an_answer_without_end_fails_its_run_and_keeps_what_fits() -> None
     assert ended.last_error is not None
     assert ended.last_error.message == "The model's answer has more than 10 characters."
     assert (await stage.store.history(run.thread_id))[-1].content == (TextPart("1234567890"),)
+
+
+async def test_an_answer_of_too_many_calls_fails_its_run_in_words() -> None:
+    stage = Stage(MemoryStore(), max_calls=3)
+    run, allowed = await begun(stage, "f"), await begun(stage, "f")
+    many = [ToolCallPiece(number, f"call_{number}", "f", "{") for number in range(3)]
+    rest = [ToolCallPiece(number, arguments="}") for number in range(3)]
+    stage.model.turns[0].end(*many, ToolCallPiece(3, "call_3", "f", "{}"), STOP, COST)
+    stage.model.turns[1].end(*many, *rest, STOP, COST)
+    await stage.settle()
+    ended, waits = await stored(stage, run), await stored(stage, allowed)
+    assert ended.last_error is not None
+    assert (ended.status, ended.last_error.message) == (
+        RunStatus.FAILED,
+        "The model's answer has more than 3 tool calls.",
+    )
+    assert [(call.id, call.arguments) for call in waits.required_action] == [
+        (f"call_{number}", "{}") for number in range(3)
+    ]
+    places = [delta.index for delta in await deltas(stage, allowed) if isinstance(delta, ArgumentsDelta)]
+    assert places == [0, 1, 2, 0, 1, 2]
 
 
 async def test_closed_logs_are_weighed_and_make_room_for_each_other(stage: Stage) -> None:

@@ -289,7 +289,7 @@ async def test_more_pausing_files_than_one_cause_explains_hold_their_readers_pla
         PROJECT,
         NewVectorStore(files=tuple([NewStoreFile(await stage.file(f"{number}.txt")) for number in range(readers + 1)])),
     )
-    tending = asyncio.ensure_future(stage.ingester.run())
+    tending = asyncio.ensure_future(stage.engine.run_background_tasks())
     while len(stage.surprises) < readers + 1:
         await stage.settle()
     assert len([task for task in asyncio.all_tasks() if task.get_name().startswith("read ")]) == readers

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 from tests.support.stage import PROJECT, Stage, Turn, WorkerDied
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.store import SqliteStore
+from threadmill.adapters.system.troubles import LoggedTroubles
 from threadmill.domain.error import Conflict, ThreadLocked
 from threadmill.domain.event import Event
 from threadmill.domain.fold import fold
@@ -266,7 +267,7 @@ class SqliteRunMachine(RunMachine):
     """The same on SQLite."""
 
     async def open(self) -> Stage:
-        return Stage(await SqliteStore.open(self.directory / "threadmill.db"), max_runs=2)
+        return Stage(await SqliteStore.open(self.directory / "threadmill.db", LoggedTroubles()), max_runs=2)
 
 
 PROFILE = settings(

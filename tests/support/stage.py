@@ -3,7 +3,7 @@
 import asyncio
 import re
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -240,6 +240,26 @@ class StageExtractor:
         """Nothing is open."""
 
 
+class StageTroubles:
+    """What begins is a surprise, once while it lasts."""
+
+    def __init__(self, note: Callable[[str, BaseException | None], None]) -> None:
+        self._note = note
+        self._current: dict[str, str] = {}
+
+    def begin(self, what: str, why: str, *, error: BaseException | None = None, is_over: Any = None) -> None:
+        del is_over
+        if self._current.get(what) != why:
+            self._note(f"{what} failed", error)
+        self._current[what] = why
+
+    def end(self, what: str) -> None:
+        self._current.pop(what, None)
+
+    def current(self) -> dict[str, str]:
+        return self._current
+
+
 class Stage:
     """One store, one client side, and workers that come and go."""
 
@@ -256,6 +276,7 @@ class Stage:
         self.search = SearchPorts(store.chunks, store.chunks, index, self.extractor, WordRuler())
         self.settings = replace(EngineSettings(max_runs=8), **settings)
         self.surprises: list[str] = []
+        self.troubles = StageTroubles(self._note)
         self.hire()
 
     def hire(self) -> None:
@@ -278,6 +299,7 @@ class Stage:
             self.sandbox,
             self.search,
             self.locks,
+            self.troubles,
         )
         self.worker = Worker(self.ports, self.settings, self._note)
         self.ingester = Ingester(self.ports, self.settings.max_ingestions, self._note)

@@ -47,6 +47,5 @@ class Readiness:
             return error.message
         except TimeoutError:
             return "The upstream does not answer."
-        # An exception's name says what kind of trouble it is; its text may hold what is nobody's business.
-        stuck = [f"{what} fails ({error})" for what, error in sorted(self._engine.failing.items())]
+        stuck = [f"{what} fails ({why.rstrip('.')})" for what, why in self._ports.troubles.current().items()]
         return f"The server does not get on: {'; '.join(stuck)}. Its log says more." if stuck else None

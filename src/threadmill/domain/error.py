@@ -13,6 +13,7 @@ ThreadmillError
 │   ├── OutputsNotAccepted   wrong status for tool outputs
 │   └── WrongToolOutputs     the ids do not match the required action
 ├── Unavailable              a part this server needs is missing or broken
+│   └── DatabaseUnavailable  the database cannot be read or written right now
 └── VersionConflict          internal: somebody else wrote first; decide again
 """
 
@@ -78,6 +79,10 @@ class WrongToolOutputs(Conflict):
 
 class Unavailable(ThreadmillError):
     """A part this server needs is missing, broken or shutting down."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be read or written right now: locked, full, gone. Nothing was written; runs try again."""
 
 
 class VersionConflict(ThreadmillError):

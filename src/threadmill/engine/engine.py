@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from threadmill.domain.error import Unavailable
 from threadmill.engine.documents.ingester import Ingester
 from threadmill.engine.ports.bundle import EngineSettings, Ports
 from threadmill.engine.ports.surprises import OnError
@@ -14,10 +15,7 @@ from threadmill.engine.storage.file_deletion import delete_expired_files
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What every use case needs. `executes`: this process drives runs (role all or worker).
-
-    `failing`: the background tasks that did not get on in their last attempt, and what stopped each.
-    """
+    """What every use case needs. `executes`: this process drives runs (role all or worker)."""
 
     ports: Ports
     settings: EngineSettings
@@ -25,7 +23,6 @@ class Engine:
     ingester: Ingester
     report: OnError
     executes: bool = True
-    failing: dict[str, str] = field(default_factory=dict[str, str])
 
     async def requeue_orphans(self) -> None:
         """At start-up of an embedded server: every claim of the process before is dead."""
@@ -40,15 +37,18 @@ class Engine:
 
     async def _claim_forever(self) -> None:
         while True:
-            await self._attempt("claiming runs", self.worker.claim_forever)
-            self.failing.pop("claiming runs", None)  # it goes on now; what stops it again at once is told again
-            self.worker.wake()
+            await self.worker.wakened()
+            if not await self._attempt("claiming runs", self.worker.claim_waiting):
+                self.worker.wake()
 
     async def _read_forever(self) -> None:
-        while True:
-            await self._attempt("reading files", self.ingester.run)
-            self.failing.pop("reading files", None)
-            self.ingester.wake()
+        try:
+            while True:
+                await self.ingester.wakened()
+                if not await self._attempt("reading files", self.ingester.start_pending):
+                    self.ingester.wake()
+        finally:
+            await self.ingester.stop()
 
     async def _sweep_forever(self) -> None:
         next_beat = 0.0
@@ -67,13 +67,17 @@ class Engine:
     async def _delete_expired(self) -> None:
         await delete_expired_files(self.ports, self.ports.clock.now())
 
-    async def _attempt(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Whatever `work` meets is reported, waited a little and gone on with; `failing` says so meanwhile."""
+    async def _attempt(self, what: str, work: Callable[[], Awaitable[None]]) -> bool:
+        """Whether `work` was done. Whatever it meets is told, once while it lasts, waited a little and gone on with."""
         try:
             await work()
+        except Unavailable as error:
+            self.ports.troubles.begin(what, error.message)
         except Exception as error:  # noqa: BLE001 - a loop that ends would stop everybody's runs without a word
-            self.failing[what] = type(error).__name__
-            self.report(f"{what} failed; it is tried again", error)
-            await asyncio.sleep(self.settings.sweep_interval)
+            # A name says what kind of trouble it is; the text may hold what is nobody's business.
+            self.ports.troubles.begin(what, type(error).__name__, error=error)
         else:
-            self.failing.pop(what, None)
+            self.ports.troubles.end(what)
+            return True
+        await asyncio.sleep(self.settings.sweep_interval)
+        return False

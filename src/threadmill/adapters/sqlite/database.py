@@ -2,6 +2,9 @@
 
 Every write that waits when the writer comes round shares one transaction, each in its own savepoint, so that the cost
 of a durable commit is divided by their number and one lost race hurts nobody else.
+
+A file that somebody else locks, or that cannot grow, is waited for: each write for as long as a request may, then it is
+told. Meanwhile the writer thread tries by itself, so that the trouble ends without anybody's help.
 """
 
 import asyncio
@@ -10,13 +13,16 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from threadmill.domain.error import Unavailable, VersionConflict
+from threadmill.domain.error import DatabaseUnavailable, Unavailable, VersionConflict
+from threadmill.engine.ports.troubles import Troubles
 
 T = TypeVar("T")
 
@@ -24,7 +30,38 @@ READERS = 2
 GROUP_COMMIT_SIZE = 256
 """Writes that share one commit at most."""
 
+PATIENCE = 3.0
+"""Seconds a write waits for somebody else's lock, if nothing else is set."""
+
 BUSY_MS = 5_000
+"""How long the start waits for somebody else's lock."""
+
+BUSY_STEP_MS = 100
+"""How long the writer waits at once; then it looks who has waited long enough."""
+
+PROBE_SECONDS = 1.0
+"""Between two attempts of the writer's own while writing fails and nobody writes."""
+
+ROOM_BYTES = 1024 * 1024
+"""Bytes a disk that was full must have before it is believed: what was freed inside the file lets small writes through."""
+
+WRITING = "writing to the database"
+
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+"""What is about the machine, and may pass."""
+
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class DatabaseInUse(Unavailable):
@@ -35,21 +72,32 @@ class DatabaseInUse(Unavailable):
 class _Job(Generic[T]):
     work: Callable[[sqlite3.Cursor], T]
     future: "asyncio.Future[T]"
+    deadline: float
     result: T | None = None
     error: Exception | None = None
 
 
 class Database:
-    """Opened with `open`. All methods but the constructor belong to the event loop's thread."""
+    """Opened with `open`. All methods but the constructor belong to the event loop's thread.
 
-    def __init__(self, path: Path, lock: int, writer: sqlite3.Connection) -> None:
+    `patience`: seconds a write or a read waits for somebody else's lock.
+    """
+
+    def __init__(self, path: Path, lock: int, writer: sqlite3.Connection, troubles: Troubles, patience: float) -> None:
         self._path: Path = path
         self._lock: int = lock
         self._writer: sqlite3.Connection = writer
+        self._writer.execute(f"PRAGMA busy_timeout = {BUSY_STEP_MS}")
+        self._troubles: Troubles = troubles
+        self._patience: float = patience
+        self._is_failing: bool = False
+        self._is_full: bool = False
         self._loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         # Opened now, with all their files: when strangers have taken every descriptor it would be too late.
-        self._connections: list[sqlite3.Connection] = [_connect_reader(path) for _ in range(READERS)]
+        self._connections: list[sqlite3.Connection] = [
+            _connect_reader(path, int(patience * 1000)) for _ in range(READERS)
+        ]
         self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         for connection in self._connections:
             self._idle.put(connection)
@@ -60,10 +108,10 @@ class Database:
     async def write(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         """Run `work` inside the next durable commit. Its VersionConflict undoes its own writes only.
 
-        Raises what `work` raises, and Unavailable when the file cannot be written.
+        Raises what `work` raises, and Unavailable when the file cannot be written for as long as patience lasts.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put(_Job(work, future))
+        self._jobs.put(_Job(work, future, time.monotonic() + self._patience))
         return await future
 
     async def read(self, work: Callable[[sqlite3.Cursor], T]) -> T:
@@ -75,7 +123,7 @@ class Database:
         try:
             return work(connection.cursor())
         except sqlite3.Error as error:
-            raise _unavailable(error) from error
+            raise _failure(error) from error
         finally:
             self._idle.put(connection)
 
@@ -94,7 +142,7 @@ class Database:
         os.close(self._lock)
 
     def _write_forever(self) -> None:
-        while (first := self._jobs.get()) is not None:
+        while (first := self._next_job()) is not None:
             group, more = [first], True
             while len(group) < GROUP_COMMIT_SIZE:
                 try:
@@ -110,19 +158,82 @@ class Database:
             if not more:
                 return
 
+    def _next_job(self) -> _Job[Any] | None:
+        """Waits for one; while writing fails, it is tried now and then without one."""
+        while self._is_failing:
+            try:
+                return self._jobs.get(timeout=PROBE_SECONDS)
+            except queue.Empty:
+                self._probe()
+        return self._jobs.get()
+
     def _commit(self, group: list[_Job[Any]]) -> None:
+        """One transaction for the group, or an error for each; whoever waited too long for it has left the group."""
         cursor = self._writer.cursor()
         try:
-            cursor.execute("BEGIN IMMEDIATE")
+            self._begin(cursor, group)
             for job in group:
                 _apply(cursor, job, ungrouped=len(group) == 1)
             if self._writer.in_transaction:
                 cursor.execute("COMMIT")
-        except sqlite3.Error as error:
+                self._note_success()
+        except Exception as error:  # noqa: BLE001 - this thread ends with the server and not before
+            self._note_failure(error)
             for job in group:
-                job.error = job.error or _unavailable(error)
-            if self._writer.in_transaction:
+                job.error = job.error or _failure(error)
+            self._roll_back()
+
+    def _begin(self, cursor: sqlite3.Cursor, group: list[_Job[Any]]) -> None:
+        """Take the file's lock for as long as anybody of the group waits for it. Raises sqlite3.Error."""
+        self._roll_back()
+        while group:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY:
+                    raise
+                self._dismiss(group, error)
+            else:
+                return
+
+    def _dismiss(self, group: list[_Job[Any]], error: sqlite3.Error) -> None:
+        """Tell those who have waited long enough."""
+        now = time.monotonic()
+        dismissed = [job for job in group if job.deadline <= now]
+        if not dismissed:
+            return
+        group[:] = [job for job in group if job.deadline > now]
+        self._note_failure(error)
+        for job in dismissed:
+            job.error = _failure(error)
+        self._loop.call_soon_threadsafe(_resolve, dismissed)
+
+    def _roll_back(self) -> None:
+        if self._writer.in_transaction:
+            with suppress(sqlite3.Error):  # it is tried again before the next transaction
                 self._writer.rollback()
+
+    def _probe(self) -> None:
+        """Write a page as it is."""
+        cursor = self._writer.cursor()
+        try:
+            self._roll_back()
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("PRAGMA user_version = 0")
+            cursor.execute("COMMIT")
+            self._note_success()
+        except sqlite3.Error:
+            self._roll_back()
+
+    def _note_failure(self, error: Exception) -> None:
+        self._is_failing = True
+        self._is_full = self._is_full or _code(error) == sqlite3.SQLITE_FULL
+        self._troubles.begin(WRITING, f"{error}.")
+
+    def _note_success(self) -> None:
+        if self._is_failing and not (self._is_full and _free_bytes(self._path) < ROOM_BYTES):
+            self._is_failing = self._is_full = False
+            self._troubles.end(WRITING)
 
 
 def _apply(cursor: sqlite3.Cursor, job: _Job[Any], *, ungrouped: bool) -> None:
@@ -132,8 +243,10 @@ def _apply(cursor: sqlite3.Cursor, job: _Job[Any], *, ungrouped: bool) -> None:
         job.result = job.work(cursor)
     except sqlite3.IntegrityError as error:
         job.error = VersionConflict(f"a constraint was broken: {error}")
-    except sqlite3.Error:
-        raise
+    except sqlite3.Error as error:
+        if _code(error) in _PASSING | _DAMAGED:
+            raise
+        job.error = error  # a statement or a value of its own is wrong
     except Exception as error:  # noqa: BLE001 - a job's own error is its caller's to see, not the group's
         job.error = error
     if ungrouped:
@@ -155,21 +268,38 @@ def _resolve(group: list[_Job[Any]]) -> None:
             job.future.set_result(job.result)
 
 
-def _unavailable(error: sqlite3.Error) -> Unavailable:
-    return Unavailable(f"The database cannot be used right now: {error}.")
+def _code(error: Exception) -> int:
+    """SQLite's primary result code; 0 for what is none of its errors."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def _failure(error: Exception) -> Exception:
+    """What a caller is told."""
+    code = _code(error)
+    if code in _PASSING:
+        return DatabaseUnavailable(f"The database cannot be used right now: {error}.")
+    return Unavailable(f"The database cannot be used: {error}.") if code in _DAMAGED else error
+
+
+def _free_bytes(path: Path) -> int:
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return 0
+    return disk.f_bavail * disk.f_frsize
+
+
+def connect(path: Path, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
     """A connection with the settings every one of ours has (design 3.3)."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", f"busy_timeout = {BUSY_MS}"):
+    for pragma in (f"busy_timeout = {busy_ms}", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
 
 
-def _connect_reader(path: Path) -> sqlite3.Connection:
+def _connect_reader(path: Path, busy_ms: int) -> sqlite3.Connection:
     """A connection that only reads, with its files open."""
-    connection = connect(path)
+    connection = connect(path, busy_ms)
     connection.execute("PRAGMA query_only = 1")
     connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     return connection

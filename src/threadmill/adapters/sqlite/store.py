@@ -14,7 +14,7 @@ from threadmill.adapters.sql.codec import decode, encode
 from threadmill.adapters.sql.migrate import migrate
 from threadmill.adapters.sqlite.cache import HistoryCache, RowCache
 from threadmill.adapters.sqlite.chunks import SEALED, SqliteChunks
-from threadmill.adapters.sqlite.database import Database, acquire_lock, connect
+from threadmill.adapters.sqlite.database import PATIENCE, Database, acquire_lock, connect
 from threadmill.adapters.sqlite.file_index import SqliteFileIndex
 from threadmill.adapters.sqlite.readable import ReadableRows
 from threadmill.adapters.sqlite.statement import Statement
@@ -47,6 +47,7 @@ from threadmill.engine.ports.store import (
     Write,
     WriteSet,
 )
+from threadmill.engine.ports.troubles import Troubles
 
 
 @cache
@@ -121,11 +122,16 @@ class SqliteStore:
         self._runs: ReadableRows = ReadableRows("run")
 
     @classmethod
-    async def open(cls, path: Path, budget: CacheBudget | None = None) -> "SqliteStore":
-        """Open or create the file and bring its schema up to date; `budget` is shared with other caches. Raises DatabaseInUse, Unavailable."""
+    async def open(
+        cls, path: Path, troubles: Troubles, budget: CacheBudget | None = None, patience: float = PATIENCE
+    ) -> "SqliteStore":
+        """Open or create the file and bring its schema up to date; `budget` is shared with other caches.
+
+        `patience`: seconds a write waits for a database that is locked. Raises DatabaseInUse, Unavailable.
+        """
         descriptor = acquire_lock(path)
         migrate(f"sqlite:///{path}")
-        return cls(Database(path, descriptor, connect(path)), budget)
+        return cls(Database(path, descriptor, connect(path), troubles, patience), budget)
 
     async def close(self) -> None:
         """Finish pending writes and let go of the file."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from threadmill.domain.error import Unavailable
+from threadmill.domain.error import DatabaseUnavailable, Unavailable
 
 PATIENCE = 30.0
 """Seconds somebody waits for objects."""
@@ -13,10 +13,15 @@ PATIENCE = 30.0
 
 @dataclass(slots=True)
 class _Queue:
-    """Those who hold an object or wait for it. asyncio's lock is fair, and loses nothing to a cancellation."""
+    """Those who hold an object or wait for it. asyncio's lock is fair, and loses nothing to a cancellation.
+
+    `failures` counts those who found the database unavailable, `failure` is what the last of them was told.
+    """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     members: int = 0
+    failures: int = 0
+    failure: str = ""
 
 
 class ProcessObjectLocks:
@@ -32,9 +37,15 @@ class ProcessObjectLocks:
         keys = sorted(set(ids))
         held: list[asyncio.Lock] = []
         queues = [self._join(key) for key in keys]
+        failures = [queue.failures for queue in queues]
         try:
             await self._take(queues, held)
-            yield
+            _raise_if_hopeless(queues, failures)
+            try:
+                yield
+            except DatabaseUnavailable as error:
+                _note_failure(queues, error)
+                raise
         finally:
             for lock in held:
                 lock.release()
@@ -65,3 +76,16 @@ class ProcessObjectLocks:
     def __len__(self) -> int:
         """How many objects are held or waited for."""
         return len(self._queues)
+
+
+def _note_failure(queues: Sequence[_Queue], error: DatabaseUnavailable) -> None:
+    for queue in queues:
+        queue.failures += 1
+        queue.failure = error.message
+
+
+def _raise_if_hopeless(queues: Sequence[_Queue], failures: Sequence[int]) -> None:
+    """Whoever waited while another found the database unavailable is told the same, and need not find out after him."""
+    for queue, before in zip(queues, failures, strict=True):
+        if queue.failures > before:
+            raise DatabaseUnavailable(queue.failure)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from threadmill.domain.chunking import TooManyTokens
-from threadmill.domain.error import ThreadmillError, Unavailable
+from threadmill.domain.error import DatabaseUnavailable, ThreadmillError, Unavailable
 from threadmill.domain.file import File
 from threadmill.domain.ids import StoreFileId, VectorStoreId
 from threadmill.domain.vector_store import (
@@ -66,19 +66,18 @@ class Ingester:
         """There may be a file to read, or chunks nobody needs."""
         self._wakened.set()
 
-    async def run(self) -> None:
-        """Read whatever waits, whenever woken, until cancelled; then what was under way is left for the next start."""
-        try:
-            while True:
-                await self._wakened.wait()
-                self._wakened.clear()
-                await self.start_pending()
-        finally:
-            tasks = list(self._tasks.values())
-            for one in (*tasks, *self._paused.values()):
-                one.cancel()
-            self._paused.clear()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    async def wakened(self) -> None:
+        """Return when there may be something to do that was not looked for yet."""
+        await self._wakened.wait()
+        self._wakened.clear()
+
+    async def stop(self) -> None:
+        """What is under way is left for the next start."""
+        tasks = list(self._tasks.values())
+        for one in (*tasks, *self._paused.values()):
+            one.cancel()
+        self._paused.clear()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def start_pending(self) -> None:
         """Begin with as many files as there is room for; when there are none, sweep."""
@@ -118,7 +117,9 @@ class Ingester:
         """From in progress to settled; only what is no fault of the file leaves it in progress."""
         try:
             await self._record_outcome(row, await self._ingest(row))
-        except ThreadmillError as error:
+        except DatabaseUnavailable:
+            await asyncio.sleep(RETRY_SECONDS)  # its own trouble, told once for all files
+        except Exception as error:  # noqa: BLE001 - the row is in progress still, so it is read again
             self._report(f"reading {row.id} is tried again", error)
             await self._pause(row.id)
         else:
@@ -154,7 +155,7 @@ class Ingester:
         except BlobLost as error:
             return FileError(FileErrorCode.SERVER_ERROR, error.message)
         except ThreadmillError as error:
-            if self._tries.get(row.id, 0) < MAX_TRIES:
+            if isinstance(error, DatabaseUnavailable) or self._tries.get(row.id, 0) < MAX_TRIES:
                 raise
             return FileError(FileErrorCode.SERVER_ERROR, error.message)
         except Exception as error:  # noqa: BLE001 - a file must not stay in progress for ever

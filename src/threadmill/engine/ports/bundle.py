@@ -19,6 +19,7 @@ from threadmill.engine.ports.store import Store
 from threadmill.engine.ports.text_extractor import TextExtractor
 from threadmill.engine.ports.token_offsets import TokenOffsets
 from threadmill.engine.ports.tokens import Tokens
+from threadmill.engine.ports.troubles import Troubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,14 @@ class Ports:
     sandbox: Sandbox
     search: SearchPorts
     locks: ObjectLocks
+    troubles: Troubles
     pass_through: PassThrough | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """Limits of the engine: seconds, counts of turns, runs executing and files being read at once, messages of a
-    thread, characters of a model's answer.
+    thread, characters and tool calls of a model's answer.
 
     `store_wait_seconds`: how long a run waits for the files of its thread's vector store.
     """
@@ -77,6 +79,7 @@ class EngineSettings:
     max_runs: int = 64
     max_messages: int = 100_000
     max_answer: int = 4 * 1024 * 1024
+    max_calls: int = 128
     persist_interval: float = 1.0
     sweep_interval: float = 1.0
     max_ingestions: int = 6

@@ -52,7 +52,7 @@ class CodeCall:
             return self._draft.call()
         run, sandbox = self._execution.run, self._execution.ports.sandbox
         try:
-            self._workspace = await workspace(self._execution.ports, run)
+            self._workspace = await self._execution.patiently(lambda: workspace(self._execution.ports, run))
             await self._prepare_session(self._workspace)
             async with aclosing(sandbox.execute(run.thread_id, self._draft.reader.text)) as outputs:
                 await self._consume_outputs(outputs)
@@ -157,7 +157,8 @@ class CodeCall:
                 async for piece in content:
                     await writer.write(piece)
                 new = NewFile(name, FilePurpose.ASSISTANTS_OUTPUT, origin=origin)
-                return await create_file(ports, run.project, new, await writer.commit())
+                blob = await writer.commit()
+                return await self._execution.patiently(lambda: create_file(ports, run.project, new, blob))
         except (FileRefused, Unavailable) as error:
             self._draft.notes.append(f"Note: {name} could not be kept. {error.message}")
             return None

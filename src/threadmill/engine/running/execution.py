@@ -1,16 +1,18 @@
 """One claimed run in a worker's hands: what it has open, and the one way it moves.
 
 Only the task that executes the run touches it. Commits are never torn by a cancel: once a write set is on its way,
-its outcome is awaited before the cancel goes on, so memory and store agree.
+its outcome is awaited before the cancel goes on, so memory and store agree. A database that cannot be used is waited
+for; the text so far is saved beside the stream, which never waits for that.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import TypeVar
 
 from threadmill.domain.command import Command
 from threadmill.domain.decide import Decision, RunState, decide, open_step
+from threadmill.domain.error import DatabaseUnavailable
 from threadmill.domain.message import Message, MessageStatus
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep, RunStepType
@@ -21,16 +23,24 @@ from threadmill.engine.running.draft import Draft
 
 T = TypeVar("T")
 
+FIRST_DELAY, MAX_DELAY = 0.1, 2.0
+"""Seconds between two attempts on a database that cannot be used: they double from the first to the last."""
+
 
 class Execution:
-    """A run being executed. `draft` is what the model has said since the last commit."""
+    """A run being executed. `draft` is what the model has said since the last commit.
+
+    `is_let_go`: the process stops, so nothing is waited for any more.
+    """
 
     def __init__(self, ports: Ports, settings: EngineSettings, progress: RunState) -> None:
         self.ports: Ports = ports
         self.settings: EngineSettings = settings
         self.state: RunState = progress
         self.draft: Draft = Draft()
+        self.is_let_go: bool = False
         self._persisted_at: float = ports.clock.monotonic()
+        self._saving: asyncio.Task[None] | None = None
 
     @property
     def run(self) -> Run:
@@ -42,9 +52,25 @@ class Execution:
 
         Raises VersionConflict when the claim is lost or the run was changed by somebody else.
         """
-        await _uninterrupted(self._apply(commands))
+        await self.patiently(lambda: _uninterrupted(self._apply(commands)))
+
+    async def patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """The outcome of `attempt`, which is made again for as long as the database cannot be used, until the run expires.
+
+        Raises what else `attempt` raises, and DatabaseUnavailable when the run's time is over or it was let go.
+        """
+        delay = FIRST_DELAY
+        while True:
+            try:
+                return await attempt()
+            except DatabaseUnavailable:
+                if self.is_let_go or self.ports.clock.now() >= (self.run.expires_at or 0):
+                    raise
+            await self.ports.clock.sleep(delay)
+            delay = min(2 * delay, MAX_DELAY)
 
     async def _apply(self, commands: tuple[Command, ...]) -> None:
+        await self._end_saving()
         at = self.ports.clock.now()
         progress = self.draft.merge_into(self.state)
         decisions: list[Decision] = []
@@ -67,24 +93,41 @@ class Execution:
         """Whether the open message's text was not saved for a while (design 3.5: at most once a second)."""
         return self.ports.clock.monotonic() - self._persisted_at >= self.settings.persist_interval
 
-    async def persist_draft(self) -> None:
-        """Save the open message's text so far."""
+    def persist_draft(self) -> None:
+        """Begin to save the open message's text so far; while that is under way, begin nothing.
+
+        Raises what the last time met: VersionConflict when the claim is lost.
+        """
         self._persisted_at = self.ports.clock.monotonic()
-        if self.state.message is not None:
-            await _uninterrupted(self._persist(self.state.message))
+        if self._saving is not None and self._saving.done():
+            saved, self._saving = self._saving, None
+            saved.result()
+        if self._saving is None and self.state.message is not None:
+            self._saving = asyncio.create_task(self._persist(self.state.message), name=f"{self.run.id} draft")
+            self._saving.add_done_callback(_ignore_outcome)
 
     async def _persist(self, stored: Message) -> None:
         message = self.draft.merge_into(self.state).message or stored
         message = replace(message, version=stored.version + 1)
-        await self._save(Update(message, stored.version))
+        try:
+            await self._save(Update(message, stored.version))
+        except DatabaseUnavailable:
+            return  # it is saved the next time, or with the end of the message
         self.state = replace(self.state, message=replace(stored, version=message.version))
+
+    async def _end_saving(self) -> None:
+        """Wait until the open message's version is known."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            await saving
 
     async def persist_calls(self) -> None:
         """Save the open step's calls as they stand, before they are carried out. Raises VersionConflict, Conflict.
 
         Whoever takes the run over finds them in a failed step: none is carried out twice (ADR-0007).
         """
-        await _uninterrupted(self._persist_calls(open_step(self.state, RunStepType.TOOL_CALLS)))
+        step = open_step(self.state, RunStepType.TOOL_CALLS)
+        await self.patiently(lambda: _uninterrupted(self._persist_calls(step)))
 
     async def _persist_calls(self, stored: RunStep) -> None:
         step = replace(stored, tool_calls=self.draft.tool_calls(), version=stored.version + 1)
@@ -94,6 +137,12 @@ class Execution:
     async def _save(self, update: Update) -> None:
         fence = EpochGuard(self.run.id, self.run.epoch)
         await self.ports.store.apply(WriteSet((update,), (fence,)))
+
+
+def _ignore_outcome(task: asyncio.Task[None]) -> None:
+    """A run that ends without asking for it anew wants no line in the log about it."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _uninterrupted(work: Coroutine[None, None, T]) -> T:

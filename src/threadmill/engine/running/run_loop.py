@@ -33,8 +33,8 @@ async def run_to_end(execution: Execution) -> None:
     try:
         while True:
             check_limits(execution)
-            await check_stores(execution)
-            prompt = await build_prompt(execution)
+            await execution.patiently(lambda: check_stores(execution))
+            prompt = await execution.patiently(lambda: build_prompt(execution))
             if prompt is None:
                 raise EndRun(c.StopIncomplete(RunIncompleteReason.MAX_PROMPT_TOKENS))
             turn = await run_turn(execution, prompt)

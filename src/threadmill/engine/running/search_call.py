@@ -32,15 +32,15 @@ async def answer_search(execution: Execution, draft: SearchDraft) -> FileSearchC
     if not draft.queries:
         draft.notes.append(file_search_prompt.NOT_UNDERSTOOD)
         return draft.call()
-    await wait_for_new_stores(execution)
-    draft.notes += await _notes(execution)
+    await execution.patiently(lambda: wait_for_new_stores(execution))
+    draft.notes += await execution.patiently(lambda: _notes(execution))
     try:
-        found = await _found(execution, draft)
+        found = await execution.patiently(lambda: _found(execution, draft))
     except Unavailable as error:
         draft.notes.append(f"Error: the files could not be searched. {error.message}")
         return draft.call()
     count, model = execution.ports.tokens.count, execution.run.model
-    room = await _room(execution)
+    room = await execution.patiently(lambda: _room(execution))
     draft.results = file_search_prompt.fit_to_budget(found, draft.number, room, lambda text: count(text, model))
     if len(draft.results) < len(found) and not draft.results:
         draft.notes.append(file_search_prompt.NO_ROOM)

@@ -51,7 +51,7 @@ async def run_turn(execution: Execution, prompt: Prompt) -> Turn:
 
 
 async def _stream(execution: Execution, prompt: Prompt) -> Turn:
-    request = await inline_images(execution.ports, execution.run.project, prompt.request)
+    request = await execution.patiently(lambda: inline_images(execution.ports, execution.run.project, prompt.request))
     listener = _StreamHandler(execution, prompt.references)
     try:
         await _consume_stream(execution, request, listener)
@@ -121,7 +121,7 @@ class _StreamHandler:
         if texts:
             await self._write_text(texts)
         if self._execution.persists_now():
-            await self._execution.persist_draft()
+            self._execution.persist_draft()
 
     def _count(self, characters: int) -> None:
         self._left -= characters

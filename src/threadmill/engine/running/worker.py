@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from threadmill.domain import command as c
 from threadmill.domain.decide import RunState, decide
-from threadmill.domain.error import ThreadmillError, VersionConflict
+from threadmill.domain.error import DatabaseUnavailable, ThreadmillError, VersionConflict
 from threadmill.domain.ids import Instant, RunId
 from threadmill.domain.message import Message
 from threadmill.domain.outcome import ErrorCode, LastError
@@ -100,12 +100,10 @@ class Worker:
         """A run may be waiting."""
         self._wakened.set()
 
-    async def claim_forever(self) -> None:
-        """Claim waiting runs whenever woken and there is room, until cancelled."""
-        while True:
-            await self._wakened.wait()
-            self._wakened.clear()
-            await self.claim_waiting()
+    async def wakened(self) -> None:
+        """Return when a run may be waiting that was not looked for yet."""
+        await self._wakened.wait()
+        self._wakened.clear()
 
     async def claim_waiting(self) -> None:
         """Claim as many queued runs as there is room for, oldest first."""
@@ -146,6 +144,8 @@ class Worker:
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()), timeout=seconds)
         left = list(self._tasks.values())
+        for execution in self._executions.values():
+            execution.is_let_go = True
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -160,6 +160,9 @@ class Worker:
             await self._finish(execution, c.Fail(LastError(error.code, error.message)))
         except _RunExpired:
             await self._finish(execution, c.Expire())
+        except DatabaseUnavailable as error:
+            self.report(f"run {execution.run.id} goes back to the queue", error)
+            await self._finish(execution, rescue(execution.run, self.settings))
         except Exception as error:  # noqa: BLE001 - the last resort: a surprise fails the run, never leaves it locked
             self.report(f"run {execution.run.id} failed unexpectedly", error)
             await self._finish(execution, c.Fail(LastError(ErrorCode.SERVER_ERROR, RUN_INTERNAL_ERROR)))
@@ -181,12 +184,22 @@ class Worker:
 
     async def _finish(self, execution: Execution, command: c.Command) -> None:
         try:
-            await execution.apply(command)
+            await self._settle(execution, command)
         except VersionConflict:
             await self._reconcile(execution)
-        except ThreadmillError as error:
-            # The store is not writable: the lease lapses and the reaper gives the run another life.
+        except Exception as error:  # noqa: BLE001 - the lease lapses, and the reaper gives the run another life
             self.report(f"run {execution.run.id} could not be settled", error)
+
+    async def _settle(self, execution: Execution, command: c.Command) -> None:
+        """Whatever is wrong with what the model said last, the run does not stay active for it."""
+        try:
+            await execution.apply(command)
+        except ThreadmillError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            self.report(f"what run {execution.run.id} said last cannot be stored and is left out", error)
+            execution.draft.clear()
+            await execution.apply(command)
 
     async def _reconcile(self, execution: Execution) -> None:
         """Interrupted: the stored status says why. Cancelled by its client, taken over, deleted, or drained here."""
