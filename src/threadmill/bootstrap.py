@@ -26,6 +26,7 @@ from threadmill.adapters.tokens.counter import BpeTokenCounter
 from threadmill.adapters.tokens.offsets import BpeTokenOffsets
 from threadmill.api.app import Access, build_app
 from threadmill.api.auth import ApiKeys
+from threadmill.api.body_room import BodyRoom
 from threadmill.api.browser import BrowserPolicy, is_loopback
 from threadmill.api.http import ApiContext
 from threadmill.domain.cache_budget import CacheBudget
@@ -102,7 +103,8 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application, No
         tending = asyncio.create_task(engine.run_background_tasks())
         try:
             limits = settings.config.limits
-            context = ApiContext(engine, limits.max_body_bytes, limits.stream_comment_seconds)
+            bodies = BodyRoom(max(limits.bodies_mb * 1024 * 1024, 2 * limits.max_body_bytes))
+            context = ApiContext(engine, limits.max_body_bytes, limits.stream_comment_seconds, bodies)
             yield Application(build_app(context, open_access(settings), metrics.text), engine)
         finally:
             tending.cancel()

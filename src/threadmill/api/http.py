@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from threadmill.api.body_room import LARGE_BODY, BodyRoom
 from threadmill.domain.error import InvalidRequest
 from threadmill.domain.ids import Instant, ProjectId, ThreadId, VectorStoreId
 from threadmill.engine.engine import Engine
@@ -17,8 +19,8 @@ from threadmill.wire.request.query import check_id
 
 T = TypeVar("T")
 
-LARGE_BODY = 64 * 1024
-"""Bytes beyond which a body is decoded and checked in a thread: less takes a few milliseconds at most."""
+MAX_DIGITS = 16
+"""Of a length: a longer one is none."""
 
 POLL_AFTER_LEAST, POLL_AFTER_MOST = 0.1, 2.0
 """Seconds; what is younger than the first 2 s is asked for each tenth of a second."""
@@ -44,6 +46,7 @@ class ApiContext:
     engine: Engine
     max_body_bytes: int
     comment_seconds: float
+    bodies: BodyRoom
     checkers: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "threadmill-bodies"))
     """Where large bodies are checked: one after another, so that the event loop waits for one thread at most."""
 
@@ -77,14 +80,29 @@ async def read_as(
     context: ApiContext, request: Request, kind: type[B], make: Callable[[B], T], *, allow_empty: bool = False
 ) -> T:
     """What `make` makes of the checked body; both in a thread if it is large. Raises InvalidRequest, BodyTooLarge."""
-    raw = await read_body(context, request)
+    async with hold_room(context, request):
+        raw = await read_body(context, request)
 
-    def read() -> T:
-        return make(parse(kind, raw, allow_empty=allow_empty))
+        def read() -> T:
+            return make(parse(kind, raw, allow_empty=allow_empty))
 
-    if len(raw) <= LARGE_BODY:
-        return read()
-    return await asyncio.get_running_loop().run_in_executor(context.checkers, read)
+        if len(raw) <= LARGE_BODY:
+            return read()
+        return await asyncio.get_running_loop().run_in_executor(context.checkers, read)
+
+
+def hold_room(context: ApiContext, request: Request) -> AbstractAsyncContextManager[None]:
+    """Room for the request's body: what it says it has, the limit where it says nothing or more than is taken."""
+    announced, limit = announced_length(request), context.max_body_bytes
+    return context.bodies.hold(caller_project(request), limit if announced is None else min(announced, limit))
+
+
+def announced_length(request: Request) -> int | None:
+    """Bytes of the body as its headers tell; None for one in chunks."""
+    if "transfer-encoding" in request.headers:
+        return None
+    said = request.headers.get("content-length", "0")
+    return int(said) if said.isdecimal() and len(said) < MAX_DIGITS else None
 
 
 def _says_json(request: Request) -> bool:

@@ -10,20 +10,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Router
 
+from threadmill.api.body_room import LARGE_BODY
 from threadmill.api.form_model import find_model
-from threadmill.api.http import ApiContext, BodyTooLarge, caller_project, read_body
+from threadmill.api.http import ApiContext, BodyTooLarge, announced_length, caller_project, hold_room, read_body
 from threadmill.api.relay import Relay
 from threadmill.domain.error import InvalidRequest, NotFound
 from threadmill.engine.ports.pass_through import PassedBody, PassedCall
 
 FORM_HEAD = 256 * 1024
 """Bytes of a form in which its model is looked for; behind them it goes to the default upstream."""
-
-MAX_DIGITS = 16
-"""Of a length that is believed to be one."""
-
-LARGE = 64 * 1024
-"""Bytes of a body that is not looked at in the event loop."""
 
 REQUEST_HEADERS = (
     "accept",
@@ -103,19 +98,18 @@ class PassThroughRoutes:
         )
         if kind == "multipart/form-data":
             return await self._form(request, options.get("boundary", ""), uploaded)
-        body = await read_body(self._context, request)
-        if not body:
-            return PassedBody(b"", length=0), None
-        named = _decoded(body) if len(body) < LARGE else await asyncio.to_thread(_decoded, body)
+        async with hold_room(self._context, request):
+            body = await read_body(self._context, request)
+            if not body:
+                return PassedBody(b"", length=0), None
+            named = _decoded(body) if len(body) <= LARGE_BODY else await asyncio.to_thread(_decoded, body)
         return PassedBody(body, length=len(body)), named.model
 
     async def _form(self, request: Request, boundary: str, uploaded: asyncio.Event) -> tuple[PassedBody, str | None]:
         if request.scope["state"].get("cross_origin"):
             # Its browser has not asked whether it may: a form needs no preflight (ADR-0021).
             raise InvalidRequest("Pages of other origins may not send forms here.", code="unsupported_content_type")
-        said = request.headers.get("content-length", "")
-        length = int(said) if said.isdecimal() and len(said) < MAX_DIGITS else None
-        limit = self._context.max_body_bytes
+        length, limit = announced_length(request), self._context.max_body_bytes
         if length is not None and length > limit:
             raise _too_large(limit)
         stream = _bounded(request, limit, uploaded)
