@@ -9,15 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.runs import CALLS, STOP, again, deltas, heard, turn
 from tests.support.stage import PROJECT, Stage
-from tests.support.stage import Turn as Asked
 from threadmill.adapters.blobs.disk import DiskBlobs, DiskWriter
-from threadmill.adapters.memory.store import MemoryStore
 from threadmill.domain.delta import (
     AnnotationDelta,
     CodeInputDelta,
     CodeOutputDelta,
-    Delta,
     ImageDelta,
     TextDelta,
     ToolCallStarted,
@@ -27,7 +25,7 @@ from threadmill.domain.file import File, FilePurpose
 from threadmill.domain.ids import CallId, FileId, RunStepId
 from threadmill.domain.message import Annotation, ImageFilePart, Message, RefusalPart, TextPart
 from threadmill.domain.outcome import ErrorCode, Usage
-from threadmill.domain.run import NewRun, Run, RunStatus
+from threadmill.domain.run import Run, RunStatus
 from threadmill.domain.run_step import RunStep, RunStepStatus, RunStepType
 from threadmill.domain.tool import (
     CodeInterpreterCall,
@@ -43,39 +41,21 @@ from threadmill.domain.tool import (
     ToolResources,
 )
 from threadmill.engine.objects import files, runs, threads
-from threadmill.engine.ports.model import Finish, FinishReason, ModelError, RefusalPiece, ToolCallPiece
+from threadmill.engine.ports.model import ModelError, RefusalPiece, ToolCallPiece
 from threadmill.engine.ports.sandbox import Ended, EndReason, FileWritten, Image, Logs, Output, SessionLossReason
-from threadmill.engine.ports.store import StoredEvent
 from threadmill.engine.prompt.conversation import MODEL_LOGS, build_conversation, message_text, render_code_result
 from threadmill.engine.running.code_call import NEW_SESSION, NOT_UNDERSTOOD, SESSION_LOST
 from threadmill.engine.running.worker import CLIENT_SECONDS
 
-STOP, CALLS, COST = Finish(FinishReason.STOP), Finish(FinishReason.TOOL_CALLS), Usage(1, 1)
+COST = Usage(1, 1)
 CODE = CodeInterpreterTool()
 DONE = Ended(EndReason.COMPLETED)
-
-
-@pytest.fixture
-async def stage() -> AsyncGenerator[Stage, None]:
-    made = Stage(MemoryStore())
-    yield made
-    await made.worker.drain(0)
 
 
 async def begun(stage: Stage, *, tools: tuple[Tool, ...] = (CODE,), **fields: Any) -> Run:
     """A run that waits for the model's first word."""
     assistant, thread = await stage.assistant(), await stage.thread("hi")
     return await again(stage, thread.id, assistant_id=assistant.id, tools=tools, **fields)
-
-
-async def again(stage: Stage, thread: Any, **fields: Any) -> Run:
-    accepted = await runs.create(stage.engine, PROJECT, thread, NewRun(**fields))
-    await stage.settle()
-    return accepted.run
-
-
-def turn(stage: Stage) -> Asked:
-    return stage.model.turns[-1]
 
 
 async def called(stage: Stage, code: str = "x", *acts: Output) -> None:
@@ -90,11 +70,6 @@ async def answered(stage: Stage, *texts: str) -> None:
     await stage.settle()
 
 
-def heard(stage: Stage) -> str:
-    """What the model was told of its last call."""
-    return message_text(turn(stage).request.messages[-1])
-
-
 async def step_of(stage: Stage, run: Run) -> RunStep:
     return next(step for step in await stage.store.steps(run.id) if step.type is RunStepType.TOOL_CALLS)
 
@@ -107,11 +82,6 @@ async def call_of(stage: Stage, run: Run) -> CodeInterpreterCall:
 
 async def message_of(stage: Stage, run: Run) -> Message:
     return (await stage.store.history(run.thread_id))[-1]
-
-
-async def deltas(stage: Stage, run: Run) -> list[Delta]:
-    tail = stage.ports.log.tail(run.id)
-    return [entry async for batch in tail for entry in batch if not isinstance(entry, StoredEvent)]
 
 
 async def file(stage: Stage, file_id: FileId) -> File:

@@ -1,12 +1,12 @@
 """Files in the engine: who may name them, what becomes of them when they go."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from tests.support.stage import PROJECT, Stage
-from threadmill.adapters.memory.store import MemoryStore
+from tests.support.stores_in_trouble import BrokenStore, RacedStore
 from threadmill.domain.error import InvalidRequest, NotFound, Unavailable
 from threadmill.domain.file import File, FilePurpose, NewFile
 from threadmill.domain.ids import FileId, ProjectId, ThreadId
@@ -23,13 +23,6 @@ from threadmill.engine.storage.file_deletion import delete_expired_files
 
 CODE = ("code_interpreter",)
 NOWHERE = FileId("file-nowhere")
-
-
-@pytest.fixture
-async def stage() -> AsyncGenerator[Stage, None]:
-    made = Stage(MemoryStore())
-    yield made
-    await made.worker.drain(0)
 
 
 def said(*attached: FileId) -> NewMessage:
@@ -160,57 +153,40 @@ async def test_an_expired_file_deletes_itself(stage: Stage) -> None:
         await files.retrieve(stage.engine, PROJECT, file.id)
 
 
-class Raced(MemoryStore):
-    """A store in which somebody else is faster, once."""
-
-    faster: WriteSet | None = None
-
-    async def apply(self, write_set: WriteSet) -> int:
-        if self.faster is not None:
-            faster, self.faster = self.faster, None
-            await super().apply(faster)
-        return await super().apply(write_set)
-
-
 async def test_a_file_deleted_by_two_at_once_is_deleted_once() -> None:
-    store = Raced()
+    store = RacedStore()
     stage = Stage(store)
     file = await files.retrieve(stage.engine, PROJECT, await stage.file("a.txt"))
-    store.faster = WriteSet((Delete(File, file.id),))
+    store.meanwhile = partial(store.apply, WriteSet((Delete(File, file.id),)))
     with pytest.raises(NotFound):
         await files.delete(stage.engine, PROJECT, file.id)
 
 
 async def test_a_thread_changed_while_its_file_is_deleted_keeps_both_changes() -> None:
-    store = Raced()
+    store = RacedStore()
     stage = Stage(store)
     file = await stage.file("a.txt")
     thread = await threads.create(stage.engine, PROJECT, NewThread((said(file),)))
-    store.faster = WriteSet((Update(replace(thread, metadata={"k": "v"}, version=2), 1),))
+    store.meanwhile = partial(store.apply, WriteSet((Update(replace(thread, metadata={"k": "v"}, version=2), 1),)))
     await files.delete(stage.engine, PROJECT, file)
     found = await threads.retrieve(stage.engine, PROJECT, thread.id)
     assert (found.metadata, found.tool_resources.file_ids) == ({"k": "v"}, ())
 
 
 async def test_an_expired_file_that_somebody_deletes_first_disturbs_nobody() -> None:
-    store = Raced()
+    store = RacedStore()
     stage = Stage(store)
     async with stage.blobs.writer() as writer:
         file = await files.create(stage.engine, PROJECT, NewFile("a", FilePurpose.BATCH, expires_after=3_600), writer)
-    store.faster = WriteSet((Delete(File, file.id),))
+    store.meanwhile = partial(store.apply, WriteSet((Delete(File, file.id),)))
     await delete_expired_files(stage.ports, stage.clock.at + 3_600)
     assert await stage.ports.files.find_many(PROJECT, [file.id]) == []
 
 
-class Full(MemoryStore):
-    """A store whose disk is full."""
-
-    async def apply(self, write_set: WriteSet) -> int:
-        raise Unavailable("The disk is full.")
-
-
 async def test_the_bytes_of_a_file_whose_row_could_not_be_stored_do_not_stay() -> None:
-    stage = Stage(Full())
+    store = BrokenStore()
+    store.reason = Unavailable("The disk is full.")
+    stage = Stage(store)
     with pytest.raises(Unavailable, match="The disk is full"):
         await stage.file("a.txt", b"x")
     assert [path for path in stage.directory.rglob("*") if path.is_file()] == []

@@ -1,18 +1,16 @@
 """Reading files into vector stores: once, whatever goes wrong, and anew when the embedder changes."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from tests.support.stage import PROJECT, Stage
-from tests.support.stores import Embedding, embedding, filled, found, read, rows_of
-from threadmill.adapters.memory.store import MemoryStore
+from tests.support.stores import DONE, Embedding, embedding, filled, found, read, rows_of
 from threadmill.domain.chunking import StaticChunking, TooManyTokens
 from threadmill.domain.error import Unavailable
 from threadmill.domain.new_store import NewStoreFile, NewVectorStore
-from threadmill.domain.page import Order, PageQuery
 from threadmill.domain.vector_store import (
     FileCounts,
     FileError,
@@ -25,17 +23,6 @@ from threadmill.engine.documents.reembedding import outdated_rows, reembed
 from threadmill.engine.objects import store_files, vector_stores
 from threadmill.engine.ports.embedder import EmbeddingFailed
 from threadmill.engine.ports.surprises import FILE_INTERNAL_ERROR
-
-DONE = VectorStoreFileStatus.COMPLETED
-ALL = PageQuery(100, Order.ASC)
-
-
-@pytest.fixture
-async def stage() -> AsyncGenerator[Stage, None]:
-    made = Stage(MemoryStore())
-    yield made
-    await made.worker.drain(0)
-    await made.search.index.aclose()
 
 
 async def test_the_same_file_is_read_once_however_often_it_is_attached(stage: Stage) -> None:

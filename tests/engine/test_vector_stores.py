@@ -1,14 +1,13 @@
 """Vector stores in the engine: what is added, counted, found, cancelled and taken out; stores of threads and assistants."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from tests.support.stage import PROJECT, Stage
 from tests.support.stores import filled, found, read, rows_of
+from tests.support.stores_in_trouble import RacedStore
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.domain.chunking import StaticChunking
 from threadmill.domain.error import Conflict, InvalidRequest, NotFound
@@ -42,17 +41,6 @@ from threadmill.engine.objects import (
 )
 from threadmill.engine.ports.store import Delete, Update, WriteSet
 from threadmill.engine.storage.store_file_removal import remove_if_present
-
-DONE = VectorStoreFileStatus.COMPLETED
-ALL = PageQuery(100, Order.ASC)
-
-
-@pytest.fixture
-async def stage() -> AsyncGenerator[Stage, None]:
-    made = Stage(MemoryStore())
-    yield made
-    await made.worker.drain(0)
-    await made.search.index.aclose()
 
 
 async def test_a_store_reads_as_in_progress_until_its_files_are_found(stage: Stage) -> None:
@@ -323,22 +311,8 @@ async def test_a_store_that_does_not_exist_is_refused(stage: Stage) -> None:
         await threads.create(stage.engine, PROJECT, NewThread(new_store=missing))
 
 
-class Raced(MemoryStore):
-    """Somebody else is faster, once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first: Any = None
-
-    async def apply(self, write_set: WriteSet) -> int:
-        first, self.first = self.first, None
-        if first is not None:
-            await first()
-        return await super().apply(write_set)
-
-
 async def test_a_search_is_a_use_and_gets_in_nobodys_way() -> None:
-    store = Raced()
+    store = RacedStore()
     stage = Stage(store)
     made = await filled(stage, "fox")
     stage.clock.at += 100
@@ -347,21 +321,21 @@ async def test_a_search_is_a_use_and_gets_in_nobodys_way() -> None:
         renamed = replace(made, name="new", version=made.version + 1)
         await MemoryStore.apply(store, WriteSet((Update(renamed, made.version),)))
 
-    store.first = rename
+    store.meanwhile = rename
     assert await found(stage, made.id, "fox") == ["fox"]
     used = await vector_stores.retrieve(stage.engine, PROJECT, made.id)
     assert (used.name, used.last_active_at) == ("new", stage.clock.at)
 
 
 async def test_two_deletes_of_one_store_are_one_delete_and_one_not_found() -> None:
-    store = Raced()
+    store = RacedStore()
     stage = Stage(store)
     made = await filled(stage)
 
     async def delete() -> None:
         await MemoryStore.apply(store, WriteSet((Delete(VectorStore, made.id),)))
 
-    store.first = delete
+    store.meanwhile = delete
     with pytest.raises(NotFound):
         await vector_stores.delete(stage.engine, PROJECT, made.id)
 
