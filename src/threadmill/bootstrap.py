@@ -24,6 +24,7 @@ from threadmill.adapters.system.object_locks import ProcessObjectLocks
 from threadmill.adapters.system.troubles import LoggedTroubles
 from threadmill.adapters.tokens.counter import BpeTokenCounter
 from threadmill.adapters.tokens.offsets import BpeTokenOffsets
+from threadmill.adapters.tokens.vocabularies import Vocabularies
 from threadmill.api.app import Access, build_app
 from threadmill.api.auth import ApiKeys
 from threadmill.api.body_room import BodyRoom
@@ -144,14 +145,13 @@ async def open_ports(settings: Settings, metrics: PrometheusMetrics) -> AsyncGen
 async def _open_adapters(
     store: SqliteStore, blobs: Blobs, settings: Settings, shared: _Shared
 ) -> AsyncGenerator[Ports, None]:
-    tokens = BpeTokenCounter()
+    vocabularies = Vocabularies()
+    tokens = BpeTokenCounter(vocabularies)
     models = open_models(settings.config, tokens, shared.metrics)
     passing = UpstreamPassThrough(models, shared.metrics)
     clock, ids = SystemClock(), RandomIds()
     sandbox = await open_sandbox(SandboxSettings.of(settings), clock)
-    search = open_search(store, settings)
-    if settings.config.upstreams:  # a long prompt must not make every other stream wait for a vocabulary
-        asyncio.get_running_loop().run_in_executor(None, tokens.load)
+    search = open_search(store, settings, vocabularies)
     checking = asyncio.create_task(models.check_upstreams())
     try:
         yield Ports(
@@ -177,6 +177,7 @@ async def _open_adapters(
         await sandbox.close()
         await search.aclose()
         await models.aclose()
+        await asyncio.to_thread(vocabularies.close)
 
 
 async def _recover(engine: Engine, settings: Settings) -> None:
@@ -187,7 +188,7 @@ async def _recover(engine: Engine, settings: Settings) -> None:
         raise SettingsError(str(error), advice) from error
 
 
-def open_search(store: SqliteStore, settings: Settings) -> SearchPorts:
+def open_search(store: SqliteStore, settings: Settings, vocabularies: Vocabularies) -> SearchPorts:
     """What reads, embeds and finds documents. Raises SettingsError."""
     index = LocalSearchIndex(settings.server.data_dir / "search", store.chunks)
     config = settings.config
@@ -196,7 +197,7 @@ def open_search(store: SqliteStore, settings: Settings) -> SearchPorts:
         store.chunks,
         index,
         open_extractor(config),
-        BpeTokenOffsets(),
+        BpeTokenOffsets(vocabularies),
         open_embedder(config),
         open_reranker(config),
     )

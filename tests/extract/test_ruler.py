@@ -5,7 +5,8 @@ from bpe_openai import get_encoding  # pyright: ignore[reportMissingTypeStubs] -
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadmill.adapters.tokens.offsets import ENCODE_SLICE, BpeTokenOffsets
+from threadmill.adapters.tokens.offsets import BpeTokenOffsets
+from threadmill.adapters.tokens.vocabularies import MAX_TEXT
 from threadmill.domain.chunking import INSIDE, MAX_FILE_TOKENS
 from threadmill.engine.ports.token_offsets import TokenOffsets
 
@@ -42,10 +43,10 @@ def test_every_token_ends_where_its_characters_do(text: str) -> None:
 
 
 def test_a_long_text_counts_as_if_it_were_encoded_in_one_piece() -> None:
-    text = "The quick brown fox, aged 12, jumps.\n\n  Über den Hund; 你好。\n" * (3 * ENCODE_SLICE // 60)
-    assert len(text) > 2 * ENCODE_SLICE
+    text = "The quick brown fox, aged 12, jumps.\n\n  Über den Hund; 你好。\n" * (3 * MAX_TEXT // 60)
+    assert len(text) > 2 * MAX_TEXT
     # A piece of the library's own limit, to compare with.
-    assert len(RULER.ends(text[: 4 * ENCODE_SLICE])) == len(tokens(text[: 4 * ENCODE_SLICE]))
+    assert len(RULER.ends(text[: 4 * MAX_TEXT])) == len(tokens(text[: 4 * MAX_TEXT]))
 
 
 def test_text_that_looks_like_a_special_token_is_text() -> None:
@@ -54,4 +55,4 @@ def test_text_that_looks_like_a_special_token_is_text() -> None:
 
 def test_a_text_far_too_long_is_not_counted_to_its_end() -> None:
     counted = len(RULER.ends("word " * (2 * MAX_FILE_TOKENS)))
-    assert MAX_FILE_TOKENS < counted <= MAX_FILE_TOKENS + ENCODE_SLICE
+    assert MAX_FILE_TOKENS < counted <= MAX_FILE_TOKENS + MAX_TEXT

@@ -1,8 +1,18 @@
 """Counting tokens without a download."""
 
-from threadmill.adapters.tokens.counter import COUNT_SLICE, BpeTokenCounter
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+from bpe_openai import get_encoding  # pyright: ignore[reportMissingTypeStubs] - annotated, without stubs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from threadmill.adapters.tokens.counter import MOST_TEXTS, BpeTokenCounter
+from threadmill.adapters.tokens.vocabularies import MAX_TEXT, Vocabularies
 
 TOKENS = BpeTokenCounter()
+REFERENCE = get_encoding("o200k_base").encode_ordinary
 
 
 def test_known_texts_have_their_known_counts() -> None:
@@ -26,6 +36,49 @@ def test_special_tokens_and_broken_text_are_counted_as_text() -> None:
 
 def test_a_huge_text_is_counted_in_pieces() -> None:
     text = "one two " * 500_000
-    pieces = len(text) // COUNT_SLICE + 1
+    pieces = len(text) // MAX_TEXT + 1
     assert 0 <= TOKENS.count(text, "gpt-4o") - 1_000_000 <= pieces
     assert TOKENS.count("𐍈" * 200_000, "gpt-4o") > 200_000
+
+
+@settings(deadline=None)  # the first of each reads its vocabulary
+@given(st.lists(st.text(max_size=30), max_size=8))
+def test_many_texts_count_as_each_of_them_does(texts: list[str]) -> None:
+    whole = [text.encode("utf-8", "replace").decode() for text in texts]
+    expected = [len(REFERENCE(text)) for text in whole]
+    assert list(TOKENS.count_each(texts, "gpt-4o")) == expected
+
+
+def test_texts_that_do_not_fit_into_one_question_keep_their_order() -> None:
+    texts = [
+        "a b c",
+        "x " * MAX_TEXT,
+        "",
+        *["one two"] * (MOST_TEXTS + 1),
+        "y " * (MAX_TEXT // 3),
+        "z " * (MAX_TEXT // 3),
+    ]
+    assert list(TOKENS.count_each(texts, "gpt-4o")) == [TOKENS.count(text, "gpt-4o") for text in texts]
+
+
+def test_threads_that_ask_at_once_get_their_own_answers() -> None:
+    texts = ["one" + " two" * more for more in range(50)]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(TOKENS.count, texts, ["o3"] * 50)) == list(range(1, 51))
+
+
+def test_a_counting_process_that_was_killed_is_started_anew() -> None:
+    vocabularies = Vocabularies()
+    before = set(_children())
+    assert list(vocabularies.counts("o200k_base", ["hello world"])) == [2]
+    (child,) = set(_children()) - before
+    os.kill(child, signal.SIGKILL)
+    assert list(vocabularies.counts("o200k_base", ["hello world"])) == [2]
+    assert child not in _children()
+    vocabularies.close()
+    assert set(_children()) == before
+
+
+def _children() -> list[int]:
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:  # noqa: PTH123 - of /proc
+        return [int(pid) for pid in file.read().split()]

@@ -127,6 +127,9 @@ class WordTokens:
         del model
         return len(text.split())
 
+    def count_each(self, texts: Sequence[str], model: str) -> Sequence[int]:
+        return [self.count(text, model) for text in texts]
+
 
 @dataclass
 class Turn:

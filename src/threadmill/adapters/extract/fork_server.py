@@ -11,21 +11,9 @@ import os
 import select
 import signal
 import socket
-import struct
 
 from threadmill.adapters.extract import extract_worker, process_limits
-
-REQUEST = struct.Struct("!16sQIQ")
-"""Extension, bytes of memory, seconds of processor time, characters."""
-
-STARTED = b"+"
-"""Comes first on a status socket."""
-
-STATUS = struct.Struct("!i")
-"""A reader's exit code; below 0 the signal that ended it."""
-
-CONTROL = 3
-"""The descriptor of the control socket. Whatever else was inherited is closed before anything else is done."""
+from threadmill.adapters.extract.reader_protocol import CONTROL, REQUEST, STARTED, STATUS
 
 NICENESS = 4
 """Streams come before documents."""

@@ -8,7 +8,7 @@ import weakref
 from contextlib import suppress
 from dataclasses import dataclass
 
-from threadmill.adapters.extract.fork_server import CONTROL, REQUEST, STARTED, STATUS
+from threadmill.adapters.extract.reader_protocol import CONTROL, REQUEST, STARTED, STATUS
 
 _PROGRAM = "from threadmill.adapters.extract.fork_server import main; main()"
 

@@ -1,7 +1,7 @@
 """Thread + instructions + this run's steps -> a model request. Pure: values in, values out, nothing awaited."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -33,6 +33,10 @@ IMAGE_TOKENS = 800
 """Tokens reckoned for a picture, whose true cost only the model knows."""
 
 
+SHORT_PROMPT = 64 * 1024
+"""Characters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """What a prompt is made of: `history` may be truncated, `head` (instructions) and `tail` (this run) may not."""
@@ -40,6 +44,10 @@ class Conversation:
     head: tuple[PromptMessage, ...]
     history: tuple[PromptMessage, ...]
     tail: tuple[PromptMessage, ...]
+
+    def everything(self) -> tuple[PromptMessage, ...]:
+        """All of it, in order."""
+        return (*self.head, *self.history, *self.tail)
 
 
 def build_conversation(
@@ -93,17 +101,14 @@ def _forces(choice: ToolChoice) -> bool:
     return choice.named is not None or choice.mode == "required"
 
 
-def fit(
-    conversation: Conversation, budget: int | None, count: Callable[[str], int]
-) -> tuple[PromptMessage, ...] | None:
+def fit(conversation: Conversation, budget: int, count: Callable[[str], int]) -> tuple[PromptMessage, ...] | None:
     """The messages within `budget` tokens, dropping from the middle of the history (behaviour.md 5).
 
     The newest are kept first, the oldest as far as room remains. None if even the newest does not fit.
     """
+    if surely_fits(conversation, budget):
+        return conversation.everything()
     history = conversation.history
-    everything = (*conversation.head, *history, *conversation.tail)
-    if budget is None or _upper_bound(everything) <= budget:
-        return everything
     room = budget - sum(cost(message, count) for message in (*conversation.head, *conversation.tail))
     if room < 0:
         return None
@@ -138,13 +143,18 @@ def cost(message: PromptMessage, count: Callable[[str], int]) -> int:
     return count(message_text(message)) + MESSAGE_OVERHEAD + images * IMAGE_TOKENS
 
 
-def _upper_bound(messages: Iterable[PromptMessage]) -> int:
-    # A token is at least one byte: most prompts are known to fit without being counted.
-    return sum(cost(message, _byte_length) for message in messages)
+def surely_fits(conversation: Conversation, budget: int) -> bool:
+    """A token is at least one byte: most prompts are known to fit without being counted."""
+    return sum(cost(message, _byte_length) for message in conversation.everything()) <= budget
 
 
 def _byte_length(text: str) -> int:
-    return len(text.encode())
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def is_short(conversation: Conversation) -> bool:
+    """Short enough to be looked at while every stream of the process waits."""
+    return sum(len(message_text(message)) for message in conversation.everything()) <= SHORT_PROMPT
 
 
 def message_text(message: PromptMessage) -> str:

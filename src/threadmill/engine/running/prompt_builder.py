@@ -1,13 +1,22 @@
 """Fetches what a prompt is made of and fits it into the token budget; the making itself is `prompt.py`, pure."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from threadmill.domain.ids import FileId
 from threadmill.domain.message import Message
 from threadmill.domain.run import Run
-from threadmill.engine.ports.model import ModelRequest
-from threadmill.engine.prompt.conversation import Conversation, build_conversation, build_request, cost, fit
+from threadmill.engine.ports.model import ModelRequest, PromptMessage
+from threadmill.engine.prompt.conversation import (
+    Conversation,
+    build_conversation,
+    build_request,
+    cost,
+    fit,
+    is_short,
+    surely_fits,
+)
 from threadmill.engine.prompt.workspace import workspace
 from threadmill.engine.running.answer_references import (
     AnswerReferences,
@@ -44,7 +53,7 @@ async def build_prompt(execution: Execution) -> Prompt | None:
     steps = await ports.store.steps(run.id) if run.turns or run.epoch > 1 else ()
     work = await workspace(ports, run)
     conversation = build_conversation(run, history, steps, await _names(execution, history), work.prompt_text())
-    messages = fit(conversation, _budget(execution, run), lambda text: ports.tokens.count(text, run.model))
+    messages = await _fitted(execution, conversation, _budget(execution, run))
     if messages is None and run.max_prompt_tokens is None:
         # Our idea of the model's window may be wrong: the upstream has the last word on its own limits.
         messages = (*conversation.head, *conversation.history[-1:], *conversation.tail)
@@ -65,20 +74,34 @@ async def _names(execution: Execution, history: Sequence[Message]) -> dict[FileI
     return {file.id: file.filename for file in files}
 
 
-def shorten_prompt(execution: Execution, prompt: Prompt) -> Prompt | None:
+async def _fitted(
+    execution: Execution, conversation: Conversation, budget: int | None
+) -> tuple[PromptMessage, ...] | None:
+    """The messages within the budget. Only a short prompt that surely fits is not looked at in a thread."""
+    if budget is None or (is_short(conversation) and surely_fits(conversation, budget)):
+        return conversation.everything()
+    return await asyncio.to_thread(fit, conversation, budget, _counter(execution))
+
+
+def _counter(execution: Execution) -> Callable[[str], int]:
+    tokens, model = execution.ports.tokens, execution.run.model
+    return lambda text: tokens.count(text, model)
+
+
+async def shorten_prompt(execution: Execution, prompt: Prompt) -> Prompt | None:
     """The prompt fitted anew after the upstream found it too long; None if the strategy or the history forbids."""
-    run, tokens = execution.run, execution.ports.tokens
+    run = execution.run
     if run.truncation.last_messages is not None or execution.draft.text or execution.draft.calls:
         return None
-
-    def count(text: str) -> int:
-        return tokens.count(text, run.model)
-
-    counted = sum(cost(message, count) for message in prompt.request.messages)
-    messages = fit(prompt.conversation, int(counted * SHRINK_FACTOR), count)
+    messages = await asyncio.to_thread(_shortened, prompt, _counter(execution))
     if messages is None or len(messages) >= len(prompt.request.messages):
         return None
     return replace(prompt, request=build_request(run, messages))
+
+
+def _shortened(prompt: Prompt, count: Callable[[str], int]) -> tuple[PromptMessage, ...] | None:
+    counted = sum(cost(message, count) for message in prompt.request.messages)
+    return fit(prompt.conversation, int(counted * SHRINK_FACTOR), count)
 
 
 def _budget(execution: Execution, run: Run) -> int | None:

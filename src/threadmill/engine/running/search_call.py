@@ -4,6 +4,7 @@
 Whatever goes wrong is an answer to the model; it does not fail the run.
 """
 
+import asyncio
 import json
 
 from threadmill.domain.error import Unavailable
@@ -41,7 +42,9 @@ async def answer_search(execution: Execution, draft: SearchDraft) -> FileSearchC
         return draft.call()
     count, model = execution.ports.tokens.count, execution.run.model
     room = await execution.patiently(lambda: _room(execution))
-    draft.results = file_search_prompt.fit_to_budget(found, draft.number, room, lambda text: count(text, model))
+    draft.results = await asyncio.to_thread(
+        file_search_prompt.fit_to_budget, found, draft.number, room, lambda text: count(text, model)
+    )
     if len(draft.results) < len(found) and not draft.results:
         draft.notes.append(file_search_prompt.NO_ROOM)
     return draft.call()
@@ -98,5 +101,6 @@ async def _room(execution: Execution) -> int:
         file_search_prompt.render_results(call)
         for call in [*file_search_calls(await ports.store.steps(run.id)), *drafts]
     ]
-    left = window // 2 - sum(ports.tokens.count(text, run.model) for text in earlier)
+    spent = sum(await asyncio.to_thread(ports.tokens.count_each, earlier, run.model)) if earlier else 0
+    left = window // 2 - spent
     return max(0, min(TOKENS_OF_SMALL if _is_small(execution) else TOKENS, left))

@@ -1,5 +1,6 @@
 """Step 6 of a run: one model turn. A prompt goes in; deltas go out while it streams, calls and usage come back."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -41,7 +42,7 @@ async def run_turn(execution: Execution, prompt: Prompt) -> Turn:
         try:
             return await _stream(execution, prompt)
         except ContextTooLong as error:
-            retry = shorten_prompt(execution, prompt)
+            retry = await shorten_prompt(execution, prompt)
             if retry is None:
                 raise error from None
             prompt = retry
@@ -57,7 +58,7 @@ async def _stream(execution: Execution, prompt: Prompt) -> Turn:
         await _consume_stream(execution, request, listener)
     finally:
         listener.message.flush()
-    usage = _usage_of(listener, execution, request)
+    usage = await _usage_of(listener, execution, request)
     execution.ports.metrics.tokens_used(usage)
     return Turn(listener.finish, usage)
 
@@ -74,22 +75,24 @@ async def _consume_stream(execution: Execution, request: ModelRequest, handler: 
     await handler.end_turn()
 
 
-def _usage_of(listener: "_StreamHandler", execution: Execution, request: ModelRequest) -> Usage:
+async def _usage_of(listener: "_StreamHandler", execution: Execution, request: ModelRequest) -> Usage:
     """The upstream's usage, with the hidden thoughts where it does not count them itself; else our own count."""
     if listener.usage is not None and (listener.usage.reasoning_tokens or not listener.thoughts):
         return listener.usage
-    reasoning = execution.ports.tokens.count(listener.thoughts, request.model)
+    reasoning = await asyncio.to_thread(execution.ports.tokens.count, listener.thoughts, request.model)
     if listener.usage is not None:
         return replace(listener.usage, reasoning_tokens=min(reasoning, listener.usage.completion_tokens))
-    return _estimate_usage(execution, request) + Usage(completion_tokens=reasoning, reasoning_tokens=reasoning)
+    return await asyncio.to_thread(_estimate_usage, execution, request) + Usage(
+        completion_tokens=reasoning, reasoning_tokens=reasoning
+    )
 
 
 def _estimate_usage(execution: Execution, request: ModelRequest) -> Usage:
     """Usage by our own count, for upstreams that send none."""
-    count, draft = execution.ports.tokens.count, execution.draft
+    draft, told = execution.draft, [message_text(message) for message in request.messages]
     said = "".join([*draft.text, *draft.refusal, *(call.raw_text for call in draft.calls)])
-    prompt = sum(count(message_text(message), request.model) for message in request.messages)
-    return Usage(prompt_tokens=prompt, completion_tokens=count(said, request.model))
+    *prompt, completion = execution.ports.tokens.count_each([*told, said], request.model)
+    return Usage(prompt_tokens=sum(prompt), completion_tokens=completion)
 
 
 class _StreamHandler:

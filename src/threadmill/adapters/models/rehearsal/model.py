@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from typing import NoReturn
 
-from threadmill.adapters.models.rehearsal.script import BadScript, Call, Fail, Refuse, Say, ScriptTurn, Slow
+from threadmill.adapters.models.rehearsal.script import BadScript, Call, Directive, Fail, Refuse, Say, ScriptTurn, Slow
 from threadmill.adapters.models.rehearsal.state import next_turn
 from threadmill.domain.message import RefusalPart, TextPart
 from threadmill.domain.outcome import ErrorCode, Usage
@@ -56,7 +56,8 @@ class Rehearsal:
             turn = next_turn(request)
         except BadScript as error:
             raise ModelError(ErrorCode.INVALID_PROMPT, str(error)) from None
-        player = _TurnPlayer(turn, request, self._tokens)
+        player = _TurnPlayer(turn, request)
+        await asyncio.to_thread(player.count, self._tokens)
         batch: list[Piece] = []
         for event in player.events():
             if not isinstance(event, Slow | Fail):
@@ -85,16 +86,24 @@ class Rehearsal:
 
 
 class _TurnPlayer:
-    """One turn as pieces, counted while they come."""
+    """One turn as pieces, cut at the token limit. `count` comes first."""
 
-    def __init__(self, turn: ScriptTurn, request: ModelRequest, tokens: Tokens) -> None:
+    def __init__(self, turn: ScriptTurn, request: ModelRequest) -> None:
         self._turn: ScriptTurn = turn
         self._request: ModelRequest = request
-        self._tokens: Tokens = tokens
         self._counts: dict[str, int] = {}
+        self._prompt: int = 0
         self._spent: int = 0
         self._calls: int = 0
         self._is_cut: bool = False
+
+    def count(self, tokens: Tokens) -> None:
+        """The tokens of the prompt and of every piece. Blocks."""
+        said = {text for directive in self._turn.directives for text in _texts(directive)}
+        told = [_text(message) for message in self._request.messages]
+        counts = tokens.count_each([*said, *told], self._request.model)
+        self._counts = dict(zip(said, counts, strict=False))
+        self._prompt = sum(counts[len(said) :]) + MESSAGE_TOKENS * len(told)
 
     def events(self) -> Iterator[Piece | Slow | Fail]:
         """Pieces, each behind its pause; a failure where the script wants one. Ends early at the token limit."""
@@ -114,8 +123,7 @@ class _TurnPlayer:
 
     def end(self) -> Sequence[Piece]:
         """Why it stopped, and the usage."""
-        prompt = sum(self._count(_text(message)) + MESSAGE_TOKENS for message in self._request.messages)
-        return Finish(self._reason()), Usage(prompt, self._spent)
+        return Finish(self._reason()), Usage(self._prompt, self._spent)
 
     def _reason(self) -> FinishReason:
         if self._is_cut:
@@ -126,23 +134,18 @@ class _TurnPlayer:
 
     def _within_limit(self, text: str) -> bool:
         limit = self._request.max_completion_tokens
-        spent = self._spent + self._count(text)
+        spent = self._spent + self._counts[text]
         self._is_cut = limit is not None and spent > limit
         if not self._is_cut:
             self._spent = spent
         return not self._is_cut
-
-    def _count(self, text: str) -> int:
-        if (count := self._counts.get(text)) is None:
-            count = self._counts[text] = self._tokens.count(text, self._request.model)
-        return count
 
     def _pieces(self, directive: Say | Refuse | Call) -> Iterator[tuple[Piece, str]]:
         """Pieces with the text they cost."""
         match directive:
             case Say():
                 for turn in range(directive.times):
-                    for word in _words(f" {directive.text}" if turn else directive.text):
+                    for word in _said(directive, turn):
                         yield word, word
             case Refuse():
                 for word in _words(directive.text):
@@ -155,9 +158,31 @@ class _TurnPlayer:
         """No id is given: the engine's own are unique, ours would repeat with every run of the script."""
         index, self._calls = self._calls, self._calls + 1
         yield ToolCallPiece(index, None, directive.name), directive.name
-        for at in range(0, len(directive.arguments), FRAGMENT):
-            fragment = directive.arguments[at : at + FRAGMENT]
+        for fragment in _fragments(directive):
             yield ToolCallPiece(index, arguments=fragment), fragment
+
+
+def _texts(directive: Directive) -> Iterator[str]:
+    """Every text that a directive costs tokens for, at least once."""
+    match directive:
+        case Say():
+            for turn in range(min(directive.times, 2)):
+                yield from _said(directive, turn)
+        case Refuse():
+            yield from _words(directive.text)
+        case Call():
+            yield directive.name
+            yield from _fragments(directive)
+        case Slow() | Fail():
+            pass
+
+
+def _said(directive: Say, turn: int) -> Iterator[str]:
+    return _words(f" {directive.text}" if turn else directive.text)
+
+
+def _fragments(directive: Call) -> Iterator[str]:
+    return (directive.arguments[at : at + FRAGMENT] for at in range(0, len(directive.arguments), FRAGMENT))
 
 
 def _words(text: str) -> Iterator[str]:
