@@ -241,6 +241,7 @@ def _engine(ports: Ports, config: ConfigFile) -> Engine:
         max_messages=limits.max_thread_messages,
         max_answer=limits.max_answer_characters,
         max_calls=limits.max_answer_calls,
+        prompt_pictures=limits.prompt_pictures_mb * 1024 * 1024,
     )
 
     def report(text: str, error: BaseException | None) -> None:

@@ -115,6 +115,7 @@ class LimitConfig(BaseModel):
     max_answer_characters: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
     max_answer_calls: Annotated[int, Field(ge=1, le=512)] = 128
     bodies_mb: Annotated[int, Field(ge=1)] = 128
+    prompt_pictures_mb: Annotated[int, Field(ge=0)] = 50
     cache_mb: Annotated[int, Field(ge=1)] = 64
     drain_seconds: Annotated[float, Field(ge=0)] = 10
     max_connections: Annotated[int, Field(ge=1)] = 10_000

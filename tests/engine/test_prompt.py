@@ -2,6 +2,7 @@
 
 from tests.support.runs import STOP, begun, stored
 from tests.support.stage import PROJECT, Stage
+from threadmill.adapters.memory.store import MemoryStore
 from threadmill.domain.command import OpenToolCalls
 from threadmill.domain.decide import RunState, decide
 from threadmill.domain.message import (
@@ -18,6 +19,7 @@ from threadmill.engine.objects import messages, runs
 from threadmill.engine.ports.model import (
     ContextTooLong,
     PromptRole,
+    StoredPicture,
     ToolCallPiece,
 )
 from threadmill.engine.prompt.conversation import message_text
@@ -80,12 +82,46 @@ async def test_pictures_attachments_and_assistants_words_are_laid_out(stage: Sta
     await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
     await stage.settle()
     first, second = stage.model.turns[0].request.messages
-    assert first.parts == (
-        *picture[:2],
-        ImageUrlPart("data:image/png;base64,cG5n", "low"),
-        TextPart(f"Attached files: {book} ('book.pdf', for file_search)"),
-    )
+    *given, stored, attached = first.parts
+    assert (tuple(given), attached) == (picture[:2], TextPart(f"Attached files: {book} ('book.pdf', for file_search)"))
+    assert isinstance(stored, StoredPicture)
+    assert (stored.media_type, stored.size, stored.detail) == ("image/png", 3, "low")
+    assert [piece async for piece in stored.read()] == [b"png"]
     assert second.role is PromptRole.ASSISTANT
+
+
+async def test_the_newest_pictures_within_the_budget_are_shown_and_the_others_told() -> None:
+    stage = Stage(MemoryStore(), prompt_pictures=7)
+    assistant, thread = await stage.assistant(), await stage.thread()
+    oldest, large, newest = [await stage.file(f"{size}.png", b"x" * size) for size in (2, 5, 4)]
+    data = ImageUrlPart("data:image/png;base64,AAAA")
+    for content in ((ImageFilePart(oldest), data), (ImageFilePart(large),), (TextPart("x"), ImageFilePart(newest))):
+        await messages.create(stage.engine, PROJECT, thread.id, NewMessage(MessageRole.USER, content))
+    await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
+    await stage.settle()
+    first, second, third = stage.model.turns[0].request.messages
+    # The URL has 26 characters, of which 3/4 are counted.
+    assert [getattr(part, "value", None) for part in first.parts] == [
+        None,
+        "[A picture is left out: there are too many newer ones.]",
+    ]
+    assert second.parts == (TextPart(f"[The picture {large} is left out: there are too many newer ones.]"),)
+    assert [getattr(part, "size", None) for part in (*first.parts[:1], *third.parts)] == [2, None, 4]
+    await stage.worker.drain(0)
+    await stage.search.index.aclose()
+
+
+async def test_a_picture_shown_twice_is_looked_at_once_and_counted_twice() -> None:
+    stage = Stage(MemoryStore(), prompt_pictures=5)
+    assistant, thread = await stage.assistant(), await stage.thread()
+    picture = ImageFilePart(await stage.file("a.png", b"png"))
+    await messages.create(stage.engine, PROJECT, thread.id, NewMessage(MessageRole.USER, (picture, picture)))
+    await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
+    await stage.settle()
+    (asked,) = stage.model.turns[0].request.messages
+    assert [type(part) for part in asked.parts] == [TextPart, StoredPicture]
+    await stage.worker.drain(0)
+    await stage.search.index.aclose()
 
 
 async def test_a_picture_whose_bytes_are_lost_is_told_to_the_model_in_words(stage: Stage) -> None:
@@ -116,6 +152,7 @@ async def test_a_step_lost_with_its_worker_is_told_to_the_model(stage: Stage) ->
     stage.model.turns[0].say(ToolCallPiece(0, "call_1", "f", "{}"))
     await stage.settle()
     await stage.worker.drain(0)
+    await stage.search.index.aclose()
     stage.hire()
     await stage.worker.claim_waiting()
     await stage.settle()

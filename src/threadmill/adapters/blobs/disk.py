@@ -11,7 +11,7 @@ import os
 import secrets
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -83,7 +83,7 @@ class DiskBlobs:
     def _path(self, key: str) -> Path:
         return self._root / key[:2] / key
 
-    async def read(self, key: str) -> AsyncIterator[bytes]:
+    async def read(self, key: str) -> AsyncGenerator[bytes]:
         """See the port."""
         descriptor = await _attempt_read(os.open, self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 
 from threadmill.adapters.blobs.bucket import MISSING_CODES, Bucket, BucketError, MultipartUpload, ObjectInfo
@@ -52,7 +52,7 @@ class S3Blobs:
         finally:
             await writer.close()
 
-    async def read(self, key: str) -> AsyncIterator[bytes]:
+    async def read(self, key: str) -> AsyncGenerator[bytes]:
         """See the port."""
         try:
             async with aclosing(self._bucket.read(blob_name(key))) as pieces:

@@ -1,6 +1,6 @@
 """Blobs: the bytes of files, kept beside the database."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -37,7 +37,7 @@ class Blobs(Protocol):
         """A new blob; leaving the context without `commit` leaves nothing behind. Insert the file's row inside it."""
         ...
 
-    def read(self, key: str) -> AsyncIterator[bytes]:
+    def read(self, key: str) -> AsyncGenerator[bytes]:
         """The bytes, in pieces of at most 1 MiB. Raises BlobLost, Unavailable when they cannot be read now."""
         ...
 

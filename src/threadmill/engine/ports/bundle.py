@@ -67,7 +67,7 @@ class Ports:
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """Limits of the engine: seconds, counts of turns, runs executing and files being read at once, messages of a
-    thread, characters and tool calls of a model's answer.
+    thread, characters and tool calls of a model's answer, bytes of a prompt's pictures.
 
     `store_wait_seconds`: how long a run waits for the files of its thread's vector store.
     """
@@ -80,6 +80,7 @@ class EngineSettings:
     max_messages: int = 100_000
     max_answer: int = 4 * 1024 * 1024
     max_calls: int = 128
+    prompt_pictures: int = 50 * 1024 * 1024
     persist_interval: float = 1.0
     sweep_interval: float = 1.0
     max_ingestions: int = 6

@@ -1,6 +1,6 @@
 """The model: Chat-like requests in, pieces of an answer out."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -22,11 +22,27 @@ class PromptRole(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """A picture of `size` bytes that are read while the request is sent: all pictures of a prompt at once are too many.
+
+    `read` begins anew with each call and raises Unavailable.
+    """
+
+    media_type: str
+    size: int
+    read: Callable[[], AsyncGenerator[bytes]]
+    detail: str = "auto"
+
+
+PromptPart: TypeAlias = ContentPart | StoredPicture
+
+
+@dataclass(frozen=True, slots=True)
 class PromptMessage:
     """One message of a prompt. `tool_calls` only with ASSISTANT; `tool_call_id` only with TOOL, whose parts are one text."""
 
     role: PromptRole
-    parts: tuple[ContentPart, ...] = ()
+    parts: tuple[PromptPart, ...] = ()
     tool_calls: tuple[FunctionCall, ...] = ()
     tool_call_id: str | None = None
 

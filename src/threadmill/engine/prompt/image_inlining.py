@@ -1,16 +1,20 @@
-"""`image_file` parts reach the upstream as data: it cannot fetch from us, and file ids mean nothing to it."""
+"""`image_file` parts reach the upstream as data: it cannot fetch from us, and file ids mean nothing to it.
 
-import base64
+Here it is decided which of a prompt's pictures are shown; their bytes are read while the request is sent.
+"""
+
 import logging
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 from threadmill.domain.error import Unavailable
 from threadmill.domain.file import File
 from threadmill.domain.ids import FileId, ProjectId
-from threadmill.domain.message import ContentPart, ImageFilePart, ImageUrlPart, TextPart
+from threadmill.domain.message import ImageFilePart, ImageUrlPart, TextPart
 from threadmill.engine.ports.bundle import Ports
-from threadmill.engine.ports.model import ModelRequest, PromptMessage
+from threadmill.engine.ports.model import ModelRequest, PromptMessage, PromptPart, StoredPicture
 
 LOG = logging.getLogger("threadmill")
 
@@ -20,37 +24,71 @@ MAX_INLINE_IMAGE_BYTES = 20 * 1024 * 1024
 _KINDS = {"png": "image/png", "gif": "image/gif", "webp": "image/webp"}
 
 
-async def inline_images(ports: Ports, project: ProjectId, request: ModelRequest) -> ModelRequest:
-    """The request with every picture file as a data URL; one that is gone is told in words."""
-    wanted = {part.file_id for message in request.messages for part in message.parts if isinstance(part, ImageFilePart)}
-    if not wanted:
+async def inline_images(ports: Ports, project: ProjectId, request: ModelRequest, budget: int) -> ModelRequest:
+    """The request with the newest pictures that have `budget` bytes together, each time one is shown counted; the others,
+    and those that are gone, are told in words.
+    """
+    parts = [part for message in request.messages for part in message.parts]
+    wanted = {part.file_id for part in parts if isinstance(part, ImageFilePart)}
+    if not wanted and not any(isinstance(part, ImageUrlPart) for part in parts):
         return request
-    files = await ports.files.find_many(project, sorted(wanted))
-    urls = {file.id: await _data_url(ports, file) for file in files if file.blob.size <= MAX_INLINE_IMAGE_BYTES}
-    return replace(request, messages=tuple(_inline_message(message, urls) for message in request.messages))
+    files = await ports.files.find_many(project, sorted(wanted)) if wanted else ()
+    album = _Album(ports, {file.id: file for file in files}, budget)
+    newest_first = [await album.show(message) for message in reversed(request.messages)]
+    return replace(request, messages=tuple(reversed(newest_first)))
 
 
-async def _data_url(ports: Ports, file: File) -> str | None:
-    """None when its bytes are lost or cannot be read now: a run without a picture is better than none."""
-    try:
-        data = b"".join([piece async for piece in ports.blobs.read(file.blob.key)])
-    except Unavailable as error:
-        LOG.warning("The model is not shown the picture %s: %s", file.id, error.message)
-        return None
-    kind = _KINDS.get(file.filename.lower().rsplit(".", 1)[-1], "image/jpeg")
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+class _Album:
+    """The pictures of one prompt, taken from the newest on."""
 
+    def __init__(self, ports: Ports, files: Mapping[FileId, File], budget: int) -> None:
+        self._ports: Ports = ports
+        self._files: Mapping[FileId, File] = files
+        self._left: int = budget
+        self._readable: dict[FileId, bool] = {}
 
-def _inline_message(message: PromptMessage, urls: Mapping[FileId, str | None]) -> PromptMessage:
-    if not any(isinstance(part, ImageFilePart) for part in message.parts):
-        return message
-    return replace(message, parts=tuple(_inline_part(part, urls) for part in message.parts))
+    async def show(self, message: PromptMessage) -> PromptMessage:
+        """The message with its pictures, or words in their place."""
+        if not any(isinstance(part, ImageFilePart | ImageUrlPart) for part in message.parts):
+            return message
+        parts = [await self._part(part) for part in reversed(message.parts)]
+        return replace(message, parts=tuple(reversed(parts)))
 
+    async def _part(self, part: PromptPart) -> PromptPart:
+        match part:
+            case ImageFilePart():
+                return await self._picture(part)
+            case ImageUrlPart(url) if url.startswith("data:") and not self._take(len(url) * 3 // 4):
+                return TextPart("[A picture is left out: there are too many newer ones.]")
+            case _:
+                return part
 
-def _inline_part(part: ContentPart, urls: Mapping[FileId, str | None]) -> ContentPart:
-    if not isinstance(part, ImageFilePart):
-        return part
-    url = urls.get(part.file_id)
-    if url is None:
-        return TextPart(f"[The picture {part.file_id} is deleted or too large to be shown.]")
-    return ImageUrlPart(url, part.detail)
+    async def _picture(self, part: ImageFilePart) -> PromptPart:
+        file = self._files.get(part.file_id)
+        if file is None or file.blob.size > MAX_INLINE_IMAGE_BYTES or not await self._is_readable(file):
+            return TextPart(f"[The picture {part.file_id} is deleted or too large to be shown.]")
+        if not self._take(file.blob.size):
+            return TextPart(f"[The picture {part.file_id} is left out: there are too many newer ones.]")
+        kind = _KINDS.get(file.filename.lower().rsplit(".", 1)[-1], "image/jpeg")
+        return StoredPicture(kind, file.blob.size, partial(self._ports.blobs.read, file.blob.key), part.detail)
+
+    def _take(self, size: int) -> bool:
+        fits = size <= self._left
+        self._left -= size if fits else 0
+        return fits
+
+    async def _is_readable(self, file: File) -> bool:
+        """Whether its bytes can be read now: a run without a picture is better than none."""
+        if (known := self._readable.get(file.id)) is None:
+            known = self._readable[file.id] = await self._can_begin(file)
+        return known
+
+    async def _can_begin(self, file: File) -> bool:
+        try:
+            async with aclosing(self._ports.blobs.read(file.blob.key)) as pieces:
+                async for _ in pieces:
+                    break
+        except Unavailable as error:
+            LOG.warning("The model is not shown the picture %s: %s", file.id, error.message)
+            return False
+        return True

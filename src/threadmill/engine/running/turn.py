@@ -52,7 +52,10 @@ async def run_turn(execution: Execution, prompt: Prompt) -> Turn:
 
 
 async def _stream(execution: Execution, prompt: Prompt) -> Turn:
-    request = await execution.patiently(lambda: inline_images(execution.ports, execution.run.project, prompt.request))
+    budget = execution.settings.prompt_pictures
+    request = await execution.patiently(
+        lambda: inline_images(execution.ports, execution.run.project, prompt.request, budget)
+    )
     listener = _StreamHandler(execution, prompt.references)
     try:
         await _consume_stream(execution, request, listener)

@@ -3,12 +3,14 @@
 Members are left out wherever the upstream's default is meant: the fewer are sent, the more servers understand.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from threadmill.adapters.models.upstream.encoded_request import PIECE, EncodedRequest
 from threadmill.adapters.models.upstream.settings import UpstreamSettings
-from threadmill.domain.message import ContentPart, ImageFilePart, ImageUrlPart, RefusalPart, TextPart
+from threadmill.domain.message import ImageFilePart, ImageUrlPart, RefusalPart, TextPart
 from threadmill.domain.model_options import OPTION_NAMES
 from threadmill.domain.tool import (
     FunctionCall,
@@ -20,7 +22,7 @@ from threadmill.domain.tool import (
     ToolChoice,
     ToolChoiceMode,
 )
-from threadmill.engine.ports.model import ModelRequest, PromptMessage, PromptRole
+from threadmill.engine.ports.model import ModelRequest, PromptMessage, PromptPart, PromptRole, StoredPicture
 
 
 class _ImageUrl(msgspec.Struct, omit_defaults=True):
@@ -45,9 +47,13 @@ class _Call(msgspec.Struct):
     type: str = "function"
 
 
+class _Model(msgspec.Struct):
+    model: str
+
+
 class _Message(msgspec.Struct, omit_defaults=True):
     role: str
-    content: str | list[_Part] | None
+    content: str | None
     tool_calls: list[_Call] | None = None
     tool_call_id: str | None = None
 
@@ -89,9 +95,9 @@ class Adaptation:
 NO_ADAPTATION = Adaptation()
 
 
-class _Body(msgspec.Struct, omit_defaults=True):
-    model: str
-    messages: list[_Message]
+class _Members(msgspec.Struct, omit_defaults=True):
+    """All but `model` and `messages`."""
+
     stream: bool
     stream_options: _StreamOptions | None = None
     tools: list[_Tool] | None = None
@@ -105,7 +111,7 @@ class _Body(msgspec.Struct, omit_defaults=True):
     max_tokens: int | None = None
 
 
-_OPTIONAL_FIELDS = frozenset(_Body.__struct_fields__) - {"model", "messages", "stream"}
+_OPTIONAL_FIELDS = frozenset(_Members.__struct_fields__) - {"stream"}
 
 OPTIONAL = _OPTIONAL_FIELDS.union(OPTION_NAMES)
 """Members that may be left out of a body."""
@@ -113,12 +119,43 @@ OPTIONAL = _OPTIONAL_FIELDS.union(OPTION_NAMES)
 _encode = msgspec.json.Encoder().encode
 
 
-def encode_request(request: ModelRequest, settings: UpstreamSettings, adaptation: Adaptation = NO_ADAPTATION) -> bytes:
-    """The body; the token limit goes under the member this upstream knows."""
+def encode_request(
+    request: ModelRequest, settings: UpstreamSettings, adaptation: Adaptation = NO_ADAPTATION
+) -> EncodedRequest:
+    """The body; the token limit goes under the member this upstream knows.
+
+    Message by message: a thread that encodes a large request keeps the others waiting for one of them at most.
+    """
+    members = _members(request, settings, adaptation)
+    parts: list[bytes | StoredPicture] = [_encode(_Model(request.model))[:-1], b',"messages":[']
+    for number, message in enumerate(request.messages):
+        parts += [b","] if number else []
+        parts += _message(message, settings.system_role)
+    return EncodedRequest([*parts, b"],", members[1:]], members)
+
+
+def is_large(request: ModelRequest) -> bool:
+    """Whether encoding it takes so long that other streams should not wait for it."""
+    texts = sum(_length(part) for message in request.messages for part in message.parts)
+    calls = sum(len(call.arguments) for message in request.messages for call in message.tool_calls)
+    return texts + calls + sum(len(tool.parameters) for tool in request.tools) > PIECE
+
+
+def _length(part: PromptPart) -> int:
+    match part:
+        case TextPart():
+            return len(part.value)
+        case RefusalPart():
+            return len(part.refusal)
+        case ImageUrlPart():
+            return len(part.url)
+        case ImageFilePart() | StoredPicture():
+            return 0
+
+
+def _members(request: ModelRequest, settings: UpstreamSettings, adaptation: Adaptation) -> bytes:
     old_name = (settings.max_tokens_field == "max_tokens") != adaptation.swaps_token_limit
-    body = _Body(
-        model=request.model,
-        messages=[_message(message, settings.system_role) for message in request.messages],
+    body = _Members(
         stream=True,
         # Not a default of the struct: omit_defaults would leave it out.
         stream_options=_StreamOptions(),
@@ -145,26 +182,40 @@ def _with_extra(body: bytes, extra: bytes) -> bytes:
     return body if extra == b"{}" else body[:-1] + b"," + extra[1:]
 
 
-def _message(message: PromptMessage, system_role: str) -> _Message:
-    has_image = any(isinstance(part, ImageUrlPart) for part in message.parts)
-    content: str | list[_Part] | None
+def _message(message: PromptMessage, system_role: str) -> list[bytes | StoredPicture]:
+    has_image = any(isinstance(part, ImageUrlPart | StoredPicture) for part in message.parts)
     if has_image and message.role is PromptRole.USER:
-        content = [_part(part) for part in message.parts]
-    else:
-        content = "\n\n".join(_as_text(part) for part in message.parts)
+        return _with_pictures(message.parts)
+    content = "\n\n".join(_as_text(part) for part in message.parts)
     calls = [_call(call) for call in message.tool_calls]
     # An assistant that only called has no content; null is what every server takes there, "" is not.
     role = system_role if message.role is PromptRole.SYSTEM else message.role
-    return _Message(role, content or None if calls else content, calls or None, message.tool_call_id)
+    return [_encode(_Message(role, content or None if calls else content, calls or None, message.tool_call_id))]
 
 
-def _part(part: ContentPart) -> _Part:
+def _with_pictures(parts: Sequence[PromptPart]) -> list[bytes | StoredPicture]:
+    """A user's message whose content are parts."""
+    found: list[bytes | StoredPicture] = [b'{"role":"user","content":[']
+    for number, part in enumerate(parts):
+        found += [b","] if number else []
+        found += _stored(part) if isinstance(part, StoredPicture) else [_encode(_part(part))]
+    return [*found, b"]}"]
+
+
+def _stored(picture: StoredPicture) -> list[bytes | StoredPicture]:
+    """An `image_url` part, the picture's bytes in the place of its URL's end."""
+    url = f"data:{picture.media_type};base64,"
+    before, _, after = _encode(_Part("image_url", image_url=_ImageUrl(url, picture.detail))).partition(b";base64,")
+    return [before + b";base64,", picture, after]
+
+
+def _part(part: PromptPart) -> _Part:
     if isinstance(part, ImageUrlPart):
         return _Part("image_url", image_url=_ImageUrl(part.url, part.detail))
     return _Part("text", text=_as_text(part))
 
 
-def _as_text(part: ContentPart) -> str:
+def _as_text(part: PromptPart) -> str:
     """A part as text. Pictures have words only where the role or this server cannot carry them to the model."""
     match part:
         case TextPart():
@@ -175,6 +226,8 @@ def _as_text(part: ContentPart) -> str:
             return f"[Image: {part.url}]"
         case ImageFilePart():
             return f"[Image file {part.file_id}]"
+        case StoredPicture():
+            return "[Image]"
 
 
 def _call(call: FunctionCall) -> _Call:

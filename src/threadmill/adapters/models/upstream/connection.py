@@ -3,13 +3,14 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TypeAlias
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
 
+from threadmill.adapters.models.upstream.encoded_request import EncodedRequest
 from threadmill.adapters.models.upstream.settings import UpstreamSettings
 from threadmill.adapters.models.upstream.upstream_error import TransientError
 from threadmill.domain.outcome import ErrorCode
@@ -44,6 +45,19 @@ class Connection:
         """The response, its headers read within `seconds`. Raises ModelError, TransientError where another try may help."""
         return await self._request("POST", path, seconds, body)
 
+    async def post_request(self, path: str, body: EncodedRequest, seconds: float | None) -> aiohttp.ClientResponse:
+        """Like `post`; what is not short goes out while it is encoded. Raises Unavailable where a picture cannot be read."""
+        if (whole := body.whole()) is not None:
+            return await self._request("POST", path, seconds, whole)
+        try:
+            # Its length is told: not every server takes a body in chunks.
+            length = {"Content-Length": str(body.size)}
+            return await self._request("POST", path, seconds, body.pieces(), length)
+        except ModelError:
+            if body.failure is not None:
+                raise body.failure from None
+            raise
+
     async def get(self, path: str, seconds: float) -> aiohttp.ClientResponse:
         """Like `post`."""
         return await self._request("GET", path, seconds)
@@ -67,13 +81,18 @@ class Connection:
             await session.close()
 
     async def _request(
-        self, method: str, path: str, seconds: float | None, body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        seconds: float | None,
+        body: bytes | AsyncIterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> aiohttp.ClientResponse:
         session = self._open()
         try:
             async with asyncio.timeout(seconds):
                 return await session.request(
-                    method, self._url(path), data=body, proxy=self._proxy, allow_redirects=False
+                    method, self._url(path), data=body, headers=headers, proxy=self._proxy, allow_redirects=False
                 )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise self._unreachable(error, seconds) from None

@@ -9,9 +9,16 @@ import aiohttp
 import msgspec
 
 from threadmill.adapters.models.context_windows import context_window_of
-from threadmill.adapters.models.upstream.chat_request import NO_ADAPTATION, OPTIONAL, Adaptation, encode_request
+from threadmill.adapters.models.upstream.chat_request import (
+    NO_ADAPTATION,
+    OPTIONAL,
+    Adaptation,
+    encode_request,
+    is_large,
+)
 from threadmill.adapters.models.upstream.chunk_decoder import ChunkDecoder
 from threadmill.adapters.models.upstream.connection import MAX_ERROR_BYTES, Connection, read_bounded
+from threadmill.adapters.models.upstream.encoded_request import EncodedRequest
 from threadmill.adapters.models.upstream.model_list import MAX_BYTES, parse_model_list
 from threadmill.adapters.models.upstream.refusals import (
     MemberRefused,
@@ -162,7 +169,7 @@ class OpenAICompatible:
         while True:
             adaptation = self._adaptations.get(request.model, NO_ADAPTATION)
             try:
-                return await self._attempt(encode_request(request, self._settings, adaptation), request)
+                return await self._attempt(await self._encoded(request, adaptation), request)
             except MemberRefused as error:
                 if adaptation == self._adaptations.get(request.model, NO_ADAPTATION):
                     self._learn(request.model, adaptation, error)
@@ -175,14 +182,19 @@ class OpenAICompatible:
             await self._retry_policy.sleep(pause)
             attempt += 1
 
-    async def _attempt(self, body: bytes, request: ModelRequest) -> tuple[ResponseStream, Sequence[Piece]]:
+    async def _encoded(self, request: ModelRequest, adaptation: Adaptation) -> EncodedRequest:
+        if is_large(request):
+            return await asyncio.to_thread(encode_request, request, self._settings, adaptation)
+        return encode_request(request, self._settings, adaptation)
+
+    async def _attempt(self, body: EncodedRequest, request: ModelRequest) -> tuple[ResponseStream, Sequence[Piece]]:
         timeouts = self._settings.timeouts
         first = timeouts.first_token
         deadline = None if first is None else asyncio.get_running_loop().time() + first
-        response = await self._connection.post("chat/completions", body, first)
+        response = await self._connection.post_request("chat/completions", body, first)
         try:
             if response.status >= 300:
-                raise await self._refusal(response, request.model, body)
+                raise await self._refusal(response, request.model, body.members)
             answer = ResponseStream(response, self._decoder(request), timeouts, deadline)
             return answer, await answer.next()
         except BaseException:
