@@ -47,10 +47,21 @@ class Client:
         if content_type:
             head = head.replace(b"application/json", content_type.encode(), 1)
         self._writer.write(head)
+        answer, found = await self._answer()
+        return int(answer.split(b" ", 2)[1]), json.loads(found)
+
+    async def polled(self, path: str) -> float:
+        """Seconds after which the answer to a GET wants to be asked for again."""
+        self._writer.write(request(PORT, "GET", path))
+        answer, _ = await self._answer()
+        after = re.search(rb"openai-poll-after-ms: (\d+)", answer, re.IGNORECASE)
+        return int(after[1]) / 1000 if after else 1.0
+
+    async def _answer(self) -> tuple[bytes, bytes]:
+        """Head and body."""
         answer = await self._reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", answer, re.IGNORECASE)
-        found = await self._reader.readexactly(int(length[1]) if length else 0)
-        return int(answer.split(b" ", 2)[1]), json.loads(found)
+        return answer, await self._reader.readexactly(int(length[1]) if length else 0)
 
     async def made(self, path: str, body: Any) -> str:
         """The id of a new object."""

@@ -1,6 +1,7 @@
 """Measure of uploads: what 512 MB through a server of its own add to its memory. `python -m bench.upload`."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -53,10 +54,15 @@ def served(env: dict[str, str]) -> Generator[Served]:
 
 
 async def upload(size: int) -> None:
-    """A file of so many different bytes, with its purpose behind it, as fast as it is taken."""
+    """A file of so many different bytes."""
+    await upload_file(size, "large.bin", "user_data")
+
+
+async def upload_file(size: int, name: str, purpose: str) -> str:
+    """The id of a file of so many different bytes, sent with its purpose behind it, as fast as it is taken."""
     reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
-    first = HEAD % (b"file", b'; filename="large.bin"')
-    last = b"\r\n" + HEAD % (b"purpose", b"") + b"user_data\r\n--b--\r\n"
+    first = HEAD % (b"file", f'; filename="{name}"'.encode())
+    last = b"\r\n" + HEAD % (b"purpose", b"") + purpose.encode() + b"\r\n--b--\r\n"
     writer.write(
         b"POST /v1/files HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
         b"content-length: %d\r\n\r\n" % (len(first) + size + len(last)) + first
@@ -67,8 +73,10 @@ async def upload(size: int) -> None:
         await writer.drain()
     writer.write(last)
     head = await reader.readuntil(b"\r\n\r\n")
-    assert b" 200 " in head[:20], head + await reader.read(2**16)
+    answer = await reader.read(2**16)
+    assert b" 200 " in head[:20], head + answer
     writer.close()
+    return json.loads(answer)["id"]
 
 
 def measured(env: dict[str, str]) -> tuple[float, float]:
