@@ -158,3 +158,16 @@ asyncio.run(main())
     ended, _, _ = await asyncio.to_thread(select.select, [zygote], [], [], 5)
     os.close(zygote)
     assert ended
+
+
+async def test_pictures_have_every_script_and_emoji_and_their_drawing_warns_of_nothing(bwrap: SessionPool) -> None:
+    code = (
+        "import matplotlib.pyplot as plt\n"
+        "plt.rcParams['font.sans-serif'] = ['SimHei']\n"
+        "for pair in ('销售', '매출', 'あい', '🚀🎉', 'กข', 'कख'):\n"
+        "    for letter in pair:\n"
+        "        plt.figure(figsize=(1, 1)); plt.text(0, 0, letter, size=40); plt.axis('off'); plt.show()"
+    )
+    found = await told(bwrap, code)
+    assert (found.logs, found.ended) == ("", Ended(EndReason.COMPLETED))
+    assert len({image.data for image in found.images}) == 12, "a box is the same for every letter"

@@ -208,6 +208,7 @@ def _prepare(building: Path) -> None:
             prependdir="/opt/python",
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
+    _place_fonts(building / "site")
     _build_font_cache(building)
     _make_readable(building)
 
@@ -219,6 +220,14 @@ def _make_readable(building: Path) -> None:
             path = Path(folder, name)
             if not path.is_symlink():
                 path.chmod(0o755 if os.access(path, os.X_OK) else 0o644)
+
+
+def _place_fonts(site: Path) -> None:
+    """The packages that are fonts go where matplotlib looks by itself."""
+    fonts = site / "matplotlib" / "mpl-data" / "fonts" / "ttf"
+    for path in [*site.glob("*/Noto*.[ot]tf"), *site.glob("Noto*.[ot]tf")]:
+        if fonts.is_dir():
+            path.replace(fonts / path.name)
 
 
 def _build_font_cache(building: Path) -> None:

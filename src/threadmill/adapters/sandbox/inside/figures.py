@@ -5,10 +5,13 @@ matplotlib is a package of the sandbox's own environment; the server's checker d
 """
 
 import io
+import logging
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib import font_manager
 from matplotlib import pyplot as plt
 from matplotlib._pylab_helpers import Gcf
 from matplotlib.backend_bases import FigureManagerBase
@@ -61,9 +64,26 @@ class FigureManager(FigureManagerBase):
 FigureCanvas.manager_class = FigureManager
 
 
+class FontManager(font_manager.FontManager):
+    """Behind whatever font the code asks for stand ours: with Chinese, Japanese, Korean, emoji and other scripts.
+
+    A list in the settings would not do: code sets fonts of its own, of machines that have them.
+    """
+
+    # One of matplotlib's own: all its ways to draw ask here for the fonts to try, in order.
+    def _find_fonts_by_props(self, *args: object, **kwargs: object) -> list[str]:
+        found = list(super()._find_fonts_by_props(*args, **kwargs))
+        return found + [font for font in FALLBACK if font not in found]
+
+
+FALLBACK = [str(path) for path in sorted((Path(mpl.get_data_path()) / "fonts" / "ttf").glob("Noto*"))]
+
+
 def use(send_picture: Callable[[bytes], None]) -> None:
     """Make this the back end, with a screen."""
     Display.send = staticmethod(send_picture)
+    font_manager.fontManager.__class__ = FontManager
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # that a font is missing, for every word
     mpl.use("module://inside.figures")
 
 
@@ -81,5 +101,7 @@ def show_rest() -> None:
 def send(figure: Figure) -> None:
     """One figure as PNG. Its own settings hold; only the margin is trimmed, as notebooks do."""
     buffer = io.BytesIO()
-    FigureCanvasAgg.print_figure(figure.canvas, buffer, format="png", bbox_inches="tight")
+    with warnings.catch_warnings():  # they would name our files, and the code did not ask for this drawing
+        warnings.simplefilter("ignore")
+        FigureCanvasAgg.print_figure(figure.canvas, buffer, format="png", bbox_inches="tight")
     Display.send(buffer.getvalue())
