@@ -237,6 +237,7 @@ def _engine(ports: Ports, config: ConfigFile) -> Engine:
         max_turns=limits.max_turns,
         max_rescues=limits.max_rescues,
         max_runs=limits.max_runs,
+        upstream_share=limits.upstream_share,
         store_wait_seconds=limits.store_wait_seconds,
         max_messages=limits.max_thread_messages,
         max_answer=limits.max_answer_characters,

@@ -109,7 +109,8 @@ class LimitConfig(BaseModel):
     database_wait_seconds: Annotated[float, Field(gt=0, le=60)] = 3
     max_rescues: Annotated[int, Field(ge=1)] = 3
     max_turns: Annotated[int, Field(ge=1)] = 64
-    max_runs: Annotated[int, Field(ge=1)] = 256
+    max_runs: Annotated[int, Field(ge=1)] = 512
+    upstream_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     max_thread_messages: Annotated[int, Field(ge=1)] = 100_000
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     max_answer_characters: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
@@ -392,9 +393,8 @@ def _with_environment(config: ConfigFile, env: Mapping[str, str]) -> ConfigFile:
     ttl = _integer(env, "THREADMILL_RUN_TTL_SECONDS", config.limits.run_ttl_seconds)
     lease = _integer(env, "THREADMILL_LEASE_SECONDS", config.limits.lease_seconds)
     try:
-        limits = LimitConfig.model_validate(
-            config.limits.model_dump() | {"run_ttl_seconds": ttl, "lease_seconds": lease}
-        )
+        given = config.limits.model_dump() | {"run_ttl_seconds": ttl, "lease_seconds": lease}
+        limits = LimitConfig.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         raise SettingsError(f"THREADMILL_{str(first['loc'][0]).upper()}: {first['msg']}.") from None

@@ -76,7 +76,7 @@ async def test_a_draining_worker_takes_nothing_and_gives_back_what_it_has(stage:
     found = await stored(stage, run)
     assert (found.status, found.lease_until) == (RunStatus.QUEUED, None)
     assert found.rescues == 0, "a planned stop is no sign that the run brings its worker down"
-    assert not stage.worker.reserve()
+    assert stage.worker.reserve("m") is None
     await stage.worker.claim_waiting()
     assert not stage.worker.holds(run.id)
 
@@ -292,7 +292,7 @@ async def test_a_run_that_failed_while_it_was_cancelled_ends_cancelled() -> None
 
 async def test_an_idle_worker_drains_at_once(stage: Stage) -> None:
     await stage.worker.drain(60)
-    assert not stage.worker.reserve()
+    assert stage.worker.reserve("m") is None
 
 
 async def test_outputs_that_cannot_be_stored_leave_the_run_waiting() -> None:

@@ -67,3 +67,22 @@ def test_counts_that_were_kept_in_the_objects_are_columns_after_it(tmp_path: Pat
         found = database.execute(f"SELECT {names}, usage_bytes, last_active_at FROM vector_stores").fetchall()
         assert found == [(1, 2, 3, 4, 5, 6)]
         assert database.execute(f"SELECT {names} FROM file_batches").fetchall() == [(1, 2, 3, 4)]
+
+
+def test_active_runs_know_their_model_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    upgrade(path, "0005")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("INSERT INTO threads VALUES (1, 'thread_1', 'p', 1, 1, '{}')")
+        for number, (status, data) in enumerate(
+            [("queued", b'{"model": "a"}'), ("completed", b'{"model": "b"}'), ("failed", b"{}"), ("expired", b"[")]
+        ):
+            values = (number, f"run_{number}", data, status)
+            database.execute("INSERT INTO runs VALUES (?, ?, 'p', 1, 1, ?, 'thread_1', ?, 1, 1, 1)", values)
+        database.execute("INSERT INTO threads VALUES (2, 'thread_2', 'p', 1, 1, '{}')")
+        damaged = (9, "run_9", b"{", "in_progress")
+        database.execute("INSERT INTO runs VALUES (?, ?, 'p', 1, 1, ?, 'thread_2', ?, 1, 1, 1)", damaged)
+    upgrade(path, "0006")
+    with closing(sqlite3.connect(path)) as database:
+        found = dict(database.execute("SELECT id, model FROM runs").fetchall())
+    assert found == {"run_0": "a", "run_1": None, "run_2": None, "run_3": None, "run_9": None}

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tests.models.support import Naps, ask, client, pieces_of, text_of
 from tests.support.upstream import Pause, ScriptedUpstream, Stall, Text
+from threadmill.adapters.models import router as router_module
 from threadmill.adapters.models.context_windows import context_window_of
 from threadmill.adapters.models.factory import open_models
 from threadmill.adapters.models.rehearsal.model import Rehearsal
@@ -176,6 +177,44 @@ async def test_models_are_listed_once_a_minute_with_the_windows_servers_tell() -
         await model.list()
         assert len(upstream.model_requests) == 2
         assert model.get_info("b").context_window == 2
+
+
+async def test_the_last_known_models_are_told_at_once_and_asked_for_in_the_background() -> None:
+    naps = Naps()
+    async with ScriptedUpstream() as upstream, client(upstream.url, naps) as model:
+        router = ModelRouter([UpstreamRoute(model)], None)
+        upstream.models_body = listing({"id": "a"})
+        assert [info.id for info in await router.list()] == ["a"]
+        upstream.models_body = listing({"id": "b"})
+        naps.now = 61
+        assert [info.id for info in await router.list()] == ["a"]
+        async with asyncio.timeout(5):
+            while not model.has("b"):
+                await asyncio.to_thread(lambda: None)
+        assert [info.id for info in await router.list()] == ["b"]
+        upstream.models_status, naps.now = 503, 200
+        await router.list()
+        with pytest.raises(ModelError):
+            await model.list()
+        assert [info.id for info in await router.list()] == ["b"], "what cannot be had now is the last known"
+
+
+async def test_an_upstream_that_says_nothing_is_waited_for_once_and_by_nobody_later(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(router_module, "FIRST_LIST_SECONDS", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        async with client(url, timeouts=Timeouts(ready=0.1)) as model:
+            models = ModelRouter([UpstreamRoute(model)], REHEARSAL, ModelAliases({"gpt-*": "mine"}))
+            assert [info.id for info in await models.list()] == ["rehearsal"]
+            await models.learn_names()  # to the end of the first question
+            began = asyncio.get_running_loop().time()
+            for _ in range(20):
+                await models.list()
+                await models.learn_names()
+            assert asyncio.get_running_loop().time() - began < 0.1
+    assert len(caplog.records) == 1, "told once"
 
 
 async def test_an_upstream_is_ready_when_it_answers_and_takes_the_key() -> None:

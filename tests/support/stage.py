@@ -182,7 +182,7 @@ class StageModel:
         return []
 
     def get_info(self, model: str) -> ModelInfo:
-        return ModelInfo(model, 0, "stage", self.window)
+        return ModelInfo(model, 0, "stage", self.window, model.partition("/")[0])
 
     async def ready(self) -> None:
         pass
@@ -277,7 +277,7 @@ class Stage:
         self.extractor = StageExtractor()
         index = LocalSearchIndex(Path(tempfile.mkdtemp(prefix="threadmill-stage-")), store.chunks)
         self.search = SearchPorts(store.chunks, store.chunks, index, self.extractor, WordRuler())
-        self.settings = replace(EngineSettings(max_runs=8), **settings)
+        self.settings = replace(EngineSettings(max_runs=8, upstream_share=1.0), **settings)
         self.surprises: list[str] = []
         self.troubles = StageTroubles(self._note)
         self.hire()

@@ -1,6 +1,6 @@
 """The Store and RunQueue ports in plain dictionaries: the reference the SQL stores are compared with. Keeps nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from threadmill.adapters.memory.chunks import MemoryChunks
@@ -145,9 +145,9 @@ class MemoryStore:
     def _runs(self, statuses: frozenset[RunStatus]) -> list[Run]:
         return [row for row in self._state.rows.values() if isinstance(row, Run) and row.status in statuses]
 
-    async def queued(self, limit: int) -> Sequence[Run]:
+    async def queued(self, limit: int, besides: Collection[str] = ()) -> Sequence[Run]:
         """See the port."""
-        return self._runs(frozenset({RunStatus.QUEUED}))[:limit]
+        return [run for run in self._runs(frozenset({RunStatus.QUEUED})) if run.model not in besides][:limit]
 
     async def lease_expired(self, at: Instant, limit: int) -> Sequence[Run]:
         """See the port."""

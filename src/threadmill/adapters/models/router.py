@@ -2,7 +2,6 @@
 
 import asyncio
 import fnmatch
-import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,8 @@ from threadmill.adapters.models.upstream.openai_compatible import OpenAICompatib
 from threadmill.domain.outcome import ErrorCode
 from threadmill.engine.ports.model import ModelError, ModelInfo, ModelRequest, Piece
 
-LOG = logging.getLogger("threadmill.models")
+FIRST_LIST_SECONDS = 1.0
+"""How long a list of models waits for an upstream that was never asked."""
 
 EVERYTHING = "*"
 """The pattern of the default upstream: asked for what no other upstream's patterns name."""
@@ -99,8 +99,8 @@ class ModelRouter:
                 yield batch
 
     async def learn_names(self) -> None:
-        """Ask every upstream for its models, so that a pattern does not hide one. One that does not answer has none."""
-        await asyncio.gather(*(self._listed(route) for route in self._routes))
+        """Ask every upstream for its models, so that a pattern does not hide one. One that did not answer has none."""
+        await asyncio.gather(*(route.upstream.last_listed() for route in self._routes))
 
     async def find(self, name: str | None) -> tuple[UpstreamRoute | None, str | None]:
         """The route that a call naming `name` takes, None for the built-in model; and what the name means there.
@@ -117,7 +117,7 @@ class ModelRouter:
         return route, meant
 
     async def list(self) -> Sequence[ModelInfo]:
-        """Rehearsal, the models the upstreams say they have, and the aliases. One that does not answer adds none."""
+        """Rehearsal, the models the upstreams said they have, and the aliases. One that never answered adds none."""
         found = {info.id: info for info in (await self._rehearsal.list() if self._rehearsal else ())}
         for listed in await asyncio.gather(*(self._listed(route) for route in self._routes)):
             for info in listed:
@@ -144,14 +144,8 @@ class ModelRouter:
         await asyncio.gather(*(route.upstream.ready() for route in self._routes))
 
     async def check_upstreams(self) -> None:
-        """Ask each upstream once, and say in the log which cannot be reached or refuses the key. Raises nothing."""
-        await asyncio.gather(*(self._check(route) for route in self._routes))
-
-    async def _check(self, route: UpstreamRoute) -> None:
-        try:
-            await route.upstream.list()
-        except ModelError as error:
-            LOG.warning("%s Runs that need it will fail until it answers.", error.message)
+        """Ask each upstream once; the log says which cannot be reached or refuses the key. Raises nothing."""
+        await self.learn_names()
 
     async def aclose(self) -> None:
         """Close all connections to all upstreams."""
@@ -195,11 +189,7 @@ class ModelRouter:
 
     async def _listed(self, route: UpstreamRoute) -> Sequence[ModelInfo]:
         """An upstream's models as far as their names lead to it."""
-        try:
-            listed = await route.upstream.list()
-        except ModelError as error:
-            LOG.warning("The models of an upstream are missing from the list: %s", error.message)
-            return ()
+        listed = await route.upstream.last_listed(FIRST_LIST_SECONDS)
         return [info for info in listed if self._upstream_for(info.id) is route.upstream]
 
     def _unknown(self, name: str) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
+    String,
     Table,
     and_,
     bindparam,
@@ -110,6 +111,7 @@ def columns_of(row: Row) -> dict[str, Any]:
             "expires_at": row.expires_at,
             "lease_until": row.lease_until,
             "epoch": row.epoch,
+            "model": row.model,
         }
     if isinstance(row, File):
         columns |= {"purpose": row.purpose.value, "blob": row.blob.key, "expires_at": row.expires_at}
@@ -282,7 +284,13 @@ THREAD_EXISTS = select(THREADS.c.id).where(THREADS.c.id == bindparam("row_id"))
 _STORE_TOTAL = sum((c for c in _COUNTED[VECTOR_STORES] if "files_" in c.name), start=literal(0))
 COUNT_STORE_FILES = select(_STORE_TOTAL).where(VECTOR_STORES.c.id == bindparam("row_id"))
 COUNT_MESSAGES = select(func.count()).select_from(MESSAGES).where(MESSAGES.c.thread_id == bindparam("thread_id"))
-WAITING = _data(RUNS).where(ACTIVE, RUNS.c.status == "queued").order_by(RUNS.c.ord).limit(bindparam("rows"))
+_BESIDES = select(func.json_each(bindparam("besides", type_=String)).table_valued("value").c.value)
+WAITING = (
+    _data(RUNS)
+    .where(ACTIVE, RUNS.c.status == "queued", func.coalesce(RUNS.c.model, "").not_in(_BESIDES))
+    .order_by(RUNS.c.ord)
+    .limit(bindparam("rows"))
+)
 LAPSED = (
     _data(RUNS)
     .where(

@@ -52,10 +52,12 @@ RUNS = Table(
     Column("expires_at", BigInteger),
     Column("lease_until", BigInteger),
     Column("epoch", Integer, nullable=False),
+    Column("model", String),
     Index("runs_page", "thread_id", "created_at", "ord"),
     # One active run per thread, whatever the code does (ADR-0004).
     Index("runs_one_active", "thread_id", unique=True, sqlite_where=ACTIVE, postgresql_where=ACTIVE),
-    Index("runs_active", "status", "ord", sqlite_where=ACTIVE, postgresql_where=ACTIVE),
+    # With the model: runs that wait for a crowded one are passed over without being read.
+    Index("runs_active", "status", "ord", "model", sqlite_where=ACTIVE, postgresql_where=ACTIVE),
 )
 MESSAGES = Table(
     "messages",

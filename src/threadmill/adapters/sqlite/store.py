@@ -1,12 +1,13 @@
 """The Store and RunQueue ports on one SQLite file."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 from sqlalchemy.dialects import sqlite
 
 from threadmill.adapters.sql import statements as s
@@ -198,9 +199,9 @@ class SqliteStore:
         found = await self._all(_EVENTS, run_id=run_id, after=after)
         return [StoredEvent(seq, _event(name, data)) for seq, name, data in found]
 
-    async def queued(self, limit: int) -> Sequence[Run]:
+    async def queued(self, limit: int, besides: Collection[str] = ()) -> Sequence[Run]:
         """See the port."""
-        return await self._read_runs(_WAITING, limit)
+        return await self._read_runs(_WAITING, limit, besides=msgspec.json.encode(list(besides)).decode())
 
     async def lease_expired(self, at: Instant, limit: int) -> Sequence[Run]:
         """See the port."""

@@ -96,7 +96,8 @@ async def create_with_thread(engine: Engine, project: ProjectId, made: NewThread
 async def _accept(engine: Engine, run: Run, base: WriteSet, before: tuple[Event, ...]) -> CreatedRun:
     """Store the run: claimed and started in the same commit when this process has room (ADR-0006), else queued."""
     created = (*before, Event(EventName.RUN_CREATED, run), Event(EventName.RUN_QUEUED, run))
-    if not (engine.executes and engine.worker.reserve()):
+    place = engine.worker.reserve(run.model) if engine.executes else None
+    if place is None:
         await commit(
             engine.ports, run.id, replace(base, writes=(*base.writes, Insert(run)), run_id=run.id, events=created)
         )
@@ -107,10 +108,10 @@ async def _accept(engine: Engine, run: Run, base: WriteSet, before: tuple[Event,
         transaction = replace(base, writes=writes, run_id=run.id, events=(*created, *started.events))
         await commit(engine.ports, run.id, transaction)
     except BaseException:
-        engine.worker.release()
+        engine.worker.release(place)
         raise
     engine.ports.metrics.queue_time(0.0)
-    engine.worker.start(started.state)
+    engine.worker.start(started.state, place)
     return CreatedRun(run, 0)
 
 
@@ -263,7 +264,8 @@ async def submit_tool_outputs(
 
 
 async def _resume(engine: Engine, before: RunState, queued: Decision) -> int:
-    if not (engine.executes and engine.worker.reserve()):
+    place = engine.worker.reserve(before.run.model) if engine.executes else None
+    if place is None:
         first = await commit(engine.ports, before.run.id, write_set(before, [queued]))
         engine.worker.wake()
         return first
@@ -271,9 +273,9 @@ async def _resume(engine: Engine, before: RunState, queued: Decision) -> int:
         started = _start(engine, queued.state)
         first = await commit(engine.ports, before.run.id, write_set(before, [queued, started]))
     except BaseException:
-        engine.worker.release()
+        engine.worker.release(place)
         raise
-    engine.worker.start(started.state)
+    engine.worker.start(started.state, place)
     return first
 
 

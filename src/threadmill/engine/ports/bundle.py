@@ -69,6 +69,7 @@ class EngineSettings:
     """Limits of the engine: seconds, counts of turns, runs executing and files being read at once, messages of a
     thread, characters and tool calls of a model's answer, bytes of a prompt's pictures.
 
+    `upstream_share`: of the places that other upstreams' runs leave, how much one upstream's may take.
     `store_wait_seconds`: how long a run waits for the files of its thread's vector store.
     """
 
@@ -77,6 +78,7 @@ class EngineSettings:
     max_turns: int = 64
     max_rescues: int = 3
     max_runs: int = 64
+    upstream_share: float = 0.5
     max_messages: int = 100_000
     max_answer: int = 4 * 1024 * 1024
     max_calls: int = 128

@@ -130,12 +130,13 @@ class ContextTooLong(ModelError):
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model on offer. `context_window` in tokens, None if unknown."""
+    """A model on offer. `context_window` in tokens, None if unknown; `upstream`: the name of what answers for it."""
 
     id: str
     created: int
     owned_by: str
     context_window: int | None = None
+    upstream: str = ""
 
 
 class Model(Protocol):

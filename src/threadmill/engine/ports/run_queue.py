@@ -1,6 +1,6 @@
 """The run queue: which runs wait for a worker, lost theirs, or are overdue. Claiming itself is a guarded write."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from threadmill.domain.ids import Instant, RunId
@@ -12,8 +12,8 @@ class RunQueue(Protocol):
     with its id and left out: it hurts nobody else.
     """
 
-    async def queued(self, limit: int) -> Sequence[Run]:
-        """Queued runs, oldest first."""
+    async def queued(self, limit: int, besides: Collection[str] = ()) -> Sequence[Run]:
+        """Queued runs, oldest first, those of the models `besides` left out."""
         ...
 
     async def lease_expired(self, at: Instant, limit: int) -> Sequence[Run]:

@@ -18,7 +18,11 @@ from threadmill.engine.ports.model import ModelError
 from threadmill.engine.ports.surprises import RUN_INTERNAL_ERROR, OnError
 from threadmill.engine.running.commit import commit, write_set
 from threadmill.engine.running.execution import Execution
+from threadmill.engine.running.places import Places
 from threadmill.engine.running.run_loop import run_to_end
+
+CLAIM_BATCH = 16
+"""Queued runs read at once: those that cannot be claimed are read for nothing."""
 
 CLIENT_SECONDS = 60.0
 """How long variables are kept for a run whose client is asked, though others wait for a session."""
@@ -42,7 +46,7 @@ class _RunExpired(Exception):
 
 
 class Worker:
-    """Executes runs, up to `settings.max_runs` at once; the rest wait as queued."""
+    """Executes runs, up to `settings.max_runs` at once and not all for one upstream; the rest wait as queued."""
 
     def __init__(self, ports: Ports, settings: EngineSettings, report: OnError) -> None:
         self._ports: Ports = ports
@@ -52,31 +56,33 @@ class Worker:
         """Runs the reaper could not move, so that each is told once."""
         self._tasks: dict[RunId, asyncio.Task[None]] = {}
         self._executions: dict[RunId, Execution] = {}
-        self._reserved: int = 0
+        self._places: Places = Places(settings.max_runs, settings.upstream_share)
+        self._crowded: set[str] = set()
         self._draining: bool = False
         self._wakened: asyncio.Event = asyncio.Event()
 
-    def reserve(self) -> bool:
-        """Take a place for a run about to be stored as claimed (ADR-0006). Follow with `start` or `release`."""
-        if self._draining or len(self._tasks) + self._reserved >= self.settings.max_runs:
-            return False
-        self._reserved += 1
-        return True
+    def reserve(self, model: str) -> str | None:
+        """Take a place for a run about to be stored as claimed (ADR-0006): the name of the upstream it is counted for.
 
-    def release(self) -> None:
+        None when there is none for that model. Follow with `start` or `release`.
+        """
+        upstream = self._ports.model.get_info(model).upstream
+        return upstream if not self._draining and self._places.take(upstream) else None
+
+    def release(self, place: str) -> None:
         """The run was not stored after all."""
-        self._reserved -= 1
+        self._places.give_back(place)
 
-    def start(self, progress: RunState) -> None:
+    def start(self, progress: RunState, place: str) -> None:
         """Execute a claimed, started run in the place reserved for it."""
-        self._reserved -= 1
         execution = Execution(self._ports, self.settings, progress)
         run_id = progress.run.id
         self._executions[run_id] = execution
         self._tasks[run_id] = task = asyncio.create_task(self._execute(execution), name=run_id)
-        task.add_done_callback(lambda _: self._forget(run_id))
+        task.add_done_callback(lambda _: self._forget(run_id, place))
 
-    def _forget(self, run_id: RunId) -> None:
+    def _forget(self, run_id: RunId, place: str) -> None:
+        self._places.give_back(place)
         self._tasks.pop(run_id, None)
         self._executions.pop(run_id, None)
         self._wakened.set()
@@ -106,27 +112,37 @@ class Worker:
         self._wakened.clear()
 
     async def claim_waiting(self) -> None:
-        """Claim as many queued runs as there is room for, oldest first."""
-        room = self.settings.max_runs - len(self._tasks) - self._reserved
-        if room <= 0:
-            return
-        for run in await self._ports.queue.queued(room):
-            if self.reserve():
-                await self._claim(run)
+        """Claim as many queued runs as there is room for, oldest first, past those whose upstream has no room."""
+        self._crowded = {model for model in self._crowded if not self._has_room(model)}
+        while not self._draining and (room := self._places.free) > 0:
+            before = len(self._crowded)
+            claimed = 0
+            for run in await self._ports.queue.queued(min(room, CLAIM_BATCH), self._crowded):
+                place = self.reserve(run.model)
+                if place is None:
+                    self._crowded.add(run.model)
+                else:
+                    claimed += await self._claim(run, place)
+            if not claimed and len(self._crowded) == before:
+                return
 
-    async def _claim(self, run: Run) -> None:
+    def _has_room(self, model: str) -> bool:
+        return self._places.has_room(self._ports.model.get_info(model).upstream)
+
+    async def _claim(self, run: Run, place: str) -> bool:
         now = self._ports.clock.now()
         before = RunState(run)
         started = decide(RunState(with_claim(run, now, self.settings.lease)), c.Start(), now)
         try:
             await commit(self._ports, run.id, write_set(before, [started]))
         except ThreadmillError as error:
-            self.release()
+            self.release(place)
             if not isinstance(error, VersionConflict):
                 raise
-            return
+            return False
         self._ports.metrics.queue_time(now - run.created_at)
-        self.start(started.state)
+        self.start(started.state, place)
+        return True
 
     async def heartbeat(self) -> None:
         """Extend the leases of all runs held; a claim that is lost is let go at once. Raises Unavailable."""

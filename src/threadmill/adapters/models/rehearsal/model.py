@@ -79,7 +79,7 @@ class Rehearsal:
 
     def get_info(self, model: str) -> ModelInfo:
         """The same for every name."""
-        return ModelInfo(model, 0, "threadmill", WINDOW)
+        return ModelInfo(model, 0, "threadmill", WINDOW, REHEARSAL)
 
     async def ready(self) -> None:
         """Always."""

@@ -19,6 +19,7 @@ from threadmill.adapters.models.upstream.chat_request import (
 from threadmill.adapters.models.upstream.chunk_decoder import ChunkDecoder
 from threadmill.adapters.models.upstream.connection import MAX_ERROR_BYTES, Connection, read_bounded
 from threadmill.adapters.models.upstream.encoded_request import EncodedRequest
+from threadmill.adapters.models.upstream.known_models import KnownModels
 from threadmill.adapters.models.upstream.model_list import MAX_BYTES, parse_model_list
 from threadmill.adapters.models.upstream.refusals import (
     MemberRefused,
@@ -41,9 +42,6 @@ from threadmill.engine.ports.model import ModelError, ModelInfo, ModelRequest, P
 from threadmill.engine.ports.pass_through import PassedCall
 
 LOG = logging.getLogger("threadmill.models")
-
-LIST_SECONDS = 60.0
-"""How long a list of models is believed."""
 
 MAX_ADAPTATIONS = 1_000
 """Models whose refusals are remembered."""
@@ -68,8 +66,7 @@ class OpenAICompatible:
         self._windows: Mapping[str, int] = windows or {}
         self._retry_policy: RetryPolicy = retry_policy or RetryPolicy()
         self._connection: Connection = Connection(settings)
-        self._listed: dict[str, ModelInfo] = {}
-        self._listed_until: float = float("-inf")
+        self._known: KnownModels = KnownModels(self._list, self._retry_policy.monotonic)
         self._adaptations: dict[str, Adaptation] = {}
         self._slots: Slots | None = Slots(settings.max_concurrent, report_slots) if settings.max_concurrent else None
 
@@ -96,12 +93,15 @@ class OpenAICompatible:
 
     async def list(self) -> Sequence[ModelInfo]:
         """The upstream's models, asked for at most once a minute. Raises ModelError."""
-        now = self._retry_policy.monotonic()
-        if now >= self._listed_until:
-            found = parse_model_list(await self._ask_models(), self._settings.name)
-            self._listed = {info.id: self._with_window(info) for info in found}
-            self._listed_until = now + LIST_SECONDS
-        return tuple(self._listed.values())
+        return await self._known.fresh()
+
+    async def last_listed(self, patience: float | None = None) -> Sequence[ModelInfo]:
+        """The models as far as they are known, asked for again in the background; only the very first answer is waited for."""
+        return await self._known.last(patience)
+
+    async def _list(self) -> Sequence[ModelInfo]:
+        found = parse_model_list(await self._ask_models(), self._settings.name)
+        return [self._with_window(info) for info in found]
 
     @property
     def name(self) -> str:
@@ -111,12 +111,12 @@ class OpenAICompatible:
     @property
     def is_listed(self) -> bool:
         """Whether the models were ever listed."""
-        return self._listed_until > float("-inf")
+        return self._known.is_listed
 
     @property
     def listed(self) -> Sequence[str]:
         """The names of the last list; asks nobody."""
-        return tuple(self._listed)
+        return tuple(self._known.by_id)
 
     def learned(self, model: str) -> Sequence[str]:
         """What a model was found to refuse and how it is asked since, in words."""
@@ -129,7 +129,7 @@ class OpenAICompatible:
 
     def has(self, model: str) -> bool:
         """Whether the last list has a model of that name; asks nobody."""
-        return model in self._listed
+        return model in self._known.by_id
 
     @asynccontextmanager
     async def pass_on(
@@ -152,7 +152,7 @@ class OpenAICompatible:
 
     def get_info(self, model: str) -> ModelInfo:
         """What the last list, the settings and our table know; asks nobody."""
-        listed = self._listed.get(model)
+        listed = self._known.by_id.get(model)
         return listed or self._with_window(ModelInfo(model, 0, self._settings.name))
 
     async def ready(self) -> None:
@@ -161,6 +161,7 @@ class OpenAICompatible:
 
     async def aclose(self) -> None:
         """Close all connections; streams that still run are cut off."""
+        await self._known.aclose()
         await self._connection.aclose()
 
     async def _begin(self, request: ModelRequest) -> tuple[ResponseStream, Sequence[Piece]]:
@@ -257,7 +258,8 @@ class OpenAICompatible:
 
     def _with_window(self, info: ModelInfo) -> ModelInfo:
         said = None if info.id in self._windows else info.context_window
-        return ModelInfo(info.id, info.created, info.owned_by, said or context_window_of(info.id, self._windows))
+        window = said or context_window_of(info.id, self._windows)
+        return ModelInfo(info.id, info.created, info.owned_by, window, self._settings.name)
 
     def _safe(self, error: ModelError) -> ModelError:
         """The error without this upstream's secrets."""
