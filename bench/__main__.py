@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from bench import contention, load, sandbox, search, upload
+from bench import contention, ingest, load, sandbox, search, upload
 from bench.load import Rest, p50
 
 ROOT = Path(__file__).parent.parent
@@ -351,6 +351,7 @@ def main() -> None:
         finally:
             bench.stop()
     rows += upload.rows()
+    rows += ingest.rows()
     rows += contention.rows()
     rows += asyncio.run(sandbox.rows())
     rows += asyncio.run(search.measure())

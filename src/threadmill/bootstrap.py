@@ -248,5 +248,5 @@ def _engine(ports: Ports, config: ConfigFile) -> Engine:
     def report(text: str, error: BaseException | None) -> None:
         LOG.error("%s", text, exc_info=error)
 
-    ingester = Ingester(ports, settings.max_ingestions, report)
+    ingester = Ingester(ports, settings.max_ingestions, settings.max_large_ingestions, report)
     return Engine(ports, settings, Worker(ports, settings, report), ingester, report)

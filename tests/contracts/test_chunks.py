@@ -161,6 +161,13 @@ async def test_an_edition_counts_once_it_is_sealed(store: AnyStore) -> None:
     await store.apply(WriteSet((Insert(STORE),), (Sealed("e"),)))
 
 
+async def test_a_small_edition_is_kept_at_once_in_place_of_what_an_interrupted_writer_left(store: AnyStore) -> None:
+    await write(store)
+    await store.chunks.keep(Edition("e", 1, 5, NOTES), CHUNKS[1:])
+    assert await store.chunks.sealed("e") == Edition("e", 1, 5, NOTES)
+    assert list(await store.chunks.chunks("e")) == CHUNKS[1:]
+
+
 async def test_the_chunks_of_a_stores_files_are_found_by_file_and_number(store: AnyStore) -> None:
     await seal(store)
     await put(store, STORE, READING.completed("e", 10))

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from threadmill.adapters.extract.decoding import declared_in, decode
+from threadmill.adapters.extract.decoding import decode
 from threadmill.adapters.extract.errors import UnreadableFile
 from threadmill.adapters.extract.subprocess_extractor import SubprocessExtractor
+from threadmill.adapters.extract.telltales import declared_in
 from threadmill.domain.vector_store import FileErrorCode
 from threadmill.engine.ports.text_extractor import ExtractedText, ExtractionFailed
 

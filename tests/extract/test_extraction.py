@@ -16,7 +16,7 @@ from tests.support.documents import (
     pptx_of,
     zip_of,
 )
-from threadmill.adapters.extract.subprocess_extractor import ReadingLimits, SubprocessExtractor
+from threadmill.adapters.extract.subprocess_extractor import SMALL, ReadingLimits, SubprocessExtractor
 from threadmill.domain.chunking import StaticChunking, split_into_chunks
 from threadmill.domain.supported_file import TEXT_EXTENSIONS
 from threadmill.domain.vector_store import FileErrorCode
@@ -323,3 +323,24 @@ async def test_an_error_of_the_content_is_raised_as_it_is() -> None:
 async def test_many_files_are_read_side_by_side() -> None:
     texts = await asyncio.gather(*(text_of(f"file {at}", "a.md") for at in range(20)))
     assert texts == [f"file {at}" for at in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("Grüße".encode(), "a.txt"),
+        ("Grüße".encode("utf-8-sig"), "b.txt"),
+        ("Grüße".encode("utf-16"), "c.txt"),
+        ("# coding: latin-1\nGrüße".encode("latin-1"), "d.py"),
+        (b"Gr\xfc\xdfe", "e.txt"),
+        ("Grüße\x0c\x01".encode() + b"text " * 800, "f.txt"),
+        ("Grüße".encode() + b" " * (SMALL + 1), "g.txt"),
+    ],
+)
+async def test_small_and_large_readers_read_the_same(data: bytes, name: str) -> None:
+    found = await extraction_of(data, name)
+    assert "Grüße" in found.text
+    large = SubprocessExtractor()
+    large._small_processes = large._processes  # pyright: ignore[reportPrivateUsage] - the one of all kinds is asked
+    assert await extraction_of(data, name, large) == found
+    await large.aclose()

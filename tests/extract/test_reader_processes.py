@@ -2,13 +2,18 @@
 
 import asyncio
 import os
+import resource
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.extract.test_extraction import content_of
 from threadmill.adapters.extract.reader_processes import Reader, ReaderProcesses
+from threadmill.adapters.extract.subprocess_extractor import SubprocessExtractor
+from threadmill.domain.error import Unavailable
 
 LIMITS = (2 << 30, 10, 1_000_000)
 
@@ -38,6 +43,15 @@ def parent() -> int:
     """The readers' parent is the child of ours that never ends by itself."""
     found = [pid for pid in children(os.getpid()) if b"fork_server" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     return found[-1]
+
+
+@contextmanager
+def no_processes() -> Generator[None]:
+    """A parent started within has no room for readers: it is nobody's, which root's own processes are not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NPROC, (soft, hard))
 
 
 async def waiting(processes: ReaderProcesses) -> tuple[Reader, int]:
@@ -90,3 +104,22 @@ async def test_a_parent_that_is_gone_is_started_anew(processes: ReaderProcesses)
     reader.close()
     reader, _ = await waiting(processes)
     reader.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the limit would hold for the test's own process")
+async def test_a_parent_that_cannot_fork_says_so_and_lives_on(processes: ReaderProcesses) -> None:
+    parents: list[int] = []
+    with no_processes():
+        for _ in range(2):
+            with pytest.raises(BlockingIOError, match="no room for another process"):
+                await processes.start(".txt", LIMITS)
+            parents.append(parent())
+    assert parents[0] == parents[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the limit would hold for the test's own process")
+async def test_without_room_for_a_process_a_file_is_to_be_tried_again() -> None:
+    extractor = SubprocessExtractor()
+    with no_processes(), pytest.raises(Unavailable, match="No process can be started"):
+        await extractor.extract(content_of(b"text"), "a.txt")
+    await extractor.aclose()

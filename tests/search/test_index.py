@@ -14,7 +14,8 @@ import pytest
 import tantivy
 
 from tests.support.chunks import STORE, HeldChunks, file_of
-from threadmill.adapters.search.local_index import LocalSearchIndex
+from threadmill.adapters.search.local_index import MAX_LINGERING, LocalSearchIndex
+from threadmill.adapters.search.store_index import StoreIndex
 from threadmill.domain.error import Unavailable
 from threadmill.domain.ids import FileId, VectorStoreId
 from threadmill.engine.ports.search_index import IndexedFile, IndexQuery, SearchIndex
@@ -224,7 +225,8 @@ async def test_what_is_written_is_the_owners_alone(tmp_path: Path, source: HeldC
     try:
         async with reopened(tmp_path, source) as index:
             await put(index, source, file_of("file-a", "apples", vectors=vectors(1)))
-            modes = {path: path.stat().st_mode & 0o777 for path in [tmp_path / STORE, *(tmp_path / STORE).rglob("*")]}
+            assert (tmp_path / STORE).stat().st_mode & 0o777 == 0o700
+        modes = {path: path.stat().st_mode & 0o777 for path in (tmp_path / STORE).rglob("*")}
     finally:
         os.umask(before)
     assert len(modes) > 5
@@ -238,6 +240,29 @@ async def test_searches_go_on_while_files_are_put(index: LocalSearchIndex, sourc
     await writing
     assert seen == sorted(seen)
     assert len(await by_words(index, "apples")) == 60
+
+
+async def test_an_index_stays_open_for_writing_from_file_to_file_unless_too_many_do(
+    index: LocalSearchIndex, source: HeldChunks
+) -> None:
+    stores = [VectorStoreId(f"vs_{number}") for number in range(MAX_LINGERING + 1)]
+    opened: list[tuple[StoreIndex, object]] = []
+    for at, store_id in enumerate((stores[0], *stores)):
+        await put(index, source, file_of(f"file-{at}", "fox"), store_id=store_id)
+        opened.append(_inner(index, store_id))
+    assert opened[0] == opened[1]
+    resting = index._stores[stores[0]].writer  # pyright: ignore[reportPrivateUsage] - it rests at a time of its own
+    assert resting is not None
+    await asyncio.wait([resting])
+    assert _inner(index, stores[0])[1] is None
+    assert _inner(index, stores[-1])[1] is not None
+
+
+def _inner(index: LocalSearchIndex, store_id: VectorStoreId) -> tuple[StoreIndex, object]:
+    """The store's index and the writer it holds open."""
+    held = index._stores[store_id].index  # pyright: ignore[reportPrivateUsage] - nobody else sees what is open
+    assert held is not None
+    return held, held._bm25._writer  # pyright: ignore[reportPrivateUsage] - the same
 
 
 async def test_more_stores_than_may_be_open_are_all_searched(tmp_path: Path, source: HeldChunks) -> None:

@@ -305,7 +305,9 @@ class Stage:
             self.troubles,
         )
         self.worker = Worker(self.ports, self.settings, self._note)
-        self.ingester = Ingester(self.ports, self.settings.max_ingestions, self._note)
+        self.ingester = Ingester(
+            self.ports, self.settings.max_ingestions, self.settings.max_large_ingestions, self._note
+        )
         self.engine = Engine(self.ports, self.settings, self.worker, self.ingester, self._note)
 
     def _note(self, text: str, error: BaseException | None) -> None:

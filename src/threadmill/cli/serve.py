@@ -19,6 +19,7 @@ from threadmill.adapters.sqlite.database import acquire_lock
 from threadmill.api.connections import ConnectionLimits, Connections
 from threadmill.api.server import Server, config
 from threadmill.bootstrap import check_settings, database_path, open_application
+from threadmill.cli.allocator import bound_kept_memory
 from threadmill.cli.resources.color import clean
 from threadmill.settings import ServerSettings, Settings, SettingsError, load
 
@@ -95,6 +96,7 @@ def connection_limits(settings: Settings, descriptors: int) -> ConnectionLimits:
 
 def run_server(**options: Any) -> None:
     """Serve until SIGINT or SIGTERM. Raises SettingsError, Unavailable before anything listens."""
+    bound_kept_memory()
     settings = settings_for(**options)
     _log_to_stderr(settings.server.log_format)
     check_settings(settings)

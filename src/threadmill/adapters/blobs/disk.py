@@ -85,10 +85,13 @@ class DiskBlobs:
 
     async def read(self, key: str) -> AsyncGenerator[bytes]:
         """See the port."""
-        descriptor = await _attempt_read(os.open, self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor, data = await _attempt_read(_open_and_read, self._path(key))
         try:
-            while data := await _attempt_read(os.read, descriptor, READ_SIZE):
+            while data:
                 yield data
+                if len(data) < READ_SIZE:
+                    return  # the end of a file; a small one's way through threads takes longer than its reading
+                data = await _attempt_read(os.read, descriptor, READ_SIZE)
         finally:
             os.close(descriptor)
 
@@ -193,6 +196,16 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _open_and_read(path: Path) -> tuple[int, bytes]:
+    """A descriptor, and the first of what it reads."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        return descriptor, os.read(descriptor, READ_SIZE)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 async def _attempt_read(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -7,7 +7,6 @@ bad bytes changes no encoding: they are replaced and counted.
 import codecs
 import re
 from collections import Counter
-from collections.abc import Iterator
 from importlib import import_module
 from typing import NamedTuple
 
@@ -15,9 +14,7 @@ import chardet
 import webencodings
 
 from threadmill.adapters.extract.errors import UnreadableFile
-
-PROBE = 65_536
-"""Bytes looked at to tell an encoding."""
+from threadmill.adapters.extract.telltales import BINARY, PROBE, utf_16
 
 MAX_REPLACED = 0.05
 """Share of a file's characters that may be replaced: more, and it is not read at all."""
@@ -26,14 +23,7 @@ BINARY_SHARE = 0.01
 """Control characters that do not occur in text: more of them than this share, and it is none."""
 
 BAD = "\ufffd"
-_BINARY = re.compile("[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 _JAPANESE_7_BIT = re.compile(rb"\x1b\$[@B]|\x1b\([JI]")
-# Spaces, line ends and full stops between what may be UTF-16: in no other encoding do they look like this.
-_PAUSES = frozenset(" \n\u3000\u3001\u3002\uff0c\uff01\uff1f")
-_WIDE = re.compile(
-    "[\t\n\r -~\u00a0-\u05ff\u0600-\u06ff\u0900-\u0eff\u1e00-\u206f\u20a0-\u20bf\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff9f]"
-)
-
 _WESTERN = tuple(
     frozenset(letters)
     for letters in (
@@ -81,7 +71,7 @@ def decode(data: memoryview, declared: str | None = None) -> Decoded:
     """The characters, where `declared` is a label the file itself names. Raises UnreadableFile."""
     found = _decode(bytes(data), None if declared is None else _known(declared))
     probe = found.text[:PROBE]
-    if len(_BINARY.findall(probe)) > BINARY_SHARE * len(probe):
+    if len(BINARY.findall(probe)) > BINARY_SHARE * len(probe):
         raise UnreadableFile("The file is not text.")
     if found.replaced > MAX_REPLACED * len(found.text):
         share = 100 * found.replaced / len(found.text)
@@ -95,7 +85,7 @@ def _decode(data: bytes, declared: str | None) -> Decoded:
         return _read(data[3:], "utf-8")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _read(data[2:], "utf-16le" if data[:2] == codecs.BOM_UTF16_LE else "utf-16be")
-    if wide := _utf_16(data[:PROBE]):
+    if wide := utf_16(data[:PROBE]):
         return _read(data, wide)
     if declared is not None and not declared.startswith("utf-16"):
         found = _read(data, declared)
@@ -153,33 +143,6 @@ def _is_mostly_utf_8(found: Decoded) -> bool:
     return good >= 2 * found.replaced and found.replaced <= MAX_REPLACED * len(found.text)
 
 
-def _utf_16(head: bytes) -> str | None:
-    """UTF-16 without a mark, told by zero bytes, by one script's high bytes, or by its pauses."""
-    pairs = len(head) // 2
-    if not pairs:
-        return None
-    for name, high in (("utf-16le", head[1::2]), ("utf-16be", head[0 : 2 * pairs : 2])):
-        if high.count(0) > 0.3 * pairs and _is_wide(head, name):
-            return name
-    if head.isascii() and not _BINARY.search(head.decode("ascii")):
-        return None
-    for name, high in (("utf-16le", head[1::2]), ("utf-16be", head[0 : 2 * pairs : 2])):
-        value, count = Counter(high).most_common(1)[0]
-        if ((value < 0x10 and count > 0.5 * pairs) or _has_pauses(head, name)) and _is_wide(head, name):
-            return name
-    return None
-
-
-def _is_wide(head: bytes, name: str) -> bool:
-    text = head[: len(head) // 2 * 2].decode(_codec(name), "replace")
-    return len(_WIDE.findall(text)) >= 0.95 * len(text)
-
-
-def _has_pauses(head: bytes, name: str) -> bool:
-    text = head[: len(head) // 2 * 2].decode(_codec(name), "replace")
-    return any(letter in _PAUSES for letter in text)
-
-
 def _detected(data: bytes) -> str:
     probe = _probe(data)
     if _is_western(probe):
@@ -221,19 +184,3 @@ def _shifted(pair: bytes) -> bytes:
     if row % 2:
         return bytes((lead, cell + (0x3F if cell < 64 else 0x40)))
     return bytes((lead, cell + 0x9E))
-
-
-def declared_in(head: bytes) -> Iterator[str]:
-    """The labels a page or a source file names, the surest first."""
-    for pattern in _DECLARATIONS:
-        for found in pattern.finditer(head):
-            yield found[1].decode("ascii", "replace")
-
-
-_DECLARATIONS = (
-    re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]{2,40})"""),
-    re.compile(rb"""<meta[^>]{0,400}?charset\s*=\s*["']?\s*([\w.:-]{2,40})""", re.IGNORECASE),
-    re.compile(rb"""^\s*@charset\s+"([\w.:-]{2,40})\""""),
-    re.compile(rb"""\A(?:[^\n]*\n)?[^\n]*?coding[:=]\s*([\w.-]{2,40})"""),
-    re.compile(rb"""\\usepackage\[([\w.-]{2,40})\]\{inputenc\}"""),
-)

@@ -13,6 +13,10 @@ class UnreadableFile(Exception):
     """The file's own fault; the message is shown to its owner and names no path."""
 
 
+class NotSure(Exception):
+    """A reader that knows little is not the one for this file."""
+
+
 @dataclass(slots=True)
 class Notes:
     """What `ReadingNotes` of the domain says, as it is found out."""

@@ -1,17 +1,10 @@
-"""What happens in a reader's process: the file comes on descriptor 0, its text or the reason why not goes out there.
+"""The reader of every kind of file, with all parsers. Forked by `fork_server.py`, answers as `answering.py` says."""
 
-The answer's first byte says which: T notes and the text in UTF-8, I the file is at fault, S this server is. An end without
-an answer is a crash or a limit. Forked by `fork_server.py`.
-"""
-
-import json
-import os
-import re
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib import import_module
 
-from threadmill.adapters.extract import decoding, process_limits
+from threadmill.adapters.extract import decoding
+from threadmill.adapters.extract.answering import answer_with
 from threadmill.adapters.extract.errors import TextBuffer, UnreadableFile
 from threadmill.adapters.extract.html import read_html
 from threadmill.adapters.extract.office import read_docx, read_pptx
@@ -42,8 +35,6 @@ MODULES = (
 )
 """Imported by others when first used, which behind the fence is too late."""
 
-PIECE = 1 << 20
-
 KINDS = {
     b"%PDF-": "a PDF",
     b"PK\x03\x04": "a zip archive",
@@ -55,9 +46,6 @@ FORMATS = {".pdf": "PDF", ".docx": "DOCX", ".pptx": "PPTX", ".doc": "Word 97"}
 
 OWN_KINDS = {".pdf": "a PDF", ".docx": "a zip archive", ".pptx": "a zip archive", ".doc": "an old Office document"}
 
-# Nobody searches for these, and NUL ends texts elsewhere.
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
-
 
 def preload() -> None:
     """Import all that readers need: behind the fence no file can be opened."""
@@ -67,35 +55,14 @@ def preload() -> None:
 
 
 def answer(extension: str, memory_bytes: int, cpu_seconds: int, max_characters: int) -> None:
-    """Go behind the fence, read the file, answer, end the process."""
-    process_limits.restrict_process(memory_bytes, cpu_seconds)
-    try:
-        found = _text(extension, max_characters)
-    except UnreadableFile as error:
-        found = b"I" + str(error).encode("utf-8", "replace")
-    except MemoryError:
-        found = b"IThe file takes more memory to read than it may have."
-    except RecursionError:
-        found = b"IThe file is nested too deeply to be read."
-    except Exception as error:  # noqa: BLE001 - the parent logs it
-        found = b"S" + f"{type(error).__name__}: {error}".encode("utf-8", "replace")
-    _write(found)
+    """Read any file that is supported; does not return."""
 
+    def read(data: memoryview, out: TextBuffer) -> None:
+        _check_kind(extension, data)
+        out.notes.format = FORMATS.get(extension, "text")
+        READERS.get(extension, read_text)(data, out)
 
-def _text(extension: str, max_characters: int) -> bytes:
-    """The whole answer: T, how long the notes are, the notes in JSON, the text. Raises UnreadableFile."""
-    data = _input()
-    if not len(data):
-        raise UnreadableFile("The file is empty.")
-    _check_kind(extension, data)
-    out = TextBuffer(max_characters)
-    out.notes.format = FORMATS.get(extension, "text")
-    READERS.get(extension, read_text)(data, out)
-    text = _CONTROLS.sub("", out.text().replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n"))
-    if not text or text.isspace():
-        raise UnreadableFile("The file has no text. Scanned pages and pictures are not read.")
-    notes = json.dumps(asdict(out.notes)).encode()
-    return b"".join((b"T", len(notes).to_bytes(4, "big"), notes, text.encode("utf-8")))
+    answer_with(read, memory_bytes, cpu_seconds, max_characters)
 
 
 def _check_kind(extension: str, data: memoryview) -> None:
@@ -112,18 +79,3 @@ def _check_kind(extension: str, data: memoryview) -> None:
         )
     if found != wanted:
         raise UnreadableFile(f"The file's name ends in {extension}, but it is {found or f'not {wanted}'}.")
-
-
-def _input() -> memoryview:
-    held = bytearray()
-    while piece := os.read(0, PIECE):
-        held += piece
-    return memoryview(held)
-
-
-def _write(data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(0, rest) :]
-    # Without the interpreter's own end, which would only give back memory piece by piece.
-    os._exit(0)

@@ -1,4 +1,4 @@
-"""The warm parent of all readers: it has imported every parser, given up its rights, and forks a process for each file.
+"""A warm parent of readers: it has imported what they need, given up its rights, and forks a process for each file.
 
 Started once by `reader_processes.py` as `python -I -c ...`. It never sees a byte of a file: a request on its control socket
 brings two sockets, one that the reader reads the file from and answers on, and one on which it is told how the reader
@@ -11,9 +11,11 @@ import os
 import select
 import signal
 import socket
+from importlib import import_module
+from typing import NoReturn, Protocol, cast
 
-from threadmill.adapters.extract import extract_worker, process_limits
-from threadmill.adapters.extract.reader_protocol import CONTROL, REQUEST, STARTED, STATUS
+from threadmill.adapters.extract import process_limits
+from threadmill.adapters.extract.reader_protocol import CONTROL, REFUSED, REQUEST, STARTED, STATUS
 
 NICENESS = 4
 """Streams come before documents."""
@@ -21,12 +23,25 @@ NICENESS = 4
 MAX_DESCRIPTORS = 1 << 20
 
 
-def main() -> None:
+class Worker(Protocol):
+    """What readers do: `utf8_worker.py` or `extract_worker.py`, which is five times as large."""
+
+    def preload(self) -> None:
+        """Import all that readers need: behind the fence no file can be opened."""
+        ...
+
+    def answer(self, extension: str, memory_bytes: int, cpu_seconds: int, max_characters: int) -> None:
+        """Go behind the fence, read the file, answer, end the process."""
+        ...
+
+
+def main(worker_name: str) -> None:
     """Serve until the other end of the control socket is closed."""
     os.closerange(CONTROL + 1, MAX_DESCRIPTORS)
-    extract_worker.preload()
+    worker = cast("Worker", import_module(f"threadmill.adapters.extract.{worker_name}"))
+    worker.preload()
     os.nice(NICENESS)
-    server = _ForkServer(socket.socket(fileno=CONTROL), *socket.socketpair())
+    server = _ForkServer(worker, socket.socket(fileno=CONTROL), *socket.socketpair())
     process_limits.restrict_parent()
     # What lives now lives on; collecting it in each child would copy every page.
     gc.collect()
@@ -35,7 +50,8 @@ def main() -> None:
 
 
 class _ForkServer:
-    def __init__(self, control: socket.socket, woken: socket.socket, wake: socket.socket) -> None:
+    def __init__(self, worker: Worker, control: socket.socket, woken: socket.socket, wake: socket.socket) -> None:
+        self._worker: Worker = worker
         self._control: socket.socket = control
         self._woken: socket.socket = woken
         self._wake: socket.socket = wake
@@ -66,15 +82,22 @@ class _ForkServer:
             self._reap()
 
     def _take_request(self) -> bool:
-        """Fork a reader; False at the end of all requests."""
+        """Fork a reader, or say that there is none; False at the end of all requests."""
         message, descriptors, _, _ = socket.recv_fds(self._control, REQUEST.size, 2)
         if not message:
             return False
         extension, *limits = REQUEST.unpack(message)
         data, status = descriptors
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # too many processes, or too little memory: that ends neither this one nor the other readers
+            with contextlib.suppress(OSError):
+                os.write(status, REFUSED)
+            os.close(data)
+            os.close(status)
+            return True
         if pid == 0:
-            _be_reader(data, extension.rstrip(b"\0").decode(), limits)
+            _be_reader(self._worker, data, extension.rstrip(b"\0").decode(), limits)
         os.close(data)
         with contextlib.suppress(OSError):  # whoever asked is gone again
             os.write(status, STARTED)
@@ -101,12 +124,12 @@ def _on_child(number: int, frame: object) -> None:
     """The wake-up has said it; without a handler there would be none."""
 
 
-def _be_reader(data: int, extension: str, limits: list[int]) -> None:
+def _be_reader(worker: Worker, data: int, extension: str, limits: list[int]) -> NoReturn:
     """In the child: nothing is open but the file's socket, then the fence. Does not return."""
     try:
         signal.set_wakeup_fd(-1)
         os.dup2(data, 0)
         os.closerange(CONTROL, MAX_DESCRIPTORS)
-        extract_worker.answer(extension, *limits)
+        worker.answer(extension, *limits)
     finally:
         os._exit(70)

@@ -2,8 +2,9 @@
 
 import re
 
-from threadmill.adapters.extract.decoding import PROBE, declared_in, decode
+from threadmill.adapters.extract.decoding import decode
 from threadmill.adapters.extract.errors import TextBuffer
+from threadmill.adapters.extract.telltales import PROBE, declared_in
 
 _ESCAPE = re.compile(
     r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|.)", re.DOTALL

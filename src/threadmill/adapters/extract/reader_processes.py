@@ -8,9 +8,12 @@ import weakref
 from contextlib import suppress
 from dataclasses import dataclass
 
-from threadmill.adapters.extract.reader_protocol import CONTROL, REQUEST, STARTED, STATUS
+from threadmill.adapters.extract.reader_protocol import CONTROL, REFUSED, REQUEST, STARTED, STATUS
 
-_PROGRAM = "from threadmill.adapters.extract.fork_server import main; main()"
+UTF_8, ALL_KINDS = "utf8_worker", "extract_worker"
+"""What a parent's readers can read."""
+
+_PROGRAM = "from threadmill.adapters.extract.fork_server import main; main({!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +24,11 @@ class Reader:
     status: socket.socket
 
     async def has_started(self) -> bool:
-        """It is there; False: there is no parent that could have started it."""
-        return await asyncio.get_running_loop().sock_recv(self.status, len(STARTED)) == STARTED
+        """It is there; False: there is no parent that could have started it. Raises BlockingIOError: not now."""
+        told = await asyncio.get_running_loop().sock_recv(self.status, len(STARTED))
+        if told == REFUSED:
+            raise BlockingIOError("the system has no room for another process")
+        return told == STARTED
 
     async def exit_code(self) -> int | None:
         """How it ended; below 0 the signal. None: its parent is gone too."""
@@ -38,7 +44,8 @@ class Reader:
 class ReaderProcesses:
     """Starts readers. Their parent is started with the first of them, and anew when it is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: str = ALL_KINDS) -> None:
+        self._worker: str = worker
         self._starting: asyncio.Lock = asyncio.Lock()
         self._parent: _Parent | None = None
 
@@ -56,7 +63,7 @@ class ReaderProcesses:
         async with self._starting:
             if self._parent is None:
                 # In a thread: until the new process runs, whoever started it stands still.
-                self._parent = await asyncio.to_thread(_Parent)
+                self._parent = await asyncio.to_thread(_Parent, self._worker)
             return self._parent
 
     async def _replace(self, gone: "_Parent") -> None:
@@ -79,11 +86,11 @@ class ReaderProcesses:
 class _Parent:
     """The process of `fork_server.py`."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: str) -> None:
         """Start it, with an empty environment: no secret of the server's is to be found there. Raises OSError."""
         self.control, theirs = socket.socketpair()
         weakref.finalize(self, self.control.close)
-        command = [sys.executable, "-I", "-c", _PROGRAM]
+        command = [sys.executable, "-I", "-c", _PROGRAM.format(worker)]
         nothing = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
         with theirs:
             # Not fork: the address space of a large server takes long to copy.
@@ -91,7 +98,7 @@ class _Parent:
             self._pid: int = os.posix_spawn(sys.executable, command, {}, file_actions=actions)
 
     async def fork(self, request: bytes) -> Reader | None:
-        """Ask for a reader; None where the parent is gone."""
+        """Ask for a reader; None where the parent is gone. Raises BlockingIOError: no process can be started now."""
         ours, data = socket.socketpair()
         status, told = socket.socketpair()
         ours.setblocking(False)
@@ -102,7 +109,7 @@ class _Parent:
                 socket.send_fds(self.control, [request], [data.fileno(), told.fileno()])
             if await reader.has_started():
                 return reader
-        except OSError:
+        except (BrokenPipeError, ConnectionResetError):
             pass  # nobody reads at the other end
         except BaseException:
             reader.close()

@@ -5,8 +5,8 @@ import struct
 REQUEST = struct.Struct("!16sQIQ")
 """Extension, bytes of memory, seconds of processor time, characters."""
 
-STARTED = b"+"
-"""Comes first on a status socket."""
+STARTED, REFUSED = b"+", b"-"
+"""One of them comes first on a status socket: the reader is there, or the system has no room for a process."""
 
 STATUS = struct.Struct("!i")
 """A reader's exit code; below 0 the signal that ended it."""

@@ -11,15 +11,22 @@ from dataclasses import dataclass
 
 import msgspec
 
-from threadmill.adapters.extract.reader_processes import Reader, ReaderProcesses
+from threadmill.adapters.extract.reader_processes import UTF_8, Reader, ReaderProcesses
+from threadmill.domain.error import Unavailable
 from threadmill.domain.reading_notes import ReadingNotes
-from threadmill.domain.supported_file import SUPPORTED_EXTENSIONS, extension_of
+from threadmill.domain.supported_file import SUPPORTED_EXTENSIONS, TEXT_EXTENSIONS, extension_of
 from threadmill.domain.vector_store import FileErrorCode
 from threadmill.engine.ports.text_extractor import ExtractedText, ExtractionFailed
 
 LOG = logging.getLogger("threadmill.extract")
 
 PIECE = 1 << 18
+
+SMALL = 128 * 1024
+"""Bytes up to which a text goes to the small reader first."""
+
+ANOTHER_WANTED = b"U"
+"""How that one answers if it is not sure."""
 
 MOST_NOTES = 100_000
 """Bytes of an answer beside its text."""
@@ -45,6 +52,7 @@ class SubprocessExtractor:
     def __init__(self, limits: ReadingLimits | None = None) -> None:
         self.limits: ReadingLimits = limits or ReadingLimits()
         self._processes: ReaderProcesses = ReaderProcesses()
+        self._small_processes: ReaderProcesses = ReaderProcesses(UTF_8)
         self._turns: asyncio.Semaphore = asyncio.Semaphore(self.limits.at_once)
 
     async def extract(self, content: AsyncIterator[bytes], filename: str) -> ExtractedText:
@@ -54,34 +62,68 @@ class SubprocessExtractor:
             text = f"Files with the extension '{extension}' are not supported for retrieval."
             raise ExtractionFailed(FileErrorCode.UNSUPPORTED_FILE, text)
         async with self._turns:
-            reader = await self._start(extension)
-            try:
-                async with asyncio.timeout(self.limits.seconds):
-                    answer = await _exchange(reader, content, self.limits.characters * 4 + MOST_NOTES)
-                    code = await reader.exit_code()
-            except TimeoutError:
-                text = f"The file takes longer to read than {self.limits.seconds:g} seconds."
-                raise ExtractionFailed(FileErrorCode.INVALID_FILE, text) from None
-            finally:
-                reader.close()
-        return _extracted(answer, code)
+            if extension in TEXT_EXTENSIONS - {".json"}:
+                head, is_whole = await _beginning(content)
+                content = _chained(head, content)
+                if is_whole:
+                    answer, code = await self._read(self._small_processes, extension, head)
+                    if bytes(answer) != ANOTHER_WANTED:
+                        return _extracted(answer, code)
+            return _extracted(*await self._read(self._processes, extension, content))
+
+    async def _read(
+        self, processes: ReaderProcesses, extension: str, content: AsyncIterator[bytes] | bytes
+    ) -> tuple[bytearray, int | None]:
+        """What the reader answered, and how it ended. Raises ExtractionFailed, and what `content` raises."""
+        reader = await self._start(processes, extension)
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                answer = await _exchange(reader, content, self.limits.characters * 4 + MOST_NOTES)
+                return answer, await reader.exit_code()
+        except TimeoutError:
+            text = f"The file takes longer to read than {self.limits.seconds:g} seconds."
+            raise ExtractionFailed(FileErrorCode.INVALID_FILE, text) from None
+        finally:
+            reader.close()
 
     async def aclose(self) -> None:
         """See the port."""
         await self._processes.aclose()
+        await self._small_processes.aclose()
 
-    async def _start(self, extension: str) -> Reader:
+    async def _start(self, processes: ReaderProcesses, extension: str) -> Reader:
         limits = self.limits
         try:
             numbers = (limits.memory_bytes, limits.cpu_seconds, limits.characters)
-            return await self._processes.start(extension, numbers)
+            return await processes.start(extension, numbers)
+        except BlockingIOError as error:
+            raise Unavailable(f"No process can be started to read a file: {error}.") from error
         except OSError as error:
             LOG.error("No process could be started to read a file: %s", error)  # noqa: TRY400 - the message says it all
             raise _server_error() from error
 
 
-async def _exchange(reader: Reader, content: AsyncIterator[bytes], most: int) -> bytearray:
+async def _beginning(content: AsyncIterator[bytes]) -> tuple[bytes, bool]:
+    """The first SMALL bytes or a piece more, and whether that is all."""
+    held = bytearray()
+    async for piece in content:
+        held += piece
+        if len(held) > SMALL:
+            return bytes(held), False
+    return bytes(held), True
+
+
+async def _chained(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield head
+    async for piece in rest:
+        yield piece
+
+
+async def _exchange(reader: Reader, content: AsyncIterator[bytes] | bytes, most: int) -> bytearray:
     """Give the file and take the answer. An error of `content` is raised as it is."""
+    if isinstance(content, bytes):  # so little that the reader takes it whole before it answers
+        await _send(reader, content)
+        return await _take(reader, most)
     feeding = asyncio.create_task(_feed(reader, content))
     taking = asyncio.create_task(_take(reader, most))
     tasks = (feeding, taking)
@@ -94,6 +136,12 @@ async def _exchange(reader: Reader, content: AsyncIterator[bytes], most: int) ->
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _send(reader: Reader, whole: bytes) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):
+        await asyncio.get_running_loop().sock_sendall(reader.data, whole)
+        reader.data.shutdown(socket.SHUT_WR)
 
 
 async def _feed(reader: Reader, content: AsyncIterator[bytes]) -> None:

@@ -40,6 +40,10 @@ class MemoryChunks:
         """See the port."""
         self._sealed[edition.id] = edition
 
+    async def keep(self, edition: Edition, chunks: Sequence[IndexedChunk]) -> None:
+        """See the port."""
+        self._chunks[edition.id], self._sealed[edition.id] = list(chunks), edition
+
     async def sweep(self, spare: frozenset[str]) -> int:
         """See the port."""
         named = {file.edition for file in self._files()}

@@ -26,6 +26,15 @@ MAX_OPEN = 64
 BATCH_CHUNKS = 20_000
 """Chunks written in one commit when many are waiting."""
 
+LINGER_SECONDS = 1.0
+"""For so long an index that was written stays open for writing: opening it for every file takes longer than the file."""
+
+GATHER_SECONDS = 0.1
+"""Between two commits of an index: many small files share one, which takes longer than the files. The first is not kept waiting."""
+
+MAX_LINGERING = 2
+"""Indexes that do so; each holds its writer's memory."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -39,14 +48,19 @@ class _Change:
     done: asyncio.Future[None]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Store:
-    """A store in use. `opening` guards `index`; `writer` is the task that works off `waiting`."""
+    """A store in use. `opening` guards `index`; `writer` is the task that works off `waiting`, which `woken` wakes.
+
+    `leaving`: nothing waits for more to come.
+    """
 
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     index: StoreIndex | None = None
     waiting: list[_Change] = field(default_factory=list["_Change"])
     writer: asyncio.Task[None] | None = None
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
     def is_busy(self) -> bool:
         """Something waits or is being written or opened."""
@@ -71,6 +85,7 @@ class LocalSearchIndex:
         self._ann_threshold: int = ann_threshold
         self._max_open: int = max_open
         self._stores: OrderedDict[VectorStoreId, _Store] = OrderedDict()
+        self._lingering: list[_Store] = []
         self._readers: ThreadPoolExecutor = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "search")
         self._writers: ThreadPoolExecutor = ThreadPoolExecutor(2, "index")
 
@@ -86,8 +101,8 @@ class LocalSearchIndex:
     async def drop(self, store_id: VectorStoreId) -> None:
         """See the port."""
         store = self._stores.pop(store_id, None)
-        if store is not None and store.writer is not None:
-            await asyncio.wait([store.writer])
+        if store is not None:
+            await _written(store)
         await self._write(shutil.rmtree, self._folder(store_id), ignore_errors=True)
 
     async def search(self, store_id: VectorStoreId, query: IndexQuery) -> IndexHits:
@@ -107,8 +122,7 @@ class LocalSearchIndex:
     async def aclose(self) -> None:
         """See the port."""
         for store in list(self._stores.values()):
-            if store.writer is not None:
-                await asyncio.wait([store.writer])
+            await _written(store)
             if store.index is not None:
                 await self._write(store.index.close)
         self._stores.clear()
@@ -130,6 +144,7 @@ class LocalSearchIndex:
         store = self._store(store_id)
         change = _Change(file_id, file, asyncio.get_running_loop().create_future())
         store.waiting.append(change)
+        store.woken.set()
         if store.writer is None:
             store.writer = asyncio.create_task(self._write_loop(store_id, store))
         # Shielded: a caller that gives up must not undo what others wait for in the same commit.
@@ -150,12 +165,27 @@ class LocalSearchIndex:
                         _fail(changes, error)
                     else:
                         _succeed(changes)
+                    if not store.leaving.is_set():
+                        await self._linger(store)
                 if not store.waiting:
                     await self._run_idle_work(store)
                 if not store.waiting:
                     return
         finally:
             store.writer = None
+
+    async def _linger(self, store: _Store) -> None:
+        """Wait a little for more to write, and then for what comes with it, unless too many do."""
+        store.woken.clear()
+        if store.waiting:
+            store.woken.set()
+        if len(self._lingering) == MAX_LINGERING:
+            self._lingering.pop(0).woken.set()
+        self._lingering.append(store)
+        if await _happens(store.woken, LINGER_SECONDS) and store.waiting:
+            await _happens(store.leaving, GATHER_SECONDS)
+        if store in self._lingering:
+            self._lingering.remove(store)
 
     async def _commit(self, store_id: VectorStoreId, store: _Store, changes: Sequence[_Change]) -> None:
         index = await self._opened(store_id, store, create=True)
@@ -252,6 +282,23 @@ def _batch(waiting: list[_Change]) -> list[_Change]:
         count += 1
     batch, waiting[:] = waiting[:count], waiting[count:]
     return batch
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    """Whether it does within so many seconds."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _written(store: _Store) -> None:
+    """What waits is on disk, and the index at rest."""
+    store.leaving.set()
+    store.woken.set()
+    if store.writer is not None:
+        await asyncio.wait([store.writer])
 
 
 def _succeed(changes: Sequence[_Change]) -> None:

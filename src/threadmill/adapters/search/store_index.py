@@ -103,7 +103,6 @@ class StoreIndex:
         self._bm25.write(_documents(placed), [file.generation for file in gone])
         self._manifest = after
         manifest.save(self._path, after)
-        _keep_private(self._directory)
         self.snapshot = self._take_snapshot() if was_reset else self._update_snapshot(gone, fresh.values())
 
     def finish_merges(self) -> None:
@@ -211,7 +210,10 @@ class StoreIndex:
 
 
 def _keep_private(directory: Path) -> None:
-    """Files are written by libraries that ask nobody for their mode; a merge may remove some meanwhile."""
+    """Files are written by libraries that ask nobody for their mode; a merge may remove some meanwhile.
+
+    Until then the directory alone, which is the owner's, guards them: to ask each after each commit would take longer.
+    """
     for path in directory.rglob("*"):
         with contextlib.suppress(FileNotFoundError):
             path.chmod(0o700 if path.is_dir() else 0o600)

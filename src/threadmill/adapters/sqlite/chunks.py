@@ -66,30 +66,28 @@ class SqliteChunks:
 
     async def begin(self, edition: str) -> None:
         """See the port."""
-
-        def write(cursor: sqlite3.Cursor) -> None:
-            _DELETE_UNSEALED.run(cursor, edition=edition)
-            _INSERT_EDITION.run(cursor, edition=edition)
-
-        await self._database.write(write)
+        await self._database.write(lambda cursor: _begin(cursor, edition))
 
     async def write(self, edition: str, first: int, chunks: Sequence[IndexedChunk]) -> None:
         """See the port."""
-        rows = [
-            {"edition": edition, "seq": seq, "text": one.text, "vector": one.vector}
-            for seq, one in enumerate(chunks, first)
-        ]
-
-        def write(cursor: sqlite3.Cursor) -> None:
-            cursor.executemany(_INSERT_CHUNK.sql, rows)
-
-        await self._database.write(write)
+        rows = _rows(edition, first, chunks)
+        await self._database.write(lambda cursor: cursor.executemany(_INSERT_CHUNK.sql, rows))
 
     async def seal(self, edition: Edition) -> None:
         """See the port."""
-        notes = None if edition.notes is None else msgspec.json.encode(edition.notes)
-        values = {"edition": edition.id, "chunks": edition.chunks, "usage_bytes": edition.usage_bytes, "notes": notes}
+        values = _seal_values(edition)
         await self._database.write(lambda cursor: _SEAL.run(cursor, **values))
+
+    async def keep(self, edition: Edition, chunks: Sequence[IndexedChunk]) -> None:
+        """See the port."""
+        rows, values = _rows(edition.id, 0, chunks), _seal_values(edition)
+
+        def write(cursor: sqlite3.Cursor) -> None:
+            _begin(cursor, edition.id)
+            cursor.executemany(_INSERT_CHUNK.sql, rows)
+            _SEAL.run(cursor, **values)
+
+        await self._database.write(write)
 
     async def sweep(self, spare: frozenset[str]) -> int:
         """See the port."""
@@ -148,3 +146,20 @@ class SqliteChunks:
         return [
             decode(VectorStoreFile, data) for (data,) in await self._all(_HOLDING, project=project, file_id=file_id)
         ]
+
+
+def _begin(cursor: sqlite3.Cursor, edition: str) -> None:
+    _DELETE_UNSEALED.run(cursor, edition=edition)
+    _INSERT_EDITION.run(cursor, edition=edition)
+
+
+def _rows(edition: str, first: int, chunks: Sequence[IndexedChunk]) -> list[dict[str, object]]:
+    return [
+        {"edition": edition, "seq": seq, "text": one.text, "vector": one.vector}
+        for seq, one in enumerate(chunks, first)
+    ]
+
+
+def _seal_values(edition: Edition) -> dict[str, object]:
+    notes = None if edition.notes is None else msgspec.json.encode(edition.notes)
+    return {"edition": edition.id, "chunks": edition.chunks, "usage_bytes": edition.usage_bytes, "notes": notes}

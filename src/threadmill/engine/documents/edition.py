@@ -37,8 +37,10 @@ def edition_key(file: File, strategy: ChunkingStrategy, embedder: Embedder | Non
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 
-async def build_edition(ports: Ports, name: str, file: File, row: VectorStoreFile) -> Edition:
-    """Read the file and store its chunks as edition `name`.
+async def build_edition(
+    ports: Ports, name: str, file: File, row: VectorStoreFile
+) -> tuple[Edition, Sequence[IndexedChunk]]:
+    """Read the file and store its chunks as edition `name`. The chunks come with it, if they fit into one portion.
 
     Raises ExtractionFailed, TooManyTokens, EmbeddingFailed, Unavailable.
     """
@@ -47,13 +49,17 @@ async def build_edition(ports: Ports, name: str, file: File, row: VectorStoreFil
     if doubts := extracted.notes.doubts():
         LOG.warning("%s was not read without doubt: %s", file.id, " ".join(doubts))
     texts = await asyncio.to_thread(_cut, ports, extracted.text, row.chunking_strategy)
+    edition = Edition(name, len(texts), usage_bytes(texts), extracted.notes)
+    if len(texts) <= EMBED_BATCH_SIZE:
+        chunks = await embed_chunks(search.embedder, texts)
+        await search.chunks.keep(edition, chunks)
+        return edition, chunks
     await search.chunks.begin(name)
     for first in range(0, len(texts), EMBED_BATCH_SIZE):
         portion = texts[first : first + EMBED_BATCH_SIZE]
         await search.chunks.write(name, first, await embed_chunks(search.embedder, portion))
-    edition = Edition(name, len(texts), usage_bytes(texts), extracted.notes)
     await search.chunks.seal(edition)
-    return edition
+    return edition, ()
 
 
 def _cut(ports: Ports, text: str, strategy: ChunkingStrategy) -> Sequence[str]:

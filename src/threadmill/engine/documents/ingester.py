@@ -1,10 +1,11 @@
-"""Reads files into vector stores, a few at once. A row in progress *is* the job: nothing is queued, nothing is lost.
+"""Reads files into vector stores, several at once. A row in progress *is* the job: nothing is queued, nothing is lost.
 
 A file is read, cut, embedded and indexed first; one transaction then makes it completed, so a crash repeats work but
 never does it twice. What is read already for another store is not read again.
 """
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
@@ -12,6 +13,7 @@ from threadmill.domain.chunking import TooManyTokens
 from threadmill.domain.error import DatabaseUnavailable, ThreadmillError, Unavailable
 from threadmill.domain.file import File
 from threadmill.domain.ids import StoreFileId, VectorStoreId
+from threadmill.domain.supported_file import TEXT_EXTENSIONS, extension_of
 from threadmill.domain.vector_store import (
     FileError,
     FileErrorCode,
@@ -43,16 +45,20 @@ MAX_TRIES = 20
 MAX_PAUSED = 64
 """Files that pause without a reader's place. More at once have a cause in common: then the readers wait too."""
 
+SMALL_FILE = 128 * 1024
+"""Bytes up to which a text file is small: a few dozen of them at once take no memory worth counting."""
+
 EMBEDDER_TIMEOUT = 300
 """Seconds a file waits for an embedder that does not answer, before it fails."""
 
 
 class Ingester:
-    """Reads up to `max_ingestions` files at once. `report` is told of surprises."""
+    """Reads up to `readers` files at once, `large_readers` large ones of them. `report` is told of surprises."""
 
-    def __init__(self, ports: Ports, readers: int, report: OnError) -> None:
+    def __init__(self, ports: Ports, readers: int, large_readers: int, report: OnError) -> None:
         self._ports: Ports = ports
         self._readers: int = readers
+        self._large: asyncio.Semaphore = asyncio.Semaphore(large_readers)
         self._report: OnError = report
         self._tasks: dict[StoreFileId, asyncio.Task[None]] = {}
         self._stores: dict[StoreFileId, VectorStoreId] = {}
@@ -166,11 +172,18 @@ class Ingester:
         """The file's chunks in the store's index. Two stores that want the same edition do not make it twice."""
         search = self._ports.search
         name = edition_key(file, row.chunking_strategy, search.embedder)
-        async with self._making.setdefault(name, asyncio.Lock()):
-            edition = await search.chunks.sealed(name) or await build_edition(self._ports, name, file, row)
-        chunks = await search.chunks.chunks(edition.id)
+        async with self._turn(file), self._making.setdefault(name, asyncio.Lock()):
+            edition, chunks = await search.chunks.sealed(name), ()
+            if edition is None:
+                edition, chunks = await build_edition(self._ports, name, file, row)
+            chunks = chunks or await search.chunks.chunks(name)
         await search.index.upsert(row.vector_store_id, IndexedFile(row.file_id, edition.id, chunks))
         return edition
+
+    def _turn(self, file: File) -> AbstractAsyncContextManager[object]:
+        """Only what surely stays small as a text is read beside more than a few others."""
+        is_small = file.blob.size <= SMALL_FILE and extension_of(file.filename) in TEXT_EXTENSIONS
+        return nullcontext() if is_small and self._ports.search.embedder is None else self._large
 
     async def _record_outcome(self, row: VectorStoreFile, outcome: Edition | FileError) -> None:
         """Commit the outcome, unless the file was removed, cancelled or added anew meanwhile."""

@@ -66,8 +66,8 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """Limits of the engine: seconds, counts of turns, runs executing and files being read at once, messages of a
-    thread, characters and tool calls of a model's answer, bytes of a prompt's pictures.
+    """Limits of the engine: seconds, counts of turns, runs executing and files (large ones of them) being read at once,
+    messages of a thread, characters and tool calls of a model's answer, bytes of a prompt's pictures.
 
     `upstream_share`: of the places that other upstreams' runs leave, how much one upstream's may take.
     `store_wait_seconds`: how long a run waits for the files of its thread's vector store.
@@ -85,5 +85,6 @@ class EngineSettings:
     prompt_pictures: int = 50 * 1024 * 1024
     persist_interval: float = 1.0
     sweep_interval: float = 1.0
-    max_ingestions: int = 6
+    max_ingestions: int = 48
+    max_large_ingestions: int = 6
     store_wait_seconds: float = 60.0

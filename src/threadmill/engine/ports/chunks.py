@@ -50,6 +50,10 @@ class Chunks(ChunkSource, Protocol):
         """Everything is written."""
         ...
 
+    async def keep(self, edition: Edition, chunks: Sequence[IndexedChunk]) -> None:
+        """Begin, write and seal an edition at once; for those whose chunks fit into one write."""
+        ...
+
     async def sweep(self, spare: frozenset[str]) -> int:
         """Remove a few editions no file names, except `spare`; how many. Call again until it is 0."""
         ...

@@ -34,8 +34,8 @@ class TextExtractor(Protocol):
     async def extract(self, content: AsyncIterator[bytes], filename: str) -> ExtractedText:
         r"""The text of a file, whose bytes `content` brings; the extension of `filename` says what it is read as.
 
-        The text has no NUL and no half surrogate, its lines end in \n, and it is not blank. Raises ExtractionFailed, and
-        what `content` raises. Cancelling ends the work.
+        The text has no NUL and no half surrogate, its lines end in \n, and it is not blank. Raises ExtractionFailed,
+        Unavailable where no process can be started now, and what `content` raises. Cancelling ends the work.
         """
         ...
 
