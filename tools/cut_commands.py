@@ -4,6 +4,7 @@ Writes src/threadmill/cli/resources/commands.json, which the wheel carries, and 
 """
 
 import json
+import re
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from threadmill.wire.deviations import ADDED_PARAMETERS
+from threadmill.wire.deviations import ADDED_OPERATIONS, ADDED_PARAMETERS, AddedOperation
 
 ROOT = Path(__file__).parent.parent
 TABLE = ROOT / "src" / "threadmill" / "cli" / "resources" / "commands.json"
@@ -147,8 +148,10 @@ def flags_of(spec: Spec, words: Words, name: str, operation: Schema) -> Iterator
 
 
 def response_kind_of(spec: Spec, operation: Schema) -> str:
-    """`object`, `list`, `pages` (a list with cursors) or `bytes`."""
+    """`object`, `list`, `pages` (a list with cursors), `stream` or `bytes`."""
     content = operation["responses"]["200"]["content"]
+    if "text/event-stream" in content and len(content) == 1:
+        return "stream"
     schema = next(iter(spec.variants(next(iter(content.values()))["schema"])))
     if schema["type"] == "string":
         return "bytes"
@@ -179,12 +182,33 @@ def command_of(spec: Spec, words: Words, resource: str, name: str, operation_id:
 
 
 def with_additions(document: Schema) -> Schema:
-    """The spec with the parameters that are ours (`wire/deviations.py`), described in its own words."""
+    """The spec with the parameters and operations that are ours (`wire/deviations.py`), described in its own words."""
     for row in ADDED_PARAMETERS:
         schema: Schema = {**json.loads(row.schema), "nullable": True, "description": row.description}
         for body in row.bodies:
             document["components"]["schemas"][body]["properties"][row.name] = schema
+    for added in ADDED_OPERATIONS:
+        document["paths"].setdefault(added.path, {})[added.method.lower()] = _as_operation(added)
     return document
+
+
+def _as_operation(added: AddedOperation) -> Schema:
+    """An operation of ours in the spec's words."""
+    text: Schema = {"type": "string"}
+    inside = [
+        {"name": name, "in": "path", "required": True, "schema": text} for name in re.findall(r"{(\w+)}", added.path)
+    ]
+    asked = [
+        {"name": name, "in": "query", "schema": {"type": "array", "items": text} if name.endswith("[]") else text}
+        for name in added.query
+    ]
+    media = "application/json" if added.response_schema else "text/event-stream"
+    schema = json.loads(added.response_schema) if added.response_schema else text
+    return {
+        "operationId": added.operation_id,
+        "parameters": [*inside, *asked],
+        "responses": {"200": {"content": {media: {"schema": schema}}}},
+    }
 
 
 def cut(document: Schema, rows: Schema) -> list[Schema]:

@@ -93,7 +93,7 @@ async def test_who_gives_up_as_its_turn_comes_leaves_nothing_taken(crowd: Crowd)
     await crowd.come("a2", A)
     crowd._ends["a1"].set()  # pyright: ignore[reportPrivateUsage]
     while crowd.inside:
-        await asyncio.sleep(0)
+        await turn_of_the_loop()
     await crowd.give_up("a2")
     await crowd.give_up("a1")
     assert crowd.room.used == 0

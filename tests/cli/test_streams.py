@@ -117,3 +117,14 @@ def test_events_are_read_as_the_standard_says() -> None:
     lines = [b": keep-alive\r\n", b"id: 3\r\n", b"event: a\r\n", b"data: 1\r\n", b"data: 2\r\n", b"\r\n", b"\n"]
     events = list(parse_events([*lines, b"data: {}\n", b"\n", b"event: done\n", b"data: [DONE]\n", b"\n"]))
     assert [(event.name, event.data) for event in events] == [("a", "1\n2"), ("", {}), ("done", "[DONE]")]
+
+
+def test_a_runs_events_are_followed_from_any_place_when_all_is_over(shell: Shell) -> None:
+    thread, assistant = shell.thread("say: One two three."), shell.assistant()
+    names = ("--thread-id", thread, "--assistant-id", assistant, "--stream")
+    run = shell(*CREATE, *names).lines[0]["data"]["id"]
+    follow = ("beta:threads:runs", "events", "--thread-id", thread, "--run-id", run)
+    lines = shell(*follow).lines
+    assert [lines[0]["event"], lines[-1]["event"]] == ["thread.run.created", "done"]
+    rest = shell(*follow, "--after", "3").lines
+    assert rest == lines[3:]

@@ -103,7 +103,7 @@ def answer_schema(operation: Operation) -> Node:
 def query_schemas(operation: Operation) -> dict[str, Node]:
     """The query parameters."""
     if isinstance(operation.node, AddedOperation):
-        return {name: {} for name in ("limit", "order", "after", "before")}
+        return {name: {} for name in operation.node.query}
     return {one["name"]: one["schema"] for one in operation.node.get("parameters", []) if one["in"] == "query"}
 
 

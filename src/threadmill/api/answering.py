@@ -12,7 +12,8 @@ WRITE_TIMEOUT = 30.0
 
 async def answer_while_there(sending: Coroutine[None, None, None], watching: Coroutine[None, None, None]) -> None:
     """Run `sending` until it ends or `watching` does, whose caller is gone or stuck. Raises what `sending` raises."""
-    sender, watchdog = asyncio.create_task(sending), asyncio.create_task(watching)
+    sender = asyncio.create_task(sending)
+    watchdog = asyncio.create_task(watching)
     try:
         await asyncio.wait({sender, watchdog}, return_when=asyncio.FIRST_COMPLETED)
         if sender.done():

@@ -5,19 +5,17 @@ A response only reads the run's log; the run does not know it (ADR-0002).
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from threadmill.api.answering import WRITE_TIMEOUT, answer_while_there, disconnected
 from threadmill.domain.error import ThreadmillError, Unavailable
-from threadmill.domain.event import Event
-from threadmill.domain.ids import RunId
-from threadmill.domain.run import Run
-from threadmill.engine.ports.event_log import Entry, EventLog
+from threadmill.domain.event import Event, ends_stream
+from threadmill.engine.ports.event_log import Entry
 from threadmill.engine.ports.store import StoredEvent
-from threadmill.engine.running.commit import STREAM_ENDS
 from threadmill.wire.sse_delta import delta_frame
 from threadmill.wire.sse_event import DONE_FRAME, error_frame, event_frame
 
@@ -42,22 +40,27 @@ def frames(entries: Sequence[Entry], *, include_content: bool = False) -> bytes:
 
 
 class EventStream(Response):
-    """Streams a run's log behind event `after` until the run is terminal or waits for its client.
+    """Streams `entries` as `framing` makes bytes of them, until they end with an event that `is_last` knows.
 
-    `comment_seconds`: after so long without a byte a comment is sent. `include_content`: with the texts of search
-    results.
+    `comment_seconds`: after so long without a byte a comment is sent. `is_over`: all may have been told before.
     """
 
     def __init__(
-        self, log: EventLog, run_id: RunId, after: int, comment_seconds: float, *, include_content: bool = False
+        self,
+        entries: AsyncGenerator[Sequence[Entry], None],
+        framing: Callable[[Sequence[Entry]], bytes],
+        comment_seconds: float,
+        *,
+        is_last: Callable[[Event], bool] = ends_stream,
+        is_over: bool = False,
     ) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
-        self._log: EventLog = log
-        self._run_id: RunId = run_id
-        self._after: int = after
+        self._entries: AsyncGenerator[Sequence[Entry], None] = entries
+        self._framing: Callable[[Sequence[Entry]], bytes] = framing
         self._comment_seconds: float = comment_seconds
-        self._include_content: bool = include_content
+        self._is_last: Callable[[Event], bool] = is_last
+        self._is_over: bool = is_over
         self._sending_since: float | None = None
         self._sent_at: float = time.monotonic()
 
@@ -77,12 +80,13 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _stream_log(self, send: Send) -> bool:
-        """Whether the log ended by an event that ends streams."""
+        """Whether the log ended by an event that is the last."""
         last: Entry | None = None
-        async for entries in self._log.tail(self._run_id, self._after):
-            await self._send(send, frames(entries, include_content=self._include_content))
-            last = entries[-1]
-        return isinstance(last, StoredEvent) and ends_stream(last.event)
+        async with aclosing(self._entries):
+            async for entries in self._entries:
+                await self._send(send, self._framing(entries))
+                last = entries[-1]
+        return self._is_over if last is None else isinstance(last, StoredEvent) and self._is_last(last.event)
 
     async def _send(self, send: Send, body: bytes) -> None:
         self._sending_since = time.monotonic()
@@ -111,8 +115,3 @@ class EventStream(Response):
         else:
             due = self._sent_at + self._comment_seconds
         return max(0.0, due - time.monotonic())
-
-
-def ends_stream(event: Event) -> bool:
-    """Whether nothing follows in a stream but `done` (style invariant 5)."""
-    return isinstance(event.subject, Run) and event.subject.status in STREAM_ENDS

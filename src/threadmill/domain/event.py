@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from threadmill.domain.message import Message
-from threadmill.domain.run import Run
+from threadmill.domain.run import TERMINAL, Run, RunStatus
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
 
@@ -45,3 +45,17 @@ class Event:
 
     name: EventName
     subject: Thread | Run | RunStep | Message
+
+
+STREAM_ENDS = TERMINAL | {RunStatus.REQUIRES_ACTION}
+"""Statuses after which the streams of the wire have nothing more to tell (style invariant 5)."""
+
+
+def ends_stream(event: Event) -> bool:
+    """Whether nothing follows it in a stream of the wire but `done`."""
+    return isinstance(event.subject, Run) and event.subject.status in STREAM_ENDS
+
+
+def ends_run(event: Event) -> bool:
+    """Whether nothing follows it at all."""
+    return isinstance(event.subject, Run) and event.subject.is_terminal

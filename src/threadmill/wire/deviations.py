@@ -35,12 +35,17 @@ class Deviation:
 
 @dataclass(frozen=True, slots=True)
 class AddedOperation:
-    """An operation of this server that the spec does not have; `response_schema` is that of its 200."""
+    """An operation of this server that the spec does not have.
+
+    `response_schema` is that of its 200, empty where that is a stream of events; `query` names its parameters.
+    """
 
     method: str
     path: str
+    operation_id: str
     description: str
     response_schema: str
+    query: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +228,21 @@ ADDED_OPERATIONS: tuple[AddedOperation, ...] = (
     AddedOperation(
         "GET",
         "/threads",
+        "listThreads",
         "the project's threads, paged as every list",
         '{"type":"object","required":["object","data","first_id","last_id","has_more"],"additionalProperties":false,'
         '"properties":{"object":{"const":"list"},"has_more":{"type":"boolean"},'
         '"first_id":{"type":["string","null"]},"last_id":{"type":["string","null"]},'
         '"data":{"type":"array","items":{"$ref":"#/components/schemas/ThreadObject"}}}}',
+        ("limit", "order", "after", "before"),
+    ),
+    AddedOperation(
+        "GET",
+        "/threads/{thread_id}/runs/{run_id}/events",
+        "listRunEvents",
+        "the run's events as SSE, live or over, behind `Last-Event-ID` or `after`",
+        "",
+        ("after", "include[]"),
     ),
 )
 

@@ -6,17 +6,17 @@ that is closed is kept for a while, so that a client who comes a moment later st
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from sys import getsizeof
 
 from threadmill.domain.cache_budget import CacheBudget, CacheShare
 from threadmill.domain.delta import Delta, RefusalDelta, TextDelta
 from threadmill.domain.error import Unavailable
-from threadmill.domain.event import Event
+from threadmill.domain.event import ends_run, ends_stream
 from threadmill.domain.ids import RunId
 from threadmill.domain.message import Message, TextPart
-from threadmill.domain.run import Run, RunStatus
+from threadmill.domain.run import Run
 from threadmill.engine.ports.event_log import Entry
 from threadmill.engine.ports.store import Store, StoredEvent
 
@@ -25,8 +25,6 @@ MAX_CLOSED_ENTRIES = 20_000
 
 ENTRY_SIZE = 400
 """Bytes of an entry without its texts."""
-
-_OPEN_STATUSES = frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.CANCELLING})
 
 
 class SlowReader(Unavailable):
@@ -43,6 +41,8 @@ class _RunLog:
     out_of_order: dict[int, StoredEvent] = field(default_factory=dict[int, StoredEvent])
     waiters: "list[asyncio.Future[None]]" = field(default_factory=list["asyncio.Future[None]"])
     closed: bool = False
+    followers: int = 0
+    """Readers who stay while the run waits for its client."""
     size: int = 0
     """Bytes of the entries, once it is closed."""
 
@@ -66,6 +66,7 @@ class LocalEventLog:
         self._max_lag: int = max_lag
         self._logs: dict[RunId, _RunLog] = {}
         self._closed: OrderedDict[RunId, _RunLog] = OrderedDict()
+        self._is_stopping: bool = False
         self._share: CacheShare = (budget or CacheBudget()).join("closed_logs", self._evict)
 
     def publish(self, run_id: RunId, events: Sequence[StoredEvent]) -> None:
@@ -76,7 +77,12 @@ class LocalEventLog:
             log.entries.append(event)
             log.last = event.seq
         log.wake()
-        if log.entries and _ends_log(log.entries[-1]):
+        self._close_if_done(run_id, log)
+
+    def _close_if_done(self, run_id: RunId, log: _RunLog) -> None:
+        if not log.entries or not _ends_streams(log.entries[-1]):
+            return
+        if not log.followers or _ends_run(log.entries[-1]):
             self.close(run_id)
 
     def _open(self, run_id: RunId, seq: int) -> _RunLog:
@@ -117,11 +123,15 @@ class LocalEventLog:
 
     def close_all(self) -> None:
         """The process stops: readers end when they have read all."""
+        self._is_stopping = True
         for run_id in list(self._logs):
             self.close(run_id)
 
-    async def tail(self, run_id: RunId, after: int = 0) -> AsyncIterator[Sequence[Entry]]:
+    async def tail(
+        self, run_id: RunId, after: int = 0, *, is_whole: bool = False
+    ) -> AsyncGenerator[Sequence[Entry], None]:
         """See the port."""
+        is_last = _ends_run if is_whole else _ends_streams
         log = self._logs.get(run_id) or self._closed.get(run_id)
         if log is None or log.first > after + 1:
             stored = await self._store.events(run_id, after)
@@ -129,19 +139,32 @@ class LocalEventLog:
             # What memory holds too is read from there, with its deltas.
             older = [event for event in stored if log is None or event.seq < log.first]
             if older:
-                stop = _first_ending(older)
+                stop = _first(is_last, older)
                 yield older if stop is None else older[: stop + 1]
                 if stop is not None:
                     return
             if log is None:
                 log = self._open(run_id, (older[-1].seq if older else after) + 1)
-        cursor = _index_after(log, after)
+        if is_whole and log.closed and not self._is_stopping and log.entries and not _ends_run(log.entries[-1]):
+            log = self._open(run_id, log.last + 1)  # its run waits for its client
+        log.followers += is_whole
+        try:
+            async for batch in self._read(log, _index_after(log, after), is_last):
+                yield batch
+        finally:
+            log.followers -= is_whole
+            if self._logs.get(run_id) is log:
+                self._close_if_done(run_id, log)
+
+    async def _read(
+        self, log: _RunLog, cursor: int, is_last: Callable[[Entry], bool]
+    ) -> AsyncGenerator[Sequence[Entry], None]:
         while True:
             end = len(log.entries)
             if end - cursor > self._max_lag:
                 raise SlowReader("You read this stream too slowly; poll the run, or stream it again.")
             batch = log.entries[cursor:end]
-            stop = _first_ending(batch)
+            stop = _first(is_last, batch)
             if stop is not None:
                 yield batch[: stop + 1]
                 return
@@ -179,15 +202,13 @@ def _entry_size(entry: Entry) -> int:
     return ENTRY_SIZE
 
 
-def _ends_log(entry: Entry) -> bool:
-    if not isinstance(entry, StoredEvent):
-        return False
-    event: Event = entry.event
-    return isinstance(event.subject, Run) and event.subject.status not in _OPEN_STATUSES
+def _ends_streams(entry: Entry) -> bool:
+    return isinstance(entry, StoredEvent) and ends_stream(entry.event)
 
 
-def _first_ending(batch: Sequence[Entry]) -> int | None:
-    for index, entry in enumerate(batch):
-        if _ends_log(entry):
-            return index
-    return None
+def _ends_run(entry: Entry) -> bool:
+    return isinstance(entry, StoredEvent) and ends_run(entry.event)
+
+
+def _first(is_last: Callable[[Entry], bool], batch: Sequence[Entry]) -> int | None:
+    return next((index for index, entry in enumerate(batch) if is_last(entry)), None)

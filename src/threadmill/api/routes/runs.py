@@ -1,17 +1,21 @@
 """Step 1 of a run: /v1/threads/{id}/runs, /v1/threads/runs, and the runs' steps."""
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
 from threadmill.api.http import ApiContext, caller_project, json_response, poll_headers, read_as, thread_id_of
-from threadmill.api.sse import EventStream
+from threadmill.api.numbered_frames import NumberedFrames
+from threadmill.api.sse import EventStream, frames
+from threadmill.domain.event import ends_run
 from threadmill.domain.ids import RunId, RunStepId
 from threadmill.domain.run import Run
-from threadmill.engine.objects import runs
+from threadmill.engine.objects import run_events, runs
 from threadmill.engine.objects.runs import CreatedRun
 from threadmill.wire import response
-from threadmill.wire.request.query import check_id, includes_content, page_query
+from threadmill.wire.request.query import check_id, event_place, includes_content, page_query
 from threadmill.wire.request.run_thread_bodies import CreateRun, CreateThreadAndRun, ModifyMetadata, SubmitToolOutputs
 
 _EVERY = "/v1/threads/{thread_id}/runs"
@@ -33,6 +37,7 @@ class RunRoutes:
         router.add_route(_ONE, self.modify, methods=["POST"])
         router.add_route(f"{_ONE}/cancel", self.cancel, methods=["POST"])
         router.add_route(f"{_ONE}/submit_tool_outputs", self.submit_tool_outputs, methods=["POST"])
+        router.add_route(f"{_ONE}/events", self.events, methods=["GET"])
         router.add_route(f"{_ONE}/steps", self.step_page, methods=["GET"])
         router.add_route(f"{_ONE}/steps/{{step_id}}", self.retrieve_step, methods=["GET"])
 
@@ -67,7 +72,8 @@ class RunRoutes:
     def _accepted_response(self, accepted: CreatedRun, *, stream: bool, content: bool) -> Response:
         if stream:
             log, silence = self._context.engine.ports.log, self._context.comment_seconds
-            return EventStream(log, accepted.run.id, accepted.cursor, silence, include_content=content)
+            framing = partial(frames, include_content=content)
+            return EventStream(log.tail(accepted.run.id, accepted.cursor), framing, silence)
         return _run_response(self._context, accepted.run)
 
     async def page(self, request: Request) -> Response:
@@ -101,6 +107,16 @@ class RunRoutes:
         return _run_response(
             self._context, await runs.cancel(self._context.engine, caller_project(request), thread_id, run_id)
         )
+
+    async def events(self, request: Request) -> Response:
+        """GET …/events: an addition of ours. The whole log, live or over, behind `Last-Event-ID` or `?after=`."""
+        content = _includes_content(request)
+        place = event_place(request.headers.get("last-event-id") or request.query_params.get("after"))
+        run = await self._retrieve_run(request)
+        entries = await run_events.follow(self._context.engine, run, place.seq)
+        framing = NumberedFrames(place, include_content=content)
+        silence = self._context.comment_seconds
+        return EventStream(entries, framing, silence, is_last=ends_run, is_over=run.is_terminal)
 
     async def step_page(self, request: Request) -> Response:
         """GET …/steps."""

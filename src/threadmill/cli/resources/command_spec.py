@@ -10,7 +10,7 @@ Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json
 
 Place = Literal["path", "query", "body"]
 Body = Literal["none", "json", "form"]
-ResponseKind = Literal["object", "list", "pages", "bytes"]
+ResponseKind = Literal["stream", "object", "list", "pages", "bytes"]
 
 
 @dataclass(frozen=True, slots=True)

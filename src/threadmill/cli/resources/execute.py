@@ -32,7 +32,7 @@ def run_command(command: Command, typed: Invocation, options: Options) -> None:
     request = build(command, typed.given, typed.ids, piped)
     if command.response_kind in ("list", "pages") and options.output.form != "raw":
         _list(Pages(client, command, request, typed.max_items), options)
-    elif request.body is not None and request.body.get("stream") is True:
+    elif command.response_kind == "stream" or (request.body is not None and request.body.get("stream") is True):
         _stream(client, command, request, options)
     elif command.response_kind == "bytes":
         _bytes(client.send(request, beta=command.beta), typed.output)

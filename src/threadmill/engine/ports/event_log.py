@@ -1,6 +1,6 @@
 """The live log of a run: stored events and fleeting deltas in one order, for everyone who watches it now."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol, TypeAlias
 
 from threadmill.domain.delta import Delta
@@ -21,10 +21,10 @@ class EventLog(Protocol):
         """Append a delta of what is open now."""
         ...
 
-    def tail(self, run_id: RunId, after: int = 0) -> AsyncIterator[Sequence[Entry]]:
+    def tail(self, run_id: RunId, after: int = 0, *, is_whole: bool = False) -> AsyncGenerator[Sequence[Entry], None]:
         """All entries behind event `after`, then live ones, in batches; each batch is what arrived since the last.
 
-        Ends after a terminal run event or requires_action. Events older than this process's memory come from the
+        Ends after a terminal run event or requires_action; if `is_whole` only after a terminal one. Events older than this process's memory come from the
         store; a reader who comes late gets the open message's text so far as one delta.
         """
         ...

@@ -15,9 +15,6 @@ from threadmill.engine.ports.store import EpochGuard, Insert, StoredEvent, Updat
 EXECUTING = frozenset({RunStatus.IN_PROGRESS, RunStatus.CANCELLING})
 """Statuses in which a worker may hold the lease."""
 
-STREAM_ENDS = frozenset(RunStatus) - EXECUTING - {RunStatus.QUEUED}
-"""Statuses after which a stream has nothing more to tell (style invariant 5)."""
-
 
 def write_set(before: RunState, decisions: Sequence[Decision]) -> WriteSet:
     """One transaction for a chain of decisions that began at `before`, fenced by the run's epoch."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from threadmill.domain.ids import RunId
 from threadmill.domain.page import Order, PageQuery
@@ -42,6 +43,27 @@ def _limit(text: str, max_limit: int) -> int:
     if limit > max_limit:
         raise validation_error.out_of_range("limit", limit, max_limit, above=True)
     return limit
+
+
+@dataclass(frozen=True, slots=True)
+class EventPlace:
+    """Where a reader of a run's events stands: behind event `seq`, and `deltas` of those that followed it."""
+
+    seq: int = 0
+    deltas: int = 0
+
+
+_EVENT_ID = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,15}))?")
+
+
+def event_place(text: str | None) -> EventPlace:
+    """The place behind an SSE id of a run's events, `7` or `7.3`; the start for none. Raises InvalidRequest."""
+    if not text:
+        return EventPlace()
+    found = _EVENT_ID.fullmatch(text)
+    if found is None:
+        raise validation_error.wrong_type("after", "the id of an event", text)
+    return EventPlace(int(found[1]), int(found[2] or 0))
 
 
 def run_filter(query: Mapping[str, str]) -> RunId | None:
