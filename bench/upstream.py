@@ -5,12 +5,15 @@
 
 import asyncio
 import json
+import re
 import sys
 import time
 from typing import cast
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 FILL = "x" * 120
+LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+MODEL = re.compile(rb'"model": ?"([^"]+)"')
 
 
 def chunk(content: str) -> bytes:
@@ -49,7 +52,8 @@ class Upstream(asyncio.Protocol):
     """One connection, one request after the other."""
 
     def __init__(self) -> None:
-        self.received = b""
+        self.received = bytearray()
+        self.missing = 0
         self.writable = asyncio.Event()
         self.writable.set()
 
@@ -67,18 +71,21 @@ class Upstream(asyncio.Protocol):
         self.writable.set()
 
     def data_received(self, data: bytes) -> None:
-        self.received += data
-        head, found, body = self.received.partition(b"\r\n\r\n")
-        if not found:
-            return
-        length = next(
-            (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
-        )
-        if len(body) < length:
-            return
-        self.received = body[length:]
-        model: str = json.loads(body[:length])["model"] if length else "burst-1"
-        self.answering = asyncio.ensure_future(self.answer(model.split("-")))
+        """Nothing is kept of a body but its beginning, where the model's name stands: other streams must not wait for it."""
+        if self.missing:
+            self.missing -= len(data)
+        else:
+            self.received += data
+            head, found, body = self.received.partition(b"\r\n\r\n")
+            if not found:
+                return
+            length = LENGTH.search(head)
+            self.missing = (int(length[1]) if length else 0) - len(body)
+        if self.missing <= 0:
+            model = MODEL.search(self.received)
+            self.received.clear()
+            self.missing = 0
+            self.answering = asyncio.ensure_future(self.answer((model[1].decode() if model else "burst-1").split("-")))
 
     async def answer(self, how: list[str]) -> None:
         self.transport.write(HEAD)

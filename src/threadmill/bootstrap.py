@@ -106,7 +106,8 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application, No
             limits = settings.config.limits
             bodies = BodyRoom(max(limits.bodies_mb * 1024 * 1024, 2 * limits.max_body_bytes))
             context = ApiContext(engine, limits.max_body_bytes, limits.stream_comment_seconds, bodies)
-            yield Application(build_app(context, open_access(settings), metrics.text), engine)
+            with context.lag.measured():
+                yield Application(build_app(context, open_access(settings), metrics.text), engine)
         finally:
             tending.cancel()
             await asyncio.gather(tending, return_exceptions=True)

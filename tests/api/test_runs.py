@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from tests.support import scripted as up
 from tests.support.scripted import ScriptedUpstream
 from tests.support.serving import Live, Sent, serving
+from tests.support.stage import turn_of_the_loop
 from threadmill.api.http import poll_after
+from threadmill.api.loop_lag import TICK, LoopLag
 from threadmill.wire.deviations import ADDED_PARAMETERS
 
 WEATHER: dict[str, Any] = {
@@ -448,3 +451,23 @@ async def test_include_may_stand_in_the_body_too_where_sdk_1_55_puts_it(live: Li
 @pytest.mark.parametrize(("age", "wait"), [(-1, 100), (0, 100), (2, 100), (10, 500), (40, 2000), (600, 2000)])
 def test_a_poller_is_told_to_wait_a_twentieth_of_the_age(age: float, wait: int) -> None:
     assert poll_after(age) == {"openai-poll-after-ms": str(wait)}
+
+
+@pytest.mark.parametrize(("lag", "wait"), [(0.001, 100), (0.01, 500), (0.02, 1000), (1, 2000)])
+def test_a_poller_is_told_to_wait_longer_where_the_loop_lags(lag: float, wait: int) -> None:
+    assert poll_after(0, lag) == {"openai-poll-after-ms": str(wait)}
+    assert poll_after(40, lag) == {"openai-poll-after-ms": "2000"}
+
+
+async def test_a_loop_that_is_kept_waiting_is_measured_as_late_and_forgets_one_pause() -> None:
+    lag = LoopLag()
+    with lag.measured():
+        while not lag.seconds:
+            until = time.monotonic() + 2 * TICK
+            while time.monotonic() < until:
+                pass  # somebody's code that does not let go
+            await turn_of_the_loop()
+    assert lag.seconds < 2 * TICK
+    for _ in range(40):
+        lag.saw(-0.001)
+    assert lag.seconds < TICK / 20

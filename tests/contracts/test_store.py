@@ -18,7 +18,7 @@ from threadmill.domain.error import InvalidRequest, ThreadFull, Unavailable, Ver
 from threadmill.domain.event import Event, EventName
 from threadmill.domain.ids import AssistantId, MessageId, ProjectId, RunId, RunStepId, ThreadId
 from threadmill.domain.message import Message, MessageRole, TextPart
-from threadmill.domain.page import Order, PageQuery
+from threadmill.domain.page import MAX_PAGE_BYTES, Order, PageQuery
 from threadmill.domain.run import Run, RunStatus
 from threadmill.domain.run_step import RunStep, RunStepType
 from threadmill.domain.thread import Thread
@@ -187,6 +187,23 @@ async def test_pages_join_to_the_whole_list_also_within_one_second(store: AnySto
         if not page.has_more:
             break
     assert seen == (names if order is Order.ASC else names[::-1])
+
+
+async def test_a_page_ends_before_its_rows_are_too_many_bytes_but_has_one(store: AnyStore) -> None:
+    text = "x" * (MAX_PAGE_BYTES // 3)
+    long = [replace(message(f"msg_{n}"), content=(TextPart(text * (4 if n == 2 else 1)),)) for n in range(5)]
+    await put(store, thread(), *long)
+    seen, more = list[list[str]](), list[bool]()
+    after: str | None = None
+    for _ in range(3):
+        page = await store.page(Message, Scope(P, T), PageQuery(order=Order.ASC, after=after))
+        seen.append([item.id for item in page.items])
+        more.append(page.has_more)
+        after = seen[-1][-1]
+    assert seen == [["msg_0", "msg_1"], ["msg_2"], ["msg_3", "msg_4"]]
+    assert more == [True, True, False]
+    page = await store.page(Message, Scope(P, T), PageQuery(order=Order.ASC, before="msg_4"))
+    assert ([item.id for item in page.items], page.has_more) == (["msg_3"], True)
 
 
 async def test_before_gives_what_stands_right_in_front(store: AnyStore) -> None:

@@ -386,6 +386,16 @@ def test_a_search_is_bounded_in_questions_filters_values_and_weights() -> None:
     )
 
 
+def test_a_functions_description_has_a_length() -> None:
+    for most in (16_384, 16_385):
+        tool = {"type": "function", "function": {"name": "f", "description": "x" * most}}
+        if most == 16_384:
+            ask(CreateAssistant, model="m", tools=[tool])
+        else:
+            told = refusal(CreateAssistant, model="m", tools=[tool])
+            assert (told.param, told.code) == ("tools[0].function.description", "string_above_max_length")
+
+
 @pytest.mark.parametrize(
     ("kind", "param", "most"),
     [

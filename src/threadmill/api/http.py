@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from threadmill.api.body_room import LARGE_BODY, BodyRoom
+from threadmill.api.loop_lag import LoopLag
 from threadmill.domain.error import InvalidRequest
 from threadmill.domain.ids import Instant, ProjectId, ThreadId, VectorStoreId
 from threadmill.engine.engine import Engine
@@ -29,9 +30,16 @@ POLL_SHARE = 0.05
 """Of the age: who waits for long is told a twentieth later at most."""
 
 
-def poll_after(age: float) -> dict[str, str]:
-    """The header for SDK pollers of what has been at work for `age` seconds (behaviour.md 8.1); theirs are 1 to 5 s."""
-    wait = min(max(POLL_AFTER_LEAST, age * POLL_SHARE), POLL_AFTER_MOST)
+POLLS_PER_LAG = 50
+"""How often a loop that is late by some time could be late again before the next poll: 20 ms late, a poll a second."""
+
+
+def poll_after(age: float, lag: float = 0.0) -> dict[str, str]:
+    """The header for SDK pollers of what has been at work for `age` seconds (behaviour.md 8.1); theirs are 1 to 5 s.
+
+    Seldom where the loop is `lag` seconds late: who polls must not take from streams what they need.
+    """
+    wait = min(max(POLL_AFTER_LEAST, age * POLL_SHARE, lag * POLLS_PER_LAG), POLL_AFTER_MOST)
     return {"openai-poll-after-ms": f"{wait * 1000:.0f}"}
 
 
@@ -49,6 +57,7 @@ class ApiContext:
     bodies: BodyRoom
     checkers: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "threadmill-bodies"))
     """Where large bodies are checked: one after another, so that the event loop waits for one thread at most."""
+    lag: LoopLag = field(default_factory=LoopLag)
 
 
 def caller_project(request: Request) -> ProjectId:
@@ -121,7 +130,7 @@ def json_response(body: bytes, headers: dict[str, str] | None = None) -> Respons
 
 def poll_headers(context: ApiContext, since: Instant, *, busy: bool) -> dict[str, str] | None:
     """`poll_after` for what is at work since `since`; None for what is not."""
-    return poll_after(context.engine.ports.clock.now() - since) if busy else None
+    return poll_after(context.engine.ports.clock.now() - since, context.lag.seconds) if busy else None
 
 
 def thread_id_of(request: Request) -> ThreadId:

@@ -4,12 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from threadmill.adapters.memory.chunks import MemoryChunks
+from threadmill.adapters.sql.codec import encode
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.error import InvalidRequest, VersionConflict, thread_full
 from threadmill.domain.file import File
 from threadmill.domain.ids import FileId, Instant, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message
-from threadmill.domain.page import Order, Page, PageQuery
+from threadmill.domain.page import Order, Page, PageQuery, take_page
 from threadmill.domain.run import ACTIVE, Run, RunStatus
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
@@ -92,9 +93,9 @@ class MemoryStore:
         begin = _place(rows, query.after, "after") + 1 if query.after else 0
         end = _place(rows, query.before, "before") if query.before else len(rows)
         window = rows[begin:end]
-        if query.before and not query.after:
-            return Page(window[-query.limit :], has_more=len(window) > query.limit)
-        return Page(window[: query.limit], has_more=len(window) > query.limit)
+        nearest_first = reversed(window) if query.before and not query.after else window
+        items, has_more = take_page(nearest_first, query.limit, lambda row: len(encode(row)))
+        return Page(items[::-1] if query.before and not query.after else items, has_more)
 
     async def history(self, thread_id: ThreadId, newest: int | None = None) -> Sequence[Message]:
         """See the port."""

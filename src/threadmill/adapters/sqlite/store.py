@@ -25,7 +25,7 @@ from threadmill.domain.error import InvalidRequest, VersionConflict, thread_full
 from threadmill.domain.event import Event, EventName
 from threadmill.domain.ids import Instant, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message
-from threadmill.domain.page import Page, PageQuery
+from threadmill.domain.page import Page, PageQuery, take_page
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
@@ -351,8 +351,9 @@ def _read_page(cursor: sqlite3.Cursor, kind: type[R], scope: Scope, query: PageQ
             )
         place |= {f"{param}_at": at[0], f"{param}_ord": at[1]}
     shape = s.PageShape(kind, filters, query.order, query.after is not None, query.before is not None)
-    found = _page(shape).run(cursor, rows=query.limit + 1, **values, **place).fetchall()
-    items = [_row(kind, row) for row in found[: query.limit]]
+    found = _page(shape).run(cursor, rows=query.limit + 1, **values, **place)
+    rows, has_more = take_page(found, query.limit, lambda row: len(row[0]))
+    items = [_row(kind, row) for row in rows]
     if s.is_reversed(shape):
         items.reverse()
-    return Page(items, has_more=len(found) > query.limit)
+    return Page(items, has_more)

@@ -53,6 +53,8 @@ def _bad_pair(at: str, key: str, item: object) -> InvalidRequest:
 
 Metadata = Annotated[dict[str, str], BeforeValidator(_check_metadata)]
 Name = Annotated[StrictStr, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+Told = Annotated[str, Field(max_length=16_384)]
+"""What a model is told of a function or a schema; no service's own bound is higher."""
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(ge=0, le=1)]
@@ -64,7 +66,7 @@ class Function(Body):
     """A function tool's definition."""
 
     name: Name
-    description: str | None = None
+    description: Told | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
@@ -157,7 +159,7 @@ class JsonSchemaBody(Body):
     """`json_schema` of a response format."""
 
     name: Name
-    description: str | None = None
+    description: Told | None = None
     schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
     strict: bool | None = None
 
