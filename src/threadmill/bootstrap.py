@@ -134,7 +134,7 @@ async def open_ports(settings: Settings, metrics: PrometheusMetrics) -> AsyncGen
     store = await SqliteStore.open(database_path(settings), shared.troubles, budget, patience)
     try:  # whatever goes wrong below: an open store's thread would keep the process alive
         async with (
-            open_blobs(settings, store.files.blobs_in_use) as blobs,
+            open_blobs(settings, store.files.blobs_in_use, shared.troubles) as blobs,
             _open_adapters(store, blobs, settings, shared) as ports,
         ):
             yield ports

@@ -11,6 +11,7 @@ import pytest
 from tests.support.bucket import S3Server, fresh
 from threadmill.adapters.blobs.disk import DiskBlobs
 from threadmill.adapters.blobs.s3 import PART_SIZE, S3Blobs
+from threadmill.adapters.system.troubles import LoggedTroubles
 from threadmill.domain.file import Blob
 from threadmill.engine.ports.blobs import BlobLost, Blobs, InUse
 
@@ -47,7 +48,7 @@ class Kept:
 async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Kept]:
     async with AsyncExitStack() as stack:
         if request.param == "disk":
-            yield Kept(DiskBlobs(tmp_path), tmp_path, None)
+            yield Kept(DiskBlobs(tmp_path, LoggedTroubles()), tmp_path, None)
         else:
             s3 = await fresh(request.getfixturevalue("s3_url"))
             bucket = await stack.enter_async_context(s3.opened("some/prefix"))

@@ -84,7 +84,7 @@ async def test_nobody_waits_longer_for_a_lock_than_patience_lasts_whenever_they_
     await put(store, 21)
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(told) == 2, "once where it begins, not for each request, and once where it ends"
-    assert told[0] == f"{WRITING.capitalize()} fails, and is tried again: database is locked."
+    assert told[0] == f"{WRITING.capitalize()} fails: database is locked."
     assert told[1].startswith(f"{WRITING.capitalize()} works again after ")
 
 

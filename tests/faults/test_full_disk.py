@@ -1,5 +1,6 @@
 """A disk that is full is told, leaves nothing behind, and the server goes on."""
 
+import asyncio
 import io
 import resource
 import subprocess
@@ -11,6 +12,7 @@ import openai
 import pytest
 
 from tests.support.serving import Json, Live, serving
+from threadmill.api import readiness
 
 MB = 2**20
 FULL = "The server's disk is full; the file was not stored."
@@ -81,6 +83,42 @@ async def test_a_disk_without_a_byte_left_refuses_uploads_and_serves_what_it_has
         assert len(blobs_in(small_disk)) == 1
         filler.unlink()
         assert (await upload(live, b"z"))[0] == 200
+
+
+async def test_a_full_disk_stands_in_the_log_once_and_in_readyz_until_there_is_room(
+    small_disk: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
+    async with serving(small_disk) as live:
+        thread = (await live.api.ok("POST", "/threads", {}))["id"]
+        filler = small_disk / "filler"
+        with pytest.raises(OSError, match="No space"), filler.open("wb", buffering=0) as file:
+            while file.write(b"x" * 4096):
+                pass
+        said = {"role": "user", "content": "x" * 200_000}
+        for _ in range(3):
+            assert (await upload(live, b"z"))[0] == 503
+            assert (await live.api.refused("POST", f"/threads/{thread}/messages", said))[0] == 503
+        status, text = await ready(live)
+        assert status == 503
+        assert (
+            "storing files fails (the disk is full); writing to the database fails (database or disk is full)" in text
+        )
+        told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+        assert sorted(told) == [
+            "Storing files fails: the disk is full.",
+            "Writing to the database fails: database or disk is full.",
+        ]
+        filler.unlink()
+        async with asyncio.timeout(20):
+            while await ready(live) != (200, "ok\n"):
+                await asyncio.to_thread(lambda: None)
+        assert (await live.api.ok("POST", f"/threads/{thread}/messages", said))["role"] == "user"
+
+
+async def ready(live: Live) -> tuple[int, str]:
+    async with live.api.session.get(f"{live.api.base}/readyz") as got:
+        return got.status, await got.text()
 
 
 async def test_a_limit_on_the_size_of_files_is_told_too_and_leaves_nothing(tmp_path: Path) -> None:

@@ -270,7 +270,6 @@ class Stage:
         self.store = store
         self.clock = FakeClock()
         self.directory = Path(tempfile.mkdtemp(prefix="threadmill-stage-"))
-        self.blobs = DiskBlobs(self.directory)
         self.ids = CountedIds()
         self.model = StageModel()
         self.sandbox = StageSandbox()
@@ -280,6 +279,7 @@ class Stage:
         self.settings = replace(EngineSettings(max_runs=8, upstream_share=1.0), **settings)
         self.surprises: list[str] = []
         self.troubles = StageTroubles(self._note)
+        self.blobs = DiskBlobs(self.directory, self.troubles)
         self.hire()
 
     def hire(self) -> None:

@@ -47,5 +47,6 @@ class Readiness:
             return error.message
         except TimeoutError:
             return "The upstream does not answer."
-        stuck = [f"{what} fails ({why.rstrip('.')})" for what, why in self._ports.troubles.current().items()]
+        troubles = await asyncio.to_thread(self._ports.troubles.current)  # it may look at a disk that does not answer
+        stuck = [f"{what} fails ({why.rstrip('.')})" for what, why in troubles.items()]
         return f"The server does not get on: {'; '.join(stuck)}. Its log says more." if stuck else None

@@ -19,12 +19,17 @@ from typing import ParamSpec, TypeVar
 from threadmill.domain.error import Unavailable
 from threadmill.domain.file import Blob
 from threadmill.engine.ports.blobs import BlobLost, InUse
+from threadmill.engine.ports.troubles import Troubles
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 READ_SIZE = 1024 * 1024
 """Bytes held in memory of a blob being written or read."""
+
+STORING = "storing files"
+PAGE, ROOM_BYTES = 4096, 1024 * 1024
+"""What is written to see whether a disk can be written again, and what must be free on it."""
 
 SWEEP_BATCH = 500
 """Keys asked about at once."""
@@ -33,8 +38,9 @@ SWEEP_BATCH = 500
 class DiskBlobs:
     """See the port. One process owns the directory."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, troubles: Troubles) -> None:
         self._root: Path = root
+        self._troubles: Troubles = troubles
         self._incoming: Path = root / "incoming"
         self._lock: threading.Lock = threading.Lock()
         self._pinned: Counter[str] = Counter()
@@ -57,7 +63,7 @@ class DiskBlobs:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             return os.open(path, flags, 0o600), path
         except OSError as error:
-            raise _unavailable(error) from error
+            raise self.refusal(error) from error
 
     def publish(self, path: Path, key: str) -> None:
         """A finished file becomes the blob `key`, pinned until `unpin`."""
@@ -69,9 +75,32 @@ class DiskBlobs:
             place.parent.mkdir(exist_ok=True, mode=0o700)
             path.replace(place)
             _sync_directory(place.parent)
+            self._troubles.end(STORING)
         except OSError as error:
             self.unpin(key)
-            raise _unavailable(error) from error
+            raise self.refusal(error) from error
+
+    def refusal(self, error: OSError) -> Unavailable:
+        """What a writer is told that met this; the operator is told once while it lasts."""
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        why = "the disk is full" if is_full else f"{error.strerror}"
+        self._troubles.begin(STORING, f"{why}.", is_over=self._is_writable)
+        if is_full:
+            return Unavailable("The server's disk is full; the file was not stored.")
+        return Unavailable(f"The server cannot store files right now: {error.strerror}.")
+
+    def _is_writable(self) -> bool:
+        """Whether a small file can be written now, and leaves room."""
+        path = self._incoming / secrets.token_hex(16)
+        try:
+            path.write_bytes(bytes(PAGE))
+            path.unlink()
+            disk = os.statvfs(self._root)
+        except OSError:
+            with suppress(OSError):
+                path.unlink()
+            return False
+        return disk.f_bavail * disk.f_frsize >= ROOM_BYTES
 
     def unpin(self, key: str) -> None:
         """Its file's row stands, or never will."""
@@ -164,7 +193,7 @@ class DiskWriter:
             while view:
                 view = view[os.write(self._descriptor, view) :]
         except OSError as error:
-            raise _unavailable(error) from error
+            raise self._blobs.refusal(error) from error
 
     async def commit(self) -> Blob:
         """See the port."""
@@ -175,7 +204,7 @@ class DiskWriter:
         try:
             os.fsync(self._descriptor)
         except OSError as error:
-            raise _unavailable(error) from error
+            raise self._blobs.refusal(error) from error
         key = self._hash.hexdigest()
         self._blobs.publish(self._path, key)
         self._key = key
@@ -216,9 +245,3 @@ async def _attempt_read(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         raise BlobLost(f"The content of this file is lost: {error.strerror}.") from error
     except OSError as error:
         raise Unavailable(f"The content of this file cannot be read: {error.strerror}.") from error
-
-
-def _unavailable(error: OSError) -> Unavailable:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Unavailable("The server's disk is full; the file was not stored.")
-    return Unavailable(f"The server cannot store files right now: {error.strerror}.")

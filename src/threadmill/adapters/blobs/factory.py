@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from threadmill.adapters.blobs.disk import DiskBlobs
 from threadmill.domain.error import Unavailable
 from threadmill.engine.ports.blobs import Blobs, InUse
+from threadmill.engine.ports.troubles import Troubles
 from threadmill.settings import BlobConfig, Settings, SettingsError
 
 if TYPE_CHECKING:  # the extra `s3` may not be installed
@@ -28,11 +29,11 @@ WRONG_REGION_CODES = frozenset(
 
 
 @asynccontextmanager
-async def open_blobs(settings: Settings, in_use: InUse) -> AsyncGenerator[Blobs]:
+async def open_blobs(settings: Settings, in_use: InUse, troubles: Troubles) -> AsyncGenerator[Blobs]:
     """Swept of what nobody uses: the disk before, a shared store while the server already serves. Raises SettingsError."""
     given = settings.config.blobs
     if given.store == "disk":
-        blobs = DiskBlobs(settings.server.data_dir / "blobs")
+        blobs = DiskBlobs(settings.server.data_dir / "blobs", troubles)
         await blobs.sweep(in_use)
         yield blobs
         return

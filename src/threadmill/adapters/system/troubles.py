@@ -42,7 +42,7 @@ class LoggedTroubles:
             is_told = ended is None or now - ended >= QUIET_SECONDS
             self._known[what] = _Trouble(why, now if before is None else before.since, is_told, is_over)
         if is_told:
-            LOG.error("%s fails, and is tried again: %s", _sentence(what), why, exc_info=error)
+            LOG.error("%s fails: %s", _sentence(what), why, exc_info=error)
 
     def end(self, what: str) -> None:
         """See the port."""
