@@ -59,7 +59,13 @@ async def upload(size: int) -> None:
 
 
 async def upload_file(size: int, name: str, purpose: str) -> str:
-    """The id of a file of so many different bytes, sent with its purpose behind it, as fast as it is taken."""
+    """The id of a file of so many different bytes."""
+    return await uploaded((os.urandom(MB), size), name, purpose)
+
+
+async def uploaded(content: bytes | tuple[bytes, int], name: str, purpose: str) -> str:
+    """The id of a file, bytes or a block of them repeated up to a size, sent as fast as it is taken, its purpose behind it."""
+    block, size = content if isinstance(content, tuple) else (content, len(content))
     reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
     first = HEAD % (b"file", f'; filename="{name}"'.encode())
     last = b"\r\n" + HEAD % (b"purpose", b"") + purpose.encode() + b"\r\n--b--\r\n"
@@ -67,8 +73,7 @@ async def upload_file(size: int, name: str, purpose: str) -> str:
         b"POST /v1/files HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
         b"content-length: %d\r\n\r\n" % (len(first) + size + len(last)) + first
     )
-    block = os.urandom(MB)
-    for at in range(0, size, MB):
+    for at in range(0, size, len(block)):
         writer.write(block[: size - at])
         await writer.drain()
     writer.write(last)

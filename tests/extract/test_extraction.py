@@ -17,7 +17,6 @@ from tests.support.documents import (
     zip_of,
 )
 from threadmill.adapters.extract.subprocess_extractor import SMALL, ReadingLimits, SubprocessExtractor
-from threadmill.domain.chunking import StaticChunking, split_into_chunks
 from threadmill.domain.supported_file import TEXT_EXTENSIONS
 from threadmill.domain.vector_store import FileErrorCode
 from threadmill.engine.ports.text_extractor import ExtractedText, ExtractionFailed, TextExtractor
@@ -287,12 +286,17 @@ async def test_a_file_that_takes_too_much_memory_is_given_up() -> None:
     assert "memory" in await reason(b"word " * 40_000_000, "a.txt", poor)
 
 
-async def test_more_than_five_million_tokens_of_text_reach_the_rule_that_refuses_them() -> None:
-    text = await text_of(b"word " * 5_100_000, "a.txt")
-    assert len(text) == 25_500_000
+async def test_more_words_than_tokens_are_allowed_are_refused_before_they_are_sent() -> None:
+    many = "über " * 4_999_999 + "wort"
+    assert await text_of(many, "a.txt") == many
+    assert "5,000,001 tokens or more; at most 5,000,000" in await reason(many + " eins", "a.txt")
+    digits = "1a1" * 2_000_000  # of which a token may hold several
+    assert await text_of(digits, "a.txt") == digits
+
+
+async def test_more_characters_than_may_be_searched_are_refused() -> None:
     generous = SubprocessExtractor(ReadingLimits(characters=1_000))
     assert "more than 1,000 characters of text" in await reason("word " * 300, "a.txt", generous)
-    assert split_into_chunks("a b", [1, 3], StaticChunking())
 
 
 async def test_cancelling_ends_the_process_and_frees_its_turn() -> None:

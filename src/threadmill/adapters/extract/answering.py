@@ -9,11 +9,18 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import islice
 
 from threadmill.adapters.extract import process_limits
 from threadmill.adapters.extract.errors import NotSure, TextBuffer, UnreadableFile
 
 PIECE = 1 << 20
+
+MAX_WORDS = 5_000_000
+"""As many tokens as a file may have. Who has more words has more tokens, and is not sent to be counted."""
+
+# A letter behind none and no digit: no token reaches from one to the next.
+_WORD = re.compile(r"(?<![^\W_])[^\W\d_]")
 
 # Nobody searches for these, and NUL ends texts elsewhere.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
@@ -49,8 +56,14 @@ def _text(read: Read, max_characters: int) -> bytes:
     text = _CONTROLS.sub("", out.text().replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n"))
     if not text or text.isspace():
         raise UnreadableFile("The file has no text. Scanned pages and pictures are not read.")
+    if _has_more_words(text, MAX_WORDS):
+        raise UnreadableFile(f"The file has {MAX_WORDS + 1:,} tokens or more; at most {MAX_WORDS:,} are allowed.")
     notes = json.dumps(asdict(out.notes)).encode()
     return b"".join((b"T", len(notes).to_bytes(4, "big"), notes, text.encode("utf-8")))
+
+
+def _has_more_words(text: str, most: int) -> bool:
+    return len(text) > most and next(islice(_WORD.finditer(text), most, None), None) is not None
 
 
 def _input() -> memoryview:

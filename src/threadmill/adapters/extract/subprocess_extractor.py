@@ -1,6 +1,7 @@
 """The TextExtractor port: each file is read by a process of its own, forked warm, behind a fence and within limits."""
 
 import asyncio
+import codecs
 import logging
 import os
 import signal
@@ -69,7 +70,7 @@ class SubprocessExtractor:
                     answer, code = await self._read(self._small_processes, extension, head)
                     if bytes(answer) != ANOTHER_WANTED:
                         return _extracted(answer, code)
-            return _extracted(*await self._read(self._processes, extension, content))
+            return await asyncio.to_thread(_extracted, *await self._read(self._processes, extension, content))
 
     async def _read(
         self, processes: ReaderProcesses, extension: str, content: AsyncIterator[bytes] | bytes
@@ -168,14 +169,19 @@ def _extracted(answer: bytearray, code: int | None) -> ExtractedText:
     if code == 0 and kind == b"T":
         size = int.from_bytes(rest[:4], "big")
         notes = msgspec.json.decode(rest[4 : 4 + size], type=ReadingNotes)
-        # A view: texts of 60 MB are not copied more often than they must be.
-        return ExtractedText(str(rest[4 + size :], "utf-8"), notes)
+        return ExtractedText(_decoded(rest[4 + size :]), notes)
     if code == 0 and kind == b"I":
         raise ExtractionFailed(FileErrorCode.INVALID_FILE, str(rest[:2_000], "utf-8", "replace"))
     if code is not None and code < 0:
         raise ExtractionFailed(FileErrorCode.INVALID_FILE, _crash_reason(-code))
     LOG.error("Reading a file failed with code %s: %s", code, str(rest[:2_000], "utf-8", "replace")[:500])
     raise _server_error()
+
+
+def _decoded(data: memoryview) -> str:
+    """The text, decoded piece by piece: every other thread waits while one is."""
+    decode = codecs.getincrementaldecoder("utf-8")().decode
+    return "".join(decode(data[at : at + PIECE]) for at in range(0, len(data), PIECE))
 
 
 def _crash_reason(number: int) -> str:
