@@ -227,7 +227,8 @@ def open_extractor(config: ConfigFile) -> SubprocessExtractor:
     """The reader of files, within the configuration's limits."""
     search = config.search
     memory = search.read_memory_mb * 1024 * 1024
-    return SubprocessExtractor(ReadingLimits(search.read_seconds, search.read_seconds, memory))
+    limits = ReadingLimits(search.read_seconds, search.read_seconds, memory)
+    return SubprocessExtractor(limits, spreadsheets=search.spreadsheets)
 
 
 def _engine(ports: Ports, config: ConfigFile) -> Engine:

@@ -134,6 +134,7 @@ class SearchConfig(BaseModel):
     rerank_upstream: str | None = None
     read_seconds: Annotated[int, Field(ge=1)] = 120
     read_memory_mb: Annotated[int, Field(ge=256)] = 2048
+    spreadsheets: bool = True
 
     @model_validator(mode="after")
     def one_embedder(self) -> "SearchConfig":
@@ -270,11 +271,11 @@ def _list(name: str, text: str, form: re.Pattern[str], example: str) -> tuple[st
     return entries
 
 
-def _switch(env: Mapping[str, str], name: str) -> bool:
+def _switch(env: Mapping[str, str], name: str, *, default: bool = False) -> bool:
     text = env.get(name, "")
     if text not in ("", "0", "1"):
         raise SettingsError(f"{name} is '{text}'; it must be 1 or 0.")
-    return text == "1"
+    return text == "1" if text else default
 
 
 def _port(env: Mapping[str, str]) -> int:
@@ -404,7 +405,8 @@ def _sandbox(config: ConfigFile, env: Mapping[str, str]) -> SandboxConfig:
 
 
 def _search(config: ConfigFile, env: Mapping[str, str], upstreams: tuple[UpstreamConfig, ...]) -> SearchConfig:
-    search = config.search
+    spreadsheets = _switch(env, "THREADMILL_SPREADSHEETS", default=config.search.spreadsheets)
+    search = config.search.model_copy(update={"spreadsheets": spreadsheets})
     if model := env.get("THREADMILL_EMBEDDING_MODEL"):
         search = search.model_copy(update={"embedding_model": model, "local_model": None})
     for kind, model, upstream in (

@@ -233,7 +233,7 @@ async def test_a_deleted_file_leaves_every_store(sdk: AsyncOpenAI) -> None:
     assert (await sdk.vector_stores.retrieve(store.id)).file_counts.total == 1
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.xlsx", "a.png", "a"])
+@pytest.mark.parametrize("name", ["a.xls", "a.h", "a.png", "a"])
 async def test_a_kind_that_cannot_be_searched_is_refused_at_once(live: Live, name: str) -> None:
     file = await live.api.file(name, b"x")
     store = (await live.api.ok("POST", "/vector_stores", {}))["id"]
@@ -248,6 +248,15 @@ async def test_a_kind_that_cannot_be_searched_is_refused_at_once(live: Live, nam
         assert (status, error["code"]) == (400, "unsupported_file"), path
         assert "are not supported for retrieval" in error["message"]
     assert (await live.api.ok("GET", f"/vector_stores/{store}"))["file_counts"]["total"] == 0
+
+
+async def test_a_table_is_found_by_row_and_header(sdk: AsyncOpenAI) -> None:
+    store = await filled(sdk, ("prices.csv", b"Fruit,Price\nApple,3\nPear,4\n"), ("b.txt", BRIDGES))
+    (found, *_) = (await sdk.vector_stores.search(store.id, query="price of a pear")).data
+    assert (found.filename, found.content[0].text) == (
+        "prices.csv",
+        "Fruit; Price\nFruit: Apple; Price: 3\nFruit: Pear; Price: 4\n",
+    )
 
 
 # --- batches

@@ -69,6 +69,7 @@ def test_every_name_of_the_environment_is_documented_with_its_default() -> None:
         "UPSTREAM_URL": config.upstreams,
         "UPSTREAM_API_KEY": None,
         "EMBEDDING_MODEL": config.search.embedding_model,
+        "SPREADSHEETS": config.search.spreadsheets,
         "RUN_TTL_SECONDS": config.limits.run_ttl_seconds,
         "LEASE_SECONDS": config.limits.lease_seconds,
         "SANDBOX": config.sandbox.backend,

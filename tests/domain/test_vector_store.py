@@ -4,7 +4,12 @@ import pytest
 
 from threadmill.domain.error import Conflict, InvalidRequest
 from threadmill.domain.ids import FileBatchId, FileId, ProjectId, VectorStoreId
-from threadmill.domain.supported_file import check_supported, extension_of
+from threadmill.domain.supported_file import (
+    SPREADSHEET_EXTENSIONS,
+    SUPPORTED_EXTENSIONS,
+    check_supported,
+    extension_of,
+)
 from threadmill.domain.vector_store import (
     MAX_STORE_FILES,
     CountChange,
@@ -113,8 +118,10 @@ def test_files_are_told_by_their_last_extension() -> None:
 
 
 def test_unsupported_files_are_refused_in_the_words_of_the_service() -> None:
-    check_supported(["a.md", "b.PDF"])
+    check_supported(["a.md", "b.PDF", "c.csv", "d.xlsx"])
     with pytest.raises(InvalidRequest) as refused:
-        check_supported(["a.csv", "b.xlsx", "c.csv", "README", "d.txt"])
+        check_supported(
+            ["a.csv", "b.xlsx", "c.csv", "README", "d.txt"], supported=SUPPORTED_EXTENSIONS - SPREADSHEET_EXTENSIONS
+        )
     assert str(refused.value).startswith("Files with extensions [.csv, .xlsx, none] are not supported for retrieval.")
     assert (refused.value.param, refused.value.code) == ("file_ids", "unsupported_file")

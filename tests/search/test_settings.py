@@ -74,3 +74,20 @@ def test_a_local_model_that_is_not_there_ends_the_start_with_a_line(tmp_path: Pa
     config = load(config_of(tmp_path, f'[search]\nlocal_model = "{tmp_path}"\n')).config
     with pytest.raises(SettingsError, match="lacks tokenizer.json"):
         open_embedder(config)
+
+
+@pytest.mark.parametrize(
+    ("file", "said", "on"), [("", "", True), ("false", "", False), ("false", "1", True), ("true", "0", False)]
+)
+def test_spreadsheets_are_read_unless_the_file_or_the_environment_says_no(
+    tmp_path: Path, file: str, said: str, on: bool
+) -> None:
+    text = f"[search]\nspreadsheets = {file}\n" if file else ""
+    config = load(config_of(tmp_path, text, THREADMILL_SPREADSHEETS=said)).config
+    assert config.search.spreadsheets is on
+    assert (".csv" in open_extractor(config).extensions) is on
+
+
+def test_a_switch_of_the_environment_is_1_or_0(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="THREADMILL_SPREADSHEETS is 'maybe'; it must be 1 or 0"):
+        load(config_of(tmp_path, "", THREADMILL_SPREADSHEETS="maybe"))

@@ -32,6 +32,7 @@ from threadmill.domain.ids import (
 from threadmill.domain.message import MessageRole, NewMessage, TextPart
 from threadmill.domain.patch import NewAssistant, NewThread
 from threadmill.domain.reading_notes import ReadingNotes
+from threadmill.domain.supported_file import SUPPORTED_EXTENSIONS
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import FunctionTool
 from threadmill.domain.vector_store import FileErrorCode
@@ -224,6 +225,7 @@ class StageExtractor:
     """Files are UTF-8 text; one that says `broken` is broken. `reads` counts; `gate`, if set, is waited for."""
 
     def __init__(self) -> None:
+        self.extensions = SUPPORTED_EXTENSIONS
         self.reads: list[str] = []
         self.gate: asyncio.Event | None = None
         self.trouble: Exception | None = None

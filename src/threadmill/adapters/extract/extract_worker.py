@@ -5,17 +5,22 @@ from importlib import import_module
 
 from threadmill.adapters.extract import decoding
 from threadmill.adapters.extract.answering import answer_with
+from threadmill.adapters.extract.books import read_epub, read_odt
 from threadmill.adapters.extract.errors import TextBuffer, UnreadableFile
 from threadmill.adapters.extract.html import read_html
+from threadmill.adapters.extract.mail import read_mail
 from threadmill.adapters.extract.office import read_docx, read_pptx
 from threadmill.adapters.extract.pdf import read_pdf
 from threadmill.adapters.extract.plain import read_json, read_text
-from threadmill.adapters.extract.word97 import read_doc
+from threadmill.adapters.extract.sheets import read_csv, read_xlsx
+from threadmill.adapters.extract.word97 import read_doc, read_rtf
 
 Reader = Callable[[memoryview, TextBuffer], None]
 
 READERS: dict[str, Reader] = {
     ".pdf": read_pdf, ".docx": read_docx, ".pptx": read_pptx, ".doc": read_doc, ".html": read_html, ".json": read_json,
+    ".csv": read_csv, ".tsv": read_csv, ".xlsx": read_xlsx, ".rtf": read_rtf, ".odt": read_odt, ".epub": read_epub,
+    ".eml": read_mail,
 }  # fmt: skip
 """By extension; the others are text."""
 
@@ -31,6 +36,8 @@ MODULES = (
     "email.parser",
     "email.policy",
     "quopri",
+    "email.headerregistry",
+    "email.iterators",
     "base64",
 )
 """Imported by others when first used, which behind the fence is too late."""
@@ -44,7 +51,10 @@ KINDS = {
 
 FORMATS = {".pdf": "PDF", ".docx": "DOCX", ".pptx": "PPTX", ".doc": "Word 97"}
 
-OWN_KINDS = {".pdf": "a PDF", ".docx": "a zip archive", ".pptx": "a zip archive", ".doc": "an old Office document"}
+OWN_KINDS = {
+    ".pdf": "a PDF", ".doc": "an old Office document",
+    **dict.fromkeys((".docx", ".pptx", ".xlsx", ".odt", ".epub"), "a zip archive"),
+}  # fmt: skip
 
 
 def preload() -> None:

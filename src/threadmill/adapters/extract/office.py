@@ -36,7 +36,7 @@ def read_docx(data: memoryview, out: TextBuffer) -> None:
 
     What was struck out is not read.
     """
-    archive = _Archive(data)
+    archive = Archive(data)
     out.notes.format = "DOCX"
     main = archive.main("document", "word/document.xml")
     if main is None:
@@ -54,7 +54,7 @@ def read_docx(data: memoryview, out: TextBuffer) -> None:
 
 def read_pptx(data: memoryview, out: TextBuffer) -> None:
     """Each slide in the order of the show, with its tables, diagrams, charts, speaker's notes and comments."""
-    archive = _Archive(data)
+    archive = Archive(data)
     out.notes.format = "PPTX"
     main = archive.main("presentation", "ppt/presentation.xml")
     if main is None:
@@ -78,7 +78,7 @@ def read_word_xml(data: memoryview, out: TextBuffer) -> None:
     _read_paragraphs(_parse(io.BytesIO(data), ("start", "end"), _Paragraphs.TAGS), out)
 
 
-def _read_drawings(archive: "_Archive", part: str, out: TextBuffer) -> None:
+def _read_drawings(archive: "Archive", part: str, out: TextBuffer) -> None:
     """Diagrams (SmartArt) and charts a part shows."""
     for diagram in archive.related(part, "diagramData").values():
         _read_part(archive, diagram, out)
@@ -86,7 +86,7 @@ def _read_drawings(archive: "_Archive", part: str, out: TextBuffer) -> None:
         _read_chart(archive, chart, out)
 
 
-class _Archive:
+class Archive:
     """The zip archive around a document, none of whose promises about sizes is believed."""
 
     def __init__(self, data: memoryview) -> None:
@@ -97,7 +97,7 @@ class _Archive:
         if len(self._zip.namelist()) > MAX_PARTS:
             raise UnreadableFile(f"The document has more than {MAX_PARTS:,} parts.")
         # Some writers have backslashes, or write a part's name in other letters than those who refer to it.
-        self._real: dict[str, str] = {_spelling(name): name for name in reversed(self._zip.namelist())}
+        self._real: dict[str, str] = {spelling(name): name for name in reversed(self._zip.namelist())}
         self.names: frozenset[str] = frozenset(self._real)
 
     def open(self, name: str) -> "_Bounded":
@@ -123,20 +123,21 @@ class _Archive:
         if links not in self.names:
             return {}
         found: dict[str, str] = {}
-        for element in _elements(self, links):
+        for element in elements(self, links):
             target = posixpath.normpath(posixpath.join("/", folder, element.get("Target") or "")).lstrip("/")
-            target = _spelling(target)
+            target = spelling(target)
             if (element.get("Type") or "").endswith(f"/{kind}") and target in self.names:
                 found[element.get("Id") or ""] = target
         return found
 
 
-def _spelling(name: str) -> str:
+def spelling(name: str) -> str:
+    """A part's name as `names` has it."""
     return name.replace("\\", "/").lstrip("/").lower()
 
 
-def _root(archive: _Archive, part: str) -> str:
-    return next((_local(element) for _, element in _events(archive, part, ("start",), None)), "")
+def _root(archive: Archive, part: str) -> str:
+    return next((local(element) for _, element in events(archive, part, ("start",), None)), "")
 
 
 class _Bounded(io.RawIOBase):
@@ -157,24 +158,25 @@ class _Bounded(io.RawIOBase):
         return data
 
 
-def _slides(archive: _Archive, main: str) -> list[str]:
+def _slides(archive: Archive, main: str) -> list[str]:
     slides = archive.related(main, "slide")
     shown: list[str] = []
-    for element in _elements(archive, main):
-        if _local(element) == "sldId":
+    for element in elements(archive, main):
+        if local(element) == "sldId":
             shown += [slides[value] for value in element.attrib.values() if value in slides]
     return shown or sorted(slides.values(), key=lambda name: int(re.sub(r"\D", "", name) or 0))
 
 
-def _elements(archive: _Archive, name: str) -> Iterator[Any]:
+def elements(archive: Archive, name: str) -> Iterator[Any]:
     """The elements of a small part as they end."""
-    for _, element in _events(archive, name, ("end",), None):
+    for _, element in events(archive, name, ("end",), None):
         yield element
 
 
-def _events(
-    archive: _Archive, name: str, kinds: tuple[str, ...], tags: tuple[str, ...] | None
+def events(
+    archive: Archive, name: str, kinds: tuple[str, ...], tags: tuple[str, ...] | None
 ) -> Iterator[tuple[str, Any]]:
+    """The elements of a part as they start and end. Raises UnreadableFile."""
     yield from _parse(archive.open(name), kinds, tags)
 
 
@@ -197,35 +199,36 @@ def _parse(source: Any, kinds: tuple[str, ...], tags: tuple[str, ...] | None) ->
         raise UnreadableFile(_NOT_READABLE.format("a part of it is not valid XML or is cut off")) from None
 
 
-def _local(element: Any) -> str:
+def local(element: Any) -> str:
+    """An element's name without its namespace."""
     tag = element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
-def _read_part(archive: _Archive, name: str, out: TextBuffer) -> None:
+def _read_part(archive: Archive, name: str, out: TextBuffer) -> None:
     """The paragraphs of a part, one a line; those of a table's cell are joined, and cells are set apart by tabs."""
-    _read_paragraphs(_events(archive, name, ("start", "end"), _Paragraphs.TAGS), out)
+    _read_paragraphs(events(archive, name, ("start", "end"), _Paragraphs.TAGS), out)
 
 
 def _read_paragraphs(events: Iterator[tuple[str, Any]], out: TextBuffer) -> None:
     reader = _Paragraphs(out)
     for event, element in events:
         if event == "start":
-            reader.open(_local(element))
+            reader.open(local(element))
         else:
-            reader.close(_local(element), element)
-            if _local(element) in ("p", "tr"):
-                _forget(element)
+            reader.close(local(element), element)
+            if local(element) in ("p", "tr"):
+                forget(element)
 
 
-def _read_chart(archive: _Archive, name: str, out: TextBuffer) -> None:
+def _read_chart(archive: Archive, name: str, out: TextBuffer) -> None:
     """Titles, then each series under its name: categories and values."""
     chart = _Chart(out)
-    for event, element in _events(archive, name, ("start", "end"), _Chart.TAGS):
+    for event, element in events(archive, name, ("start", "end"), _Chart.TAGS):
         if event == "start":
-            chart.open(_local(element))
+            chart.open(local(element))
         else:
-            chart.close(_local(element), element)
+            chart.close(local(element), element)
 
 
 class _Chart:
@@ -271,7 +274,7 @@ class _Chart:
             self._out.add("\t".join(row) + "\n")
 
 
-def _forget(element: Any) -> None:
+def forget(element: Any) -> None:
     """Give back the memory of what was read: the element's inside and all before it."""
     element.clear()
     while element.getprevious() is not None:
@@ -308,7 +311,7 @@ class _Paragraphs:
             self._end_paragraph()
         elif name in _BLANKS:
             # In properties, `tab` sets a stop; only between runs it is a character.
-            if _local(element.getparent()) in ("r", "p"):
+            if local(element.getparent()) in ("r", "p"):
                 self._runs.append(_BLANKS[name])
         elif name == "p":
             self._end_paragraph()

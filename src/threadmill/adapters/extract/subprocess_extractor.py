@@ -15,7 +15,12 @@ import msgspec
 from threadmill.adapters.extract.reader_processes import UTF_8, Reader, ReaderProcesses
 from threadmill.domain.error import Unavailable
 from threadmill.domain.reading_notes import ReadingNotes
-from threadmill.domain.supported_file import SUPPORTED_EXTENSIONS, TEXT_EXTENSIONS, extension_of
+from threadmill.domain.supported_file import (
+    SPREADSHEET_EXTENSIONS,
+    SUPPORTED_EXTENSIONS,
+    TEXT_EXTENSIONS,
+    extension_of,
+)
 from threadmill.domain.vector_store import FileErrorCode
 from threadmill.engine.ports.text_extractor import ExtractedText, ExtractionFailed
 
@@ -50,7 +55,10 @@ class ReadingLimits:
 class SubprocessExtractor:
     """See the port. At most `limits.at_once` files are read at the same time; others wait, and their time does not run."""
 
-    def __init__(self, limits: ReadingLimits | None = None) -> None:
+    def __init__(self, limits: ReadingLimits | None = None, *, spreadsheets: bool = True) -> None:
+        self.extensions: frozenset[str] = SUPPORTED_EXTENSIONS - (
+            frozenset() if spreadsheets else SPREADSHEET_EXTENSIONS
+        )
         self.limits: ReadingLimits = limits or ReadingLimits()
         self._processes: ReaderProcesses = ReaderProcesses()
         self._small_processes: ReaderProcesses = ReaderProcesses(UTF_8)
@@ -59,7 +67,7 @@ class SubprocessExtractor:
     async def extract(self, content: AsyncIterator[bytes], filename: str) -> ExtractedText:
         """See the port."""
         extension = extension_of(filename)
-        if extension not in SUPPORTED_EXTENSIONS:
+        if extension not in self.extensions:
             text = f"Files with the extension '{extension}' are not supported for retrieval."
             raise ExtractionFailed(FileErrorCode.UNSUPPORTED_FILE, text)
         async with self._turns:

@@ -52,7 +52,7 @@ async def check_files_supported(
     """Every file exists and is of a kind that can be read. Raises InvalidRequest (behaviour.md 4)."""
     if files:
         found = await require(ports, project, [one.file_id for one in files], param)
-        check_supported([file.filename for file in found], param)
+        check_supported([file.filename for file in found], param, ports.search.extractor.extensions)
 
 
 def build_store(ports: Ports, project: ProjectId, new: NewVectorStore) -> Made:

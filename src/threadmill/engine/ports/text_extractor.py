@@ -29,7 +29,9 @@ class ExtractedText:
 
 
 class TextExtractor(Protocol):
-    """Reads documents nobody has vouched for."""
+    """Reads documents nobody has vouched for: files of these `extensions`."""
+
+    extensions: frozenset[str]
 
     async def extract(self, content: AsyncIterator[bytes], filename: str) -> ExtractedText:
         r"""The text of a file, whose bytes `content` brings; the extension of `filename` says what it is read as.
