@@ -193,7 +193,7 @@ async def measured(server: Served) -> list[Row]:
 
 def rows() -> list[Row]:
     """With a server and an upstream of their own, on one core; the load is on the other."""
-    cores = sorted(os.sched_getaffinity(0))
+    mine, cores = os.sched_getaffinity(0), sorted(os.sched_getaffinity(os.getppid()))
     upstream = subprocess.Popen([sys.executable, "-m", "bench.upstream", str(UPSTREAM_PORT)], stdout=subprocess.DEVNULL)
     try:
         with served({"THREADMILL_UPSTREAM_URL": f"http://127.0.0.1:{UPSTREAM_PORT}/v1"}) as server:
@@ -202,7 +202,7 @@ def rows() -> list[Row]:
             os.sched_setaffinity(0, {cores[-1]})
             return asyncio.run(measured(server))
     finally:
-        os.sched_setaffinity(0, cores)
+        os.sched_setaffinity(0, mine)
         upstream.kill()
         upstream.wait()
 
