@@ -132,6 +132,14 @@ class RunMachine(RuleBasedStateMachine):
         self.run(self.stage.settle())
 
     @precondition(lambda self: self.hungry)
+    @rule(data=st.data(), calls=st.booleans())
+    def model_says_all_at_once(self, data: st.DataObject, calls: bool) -> None:
+        reason = FinishReason.TOOL_CALLS if calls else FinishReason.STOP
+        made = [ToolCallPiece(0, "call_0", "f", "{}")] if calls else []
+        data.draw(st.sampled_from(self.hungry)).end("all ", "words ", *made, Finish(reason), Usage(3, 2))
+        self.run(self.stage.settle())
+
+    @precondition(lambda self: self.hungry)
     @rule(data=st.data())
     def model_fails(self, data: st.DataObject) -> None:
         data.draw(st.sampled_from(self.hungry)).fail(ModelError(ErrorCode.RATE_LIMIT_EXCEEDED, "slow down"))

@@ -325,3 +325,18 @@ async def test_a_name_in_pieces_is_known_by_the_tools_on_offer() -> None:
         upstream.answer(*(Delta({"tool_calls": [piece]}) for piece in pieces), finish="stop")
         expected = [ToolCallPiece(0, "a", "get_weather"), Finish(FinishReason.TOOL_CALLS)]
         assert await pieces_of(model, request) == expected
+
+
+async def test_usage_comes_when_nothing_is_waited_for_any_more_and_the_last_words_before() -> None:
+    used = b'data: {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}\n\ndata: [DONE]\n\n'
+    said = event_for({"content": "Hi"}) + event_for({}, "stop") + used
+    async with ScriptedUpstream() as upstream, client(upstream.url) as model:
+        pause = Pause()
+        upstream.answer(Raw(said), pause, finish=None, done=False)
+        batches = model.stream(ask())
+        assert await anext(batches) == ["Hi", Finish(FinishReason.STOP)]
+        pause.go.set()
+        assert [batch async for batch in batches] == [[Usage(3, 2)]]
+        whole = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3}}'
+        upstream.reply(200, whole)
+        assert [batch async for batch in model.stream(ask())] == [["Hi", Finish(FinishReason.STOP), Usage(3, 0)]]

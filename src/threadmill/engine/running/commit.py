@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from threadmill.domain.decide import Decision, RunState
+from threadmill.domain.delta import Delta
 from threadmill.domain.event import Event
 from threadmill.domain.ids import RunId
 from threadmill.domain.message import Message
@@ -11,6 +13,9 @@ from threadmill.domain.run import Run, RunStatus
 from threadmill.domain.run_step import RunStep
 from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.store import EpochGuard, Insert, StoredEvent, Update, Write, WriteSet
+
+Told: TypeAlias = Event | Delta
+"""What the readers of a run's log get."""
 
 EXECUTING = frozenset({RunStatus.IN_PROGRESS, RunStatus.CANCELLING})
 """Statuses in which a worker may hold the lease."""
@@ -39,16 +44,30 @@ def without_lease(decision: Decision) -> Decision:
     return replace(decision, state=replace(decision.state, run=replace(run, lease_until=None)))
 
 
-async def commit(ports: Ports, run_id: RunId, transaction: WriteSet) -> int:
+async def commit(ports: Ports, run_id: RunId, transaction: WriteSet, told: Sequence[Told] = ()) -> int:
     """Apply a run's transaction, which has events, durably; then tell the readers. Gives the first event's number.
 
-    Raises VersionConflict, Unavailable as `Store.apply` does; then nobody was told anything.
+    `told` are its events with the deltas that stand between them, if there are any. Raises VersionConflict, Unavailable
+    as `Store.apply` does; then nobody was told anything.
     """
     first = await ports.store.apply(transaction)
     stored = [StoredEvent(first + index, event) for index, event in enumerate(transaction.events)]
-    ports.log.publish(run_id, stored)
+    if told:
+        _tell(ports, run_id, stored, told)
+    else:
+        ports.log.publish(run_id, stored)
     _count_transitions(ports, transaction.events)
     return first
+
+
+def _tell(ports: Ports, run_id: RunId, stored: Sequence[StoredEvent], told: Sequence[Told]) -> None:
+    """The events in their order, each delta where it was."""
+    left = iter(stored)
+    for told_one in told:
+        if isinstance(told_one, Event):
+            ports.log.publish(run_id, [next(left)])
+        else:
+            ports.log.publish_delta(run_id, told_one)
 
 
 def _count_transitions(ports: Ports, events: Sequence[Event]) -> None:

@@ -6,19 +6,21 @@ for; the text so far is saved beside the stream, which never waits for that.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from threadmill.domain.command import Command
 from threadmill.domain.decide import Decision, RunState, decide, open_step
+from threadmill.domain.delta import Delta
 from threadmill.domain.error import DatabaseUnavailable
+from threadmill.domain.event import Event
 from threadmill.domain.message import Message, MessageStatus
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep, RunStepType
 from threadmill.engine.ports.bundle import EngineSettings, Ports
 from threadmill.engine.ports.store import EpochGuard, Update, WriteSet
-from threadmill.engine.running.commit import commit, without_lease, write_set
+from threadmill.engine.running.commit import Told, commit, without_lease, write_set
 from threadmill.engine.running.draft import Draft
 
 T = TypeVar("T")
@@ -39,13 +41,62 @@ class Execution:
         self.state: RunState = progress
         self.draft: Draft = Draft()
         self.is_let_go: bool = False
+        self.ends_at_once: bool = False
+        """Whether the model's answer is here to its end, so that what opens now need not be stored by itself."""
+        self._held: list[Decision] = []
+        self._told: list[Told] = []
+        self._stored: RunState = progress
+        self._shown: RunState = progress
         self._persisted_at: float = ports.clock.monotonic()
         self._saving: asyncio.Task[None] | None = None
 
     @property
     def run(self) -> Run:
-        """The run as last committed."""
+        """The run as last decided."""
         return self.state.run
+
+    async def open(self, *commands: Command) -> None:
+        """Like `apply`, for what opens a step. If its end is at hand it is held, and the next commit has it.
+
+        An answer that arrives at once is so one durable commit, and the same to whoever reads its log. Nothing may be
+        waited for between the two but that commit.
+        """
+        if not self.ends_at_once or self._saving is not None:
+            await self.apply(*commands)
+            return
+        if not self._held:
+            self._stored, self._shown = self.state, self.draft.merge_into(self.state)
+        decisions = self._decide(commands)
+        self._held += decisions
+        self._told += _events_of(decisions)
+        self.state = decisions[-1].state
+
+    def tell(self, delta: Delta) -> None:
+        """Publish a delta, behind what is held if something is."""
+        if self._held:
+            self._told.append(delta)
+        else:
+            self.ports.log.publish_delta(self.run.id, delta)
+
+    async def store_held(self) -> None:
+        """Store and tell what is held. Raises as `apply`."""
+        if self._held:
+            await self.apply()
+
+    def adopt(self, stored: Run) -> None:
+        """Go on from the run as somebody else has stored it. What is held is forgotten: nobody has heard of it."""
+        turns = self.run.turns
+        if self._held:
+            self.forget()
+            self.state = self._shown
+        self.state = replace(self.state, run=replace(stored, turns=turns))
+
+    def forget(self) -> None:
+        """Leave out what the model said since the last commit."""
+        if self._held:
+            self.state = self._stored
+            self._let_go()
+        self.draft.clear()
 
     async def apply(self, *commands: Command) -> None:
         """Decide `commands` in order and commit them as one transaction, with the draft folded in.
@@ -71,6 +122,17 @@ class Execution:
 
     async def _apply(self, commands: tuple[Command, ...]) -> None:
         await self._end_saving()
+        before = self._stored if self._held else self.state
+        fresh = self._decide(commands)
+        decisions = [*self._held, *fresh]
+        decisions[-1] = without_lease(decisions[-1])
+        told = (*self._told, *_events_of(fresh)) if self._held else ()
+        await commit(self.ports, self.run.id, write_set(before, decisions), told)
+        self.state = decisions[-1].state
+        self._let_go()
+
+    def _decide(self, commands: tuple[Command, ...]) -> list[Decision]:
+        """The decisions in order, with the draft folded in."""
         at = self.ports.clock.now()
         progress = self.draft.merge_into(self.state)
         decisions: list[Decision] = []
@@ -78,9 +140,10 @@ class Execution:
             decision = decide(progress, command, at)
             decisions.append(decision)
             progress = decision.state
-        decisions[-1] = without_lease(decisions[-1])
-        await commit(self.ports, self.run.id, write_set(self.state, decisions))
-        self.state = decisions[-1].state
+        return decisions
+
+    def _let_go(self) -> None:
+        self._held, self._told = [], []
 
     def so_far(self, message: Message) -> Message:
         """A message as the model has written it so far, if it is the one that is open here."""
@@ -102,7 +165,7 @@ class Execution:
         if self._saving is not None and self._saving.done():
             saved, self._saving = self._saving, None
             saved.result()
-        if self._saving is None and self.state.message is not None:
+        if self._saving is None and self.state.message is not None and not self._held:
             self._saving = asyncio.create_task(self._persist(self.state.message), name=f"{self.run.id} draft")
             self._saving.add_done_callback(_ignore_outcome)
 
@@ -143,6 +206,10 @@ def _ignore_outcome(task: asyncio.Task[None]) -> None:
     """A run that ends without asking for it anew wants no line in the log about it."""
     if not task.cancelled():
         task.exception()
+
+
+def _events_of(decisions: Sequence[Decision]) -> list[Event]:
+    return [event for decision in decisions for event in decision.events]
 
 
 async def _uninterrupted(work: Coroutine[None, None, T]) -> T:

@@ -54,11 +54,11 @@ class MessageStreamer:
     async def _open(self) -> None:
         execution = self._execution
         ids = execution.ports.ids
-        await execution.apply(c.OpenMessage(ids.step(), ids.message()))
+        await execution.open(c.OpenMessage(ids.step(), ids.message()))
         message = open_message(execution.state)
         for index, part in enumerate(self._images):
             execution.draft.images.append(part)
-            execution.ports.log.publish_delta(execution.run.id, ImageDelta(message, index, part))
+            execution.tell(ImageDelta(message, index, part))
 
     async def write_refusal(self, text: str) -> None:
         """A piece of a refusal."""
@@ -70,7 +70,7 @@ class MessageStreamer:
         draft.refusal.append(text)
         index = len(draft.images) + (1 if draft.text else 0)
         delta = RefusalDelta(open_message(execution.state), index, (text,))
-        execution.ports.log.publish_delta(execution.run.id, delta)
+        execution.tell(delta)
 
     def flush(self) -> None:
         """The text is over, or was cut off: tell what was kept back. Harmless when repeated."""
@@ -95,11 +95,11 @@ class MessageStreamer:
         execution, draft = self._execution, self._execution.draft
         message, first = open_message(execution.state), not draft.text
         draft.text.extend(texts)
-        execution.ports.log.publish_delta(execution.run.id, TextDelta(message, len(draft.images), tuple(texts), first))
+        execution.tell(TextDelta(message, len(draft.images), tuple(texts), first))
 
     def _annotate(self, annotation: Annotation) -> None:
         execution, draft = self._execution, self._execution.draft
         delta = AnnotationDelta(open_message(execution.state), len(draft.images), len(draft.annotations), annotation)
         draft.text.append(annotation.text)
         draft.annotations.append(annotation)
-        execution.ports.log.publish_delta(execution.run.id, delta)
+        execution.tell(delta)

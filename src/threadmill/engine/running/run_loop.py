@@ -107,6 +107,8 @@ def _close_message(execution: Execution, turn: Turn, incomplete: IncompleteReaso
 
 async def answer_calls(execution: Execution, turn: Turn) -> None:
     """This server's own tools run now, in order; functions end this drive with a required action."""
+    if not all(isinstance(call, FunctionDraft) for call in execution.draft.calls):
+        await execution.store_held()  # our own tools take their time
     if any(isinstance(call, CodeDraft) for call in execution.draft.calls):
         await execution.persist_calls()
     calls = tuple([await _answer(execution, call) for call in execution.draft.calls])

@@ -72,10 +72,10 @@ class ToolCallStreamer:
         execution = self._execution
         opened = c.OpenToolCalls(execution.ports.ids.step())
         if execution.state.message is None:
-            await execution.apply(opened)
+            await execution.open(opened)
             return
         # The turn's usage is not known yet; it goes to the step of the calls, which ends the turn.
-        await execution.apply(c.CloseMessage(execution.draft.content(), Usage()), opened)
+        await execution.open(c.CloseMessage(execution.draft.content(), Usage()), opened)
         execution.draft.clear_message()
 
     @property
@@ -96,4 +96,4 @@ class ToolCallStreamer:
             self._publish(CodeInputDelta(self._step, place, (code,)))
 
     def _publish(self, delta: Delta) -> None:
-        self._execution.ports.log.publish_delta(self._execution.run.id, delta)
+        self._execution.tell(delta)

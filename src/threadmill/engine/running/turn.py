@@ -115,6 +115,8 @@ class _StreamHandler:
 
         Raises ModelError when the answer is longer than a run may hold: the log and the draft are in memory.
         """
+        # Usage comes last, when nothing more is waited for.
+        self._execution.ends_at_once = bool(batch) and type(batch[-1]) is Usage
         texts: list[str] = []
         for piece in batch:
             if isinstance(piece, str):

@@ -214,7 +214,7 @@ class Worker:
             raise
         except Exception as error:  # noqa: BLE001 - as above
             self.report(f"what run {execution.run.id} said last cannot be stored and is left out", error)
-            execution.draft.clear()
+            execution.forget()
             await execution.apply(command)
 
     async def _reconcile(self, execution: Execution) -> None:
@@ -223,7 +223,7 @@ class Worker:
         stored = await self._ports.store.get(Run, held.project, held.id)
         if stored is None or stored.epoch != held.epoch or stored.is_terminal:
             return
-        execution.state = replace(execution.state, run=replace(stored, turns=held.turns))
+        execution.adopt(stored)
         if stored.status is RunStatus.CANCELLING:
             await self._finish(execution, c.FinishCancel())
         elif stored.status is RunStatus.IN_PROGRESS:

@@ -74,7 +74,6 @@ class ResponseStream:
                 return pieces
         if self._decoder.error is not None:
             raise self._decoder.error
-        await self._drain()
         return []
 
     def close(self) -> None:
@@ -92,6 +91,9 @@ class ResponseStream:
         self._response.close()
 
     async def _advance(self) -> list[Piece]:
+        if self._decoder.done:
+            await self._drain()
+            return self._end()
         data = await self._read()
         events = self._parse(data)
         if events:
@@ -99,10 +101,14 @@ class ResponseStream:
             self._reset_deadline()
         decoder = self._decoder
         pieces = decoder.read(events)
-        if not data or decoder.done or decoder.error is not None:
-            self._ended = True
-            pieces += decoder.end()
+        # What ends an answer, its usage, comes when nothing is waited for any more; its last words do not wait for that.
+        if not data or decoder.error is not None or (decoder.done and self._response.content.at_eof()):
+            pieces += self._end()
         return pieces
+
+    def _end(self) -> list[Piece]:
+        self._ended = True
+        return self._decoder.end()
 
     def _reset_deadline(self) -> None:
         limit, watch = self._limit, self._watch
