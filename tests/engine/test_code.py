@@ -241,7 +241,7 @@ class FullBlobs(DiskBlobs):
 
 
 async def test_a_picture_that_cannot_be_kept_is_told(stage: Stage, tmp_path: Path) -> None:
-    stage.blobs = FullBlobs(tmp_path)
+    stage.blobs = FullBlobs(tmp_path, stage.troubles)
     stage.hire()
     await begun(stage)
     await called(stage, "plot", Image("plot.png", b"png"))
