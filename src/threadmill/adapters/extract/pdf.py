@@ -10,6 +10,7 @@ import pypdfium2  # pyright: ignore[reportMissingTypeStubs] - annotated in part
 from pypdfium2 import raw as typed_raw  # pyright: ignore[reportMissingTypeStubs] - see above
 
 from threadmill.adapters.extract.errors import TextBuffer, UnreadableFile
+from threadmill.adapters.extract.pdf_order import TO_BE_ORDERED, ordered_text, widen
 
 raw: Any = typed_raw  # half of its hints are unknown
 
@@ -58,6 +59,7 @@ def read_pdf(data: memoryview, out: TextBuffer) -> None:
 def _page(document: Any, number: int) -> str:
     page = document[number]
     try:
+        widen(page)
         reader = page.get_textpage()
         try:
             text: str = _CONTROLS.sub("", _DIVIDED.sub("", _text(page, reader)))
@@ -69,17 +71,12 @@ def _page(document: Any, number: int) -> str:
 
 
 def _text(page: Any, reader: Any) -> str:
-    """What stands inside the page's crop box. By where characters begin: those of vertical text have no width."""
-    left, bottom, right, top = page.get_cropbox()
-    if (left, bottom, right, top) == tuple(page.get_mediabox()):
-        whole: str = reader.get_text_range()
+    """What stands inside the page's crop box. By where characters begin: those of vertical text may have no width."""
+    crop, media = tuple(page.get_cropbox()), tuple(page.get_mediabox())
+    whole: str = reader.get_text_range()
+    if crop == media and not TO_BE_ORDERED.search(whole):
         return whole
-    x, y, shown = ctypes.c_double(), ctypes.c_double(), list[str]()
-    for at in range(reader.count_chars()):
-        raw.FPDFText_GetCharOrigin(reader.raw, at, ctypes.byref(x), ctypes.byref(y))
-        if raw.FPDFText_IsGenerated(reader.raw, at) or (left <= x.value <= right and bottom <= y.value <= top):
-            shown.append(chr(raw.FPDFText_GetUnicode(reader.raw, at)))
-    return "".join(shown)
+    return ordered_text(reader, None if crop == media else crop)
 
 
 def _annotations(document: Any, page: Any) -> Iterator[str]:
