@@ -212,7 +212,7 @@ async def test_every_parameter_of_a_run_reaches_the_upstream(live: Live, upstrea
     upstream.answer(up.text("{}"))
     assistant = await live.api.assistant(model="other", instructions="old", temperature=0.3)
     thread = await live.api.thread("hi")
-    schema = {"name": "s", "schema": {"type": "object"}, "strict": True}
+    schema = {"name": "s", "schema": {"type": "object", "additionalProperties": False}, "strict": True}
     options = {row.name: json.loads(row.example) for row in ADDED_PARAMETERS if row.object == "RunObject"}
     body: dict[str, Any] = {
         "assistant_id": assistant,

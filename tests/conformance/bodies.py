@@ -10,7 +10,12 @@ Body = dict[str, Any]
 
 CODE: Body = {"type": "code_interpreter"}
 SEARCH: Body = {"type": "file_search"}
-SCHEMA: Body = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+SCHEMA: Body = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
 FUNCTION: Body = {
     "type": "function",
     "function": {"name": "weather", "description": "Tells it.", "parameters": SCHEMA, "strict": True},

@@ -14,6 +14,7 @@ RUN, THREAD_AND_RUN = "POST /threads/{thread_id}/runs", "POST /threads/runs"
 RUNS = (RUN, THREAD_AND_RUN)
 THREAD, MESSAGE = "POST /threads", "POST /threads/{thread_id}/messages"
 FILE = "POST /files"
+UPLOAD = "POST /uploads"
 LISTS = (
     "GET /assistants",
     "GET /threads",
@@ -291,8 +292,8 @@ LIMITS: tuple[Limit, ...] = (
     _most((SEARCH,), "max_num_results", 50),
     _least((SEARCH,), "ranking_options.score_threshold", 0, 0.01),
     _most((SEARCH,), "ranking_options.score_threshold", 1, 0.01),
-    _least((FILE,), "expires_after.seconds", 3_600),
-    _most((FILE,), "expires_after.seconds", 2_592_000),
+    _least((FILE, UPLOAD), "expires_after.seconds", 3_600),
+    _most((FILE, UPLOAD), "expires_after.seconds", 2_592_000),
     _least((*LISTS, FILES), "limit", 1),
     _most(LISTS, "limit", 100),
     _most((FILES,), "limit", 10_000),

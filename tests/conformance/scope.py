@@ -36,6 +36,7 @@ GAPS: tuple[Gap, ...] = (
     Gap("value", "OpenAIFile.purpose", "fine-tune-results", "this server does no fine-tuning"),
     Gap("value", "OpenAIFile.status", "uploaded", "a file is processed when its upload is answered (behaviour.md 7.1)"),
     Gap("value", "OpenAIFile.status", "error", "a file is processed when its upload is answered (behaviour.md 7.1)"),
+    Gap("value", "Upload.status", "expired", "an expired upload is told in an error; no operation shows it"),
     Gap("status", "* /*", "429", "this server sets no rate limit; an upstream's ends the run with rate_limit_exceeded"),
     Gap("status", "DELETE /models/{model}", "200", "there are no fine-tuned models to delete; answers 405"),
     Gap("value", "MessageDeltaContentImageUrlObject.*", "*", "a model's answer has no image URLs"),

@@ -21,6 +21,7 @@ PREFIX = {
     "step_id": "step",
     "vector_store_id": "vs",
     "batch_id": "vsfb",
+    "upload_id": "upload",
 }
 NOUN = {
     "batch_id": "file batch",
@@ -67,6 +68,9 @@ def with_id(here: World, param: str, wrong: str) -> World:
 
 
 def not_found(param: str, wrong: str) -> tuple[int, dict[str, object]]:
+    if param == "upload_id":
+        text = f"No such Upload object: {wrong}"
+        return 404, {"message": text, "type": "invalid_request_error", "param": "id", "code": None}
     if param == "vector_store_id":
         error = {"message": f"Vector store {wrong} not found."}
     else:

@@ -43,8 +43,12 @@ LENIENT: tuple[tuple[str, Any], ...] = (("file_search", {}),)
 """Taken though the schema asks for more: an empty `tool_resources.file_search` has no stores."""
 
 
+FORMS = ("POST /files", "POST /uploads/{upload_id}/parts")
+"""Their bodies are no JSON."""
+
+
 def with_bodies() -> list[str]:
-    return [one.name for one in operations() if body_schema(one) and one.name != "POST /files" and _is_here(one)]
+    return [one.name for one in operations() if body_schema(one) and one.name not in FORMS and _is_here(one)]
 
 
 def _is_here(operation: Operation) -> bool:

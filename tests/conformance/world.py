@@ -7,6 +7,11 @@ from tests.support.serving import Live
 
 Body = dict[str, Any]
 
+OF_STORES = (("anchor", "last_active_at"), ("days", 1))
+"""What stands beside a place of `expires_after` and is none of a file's."""
+
+UPLOAD = {"bytes": 1, "filename": "a.txt", "mime_type": "text/plain", "purpose": "assistants"}
+
 
 @dataclass(frozen=True)
 class World:
@@ -32,9 +37,15 @@ class World:
             "POST /vector_stores/{vector_store_id}/files/{file_id}": {"attributes": {}},
             "POST /vector_stores/{vector_store_id}/file_batches": {"file_ids": [self.ids["file_id"]]},
             "POST /vector_stores/{vector_store_id}/search": {"query": "x"},
+            "POST /uploads": UPLOAD,
+            "POST /uploads/{upload_id}/complete": {"part_ids": []},
         }
         if said.get("files"):
             return said
+        if operation == "POST /uploads" and isinstance(expiry := said.get("expires_after"), dict):
+            given = {key: value for key, value in cast("Body", expiry).items() if (key, value) not in OF_STORES}
+            if given != expiry:
+                said = said | {"expires_after": {"anchor": "created_at", "seconds": 3600} | given}
         return {**needs.get(operation, {}), **said}
 
     def real(self, said: Any) -> Any:
@@ -57,7 +68,9 @@ async def world(live: Live) -> World:
     ids = {event.name: event.data["id"] for event in events if event.name != "done"}
     file, store = await live.api.file("a.txt"), (await live.api.ok("POST", "/vector_stores", {}))["id"]
     batch = await live.api.ok("POST", f"/vector_stores/{store}/file_batches", {"file_ids": [file]})
+    upload = await live.api.ok("POST", "/uploads", UPLOAD | {"bytes": 0})
     return World({
+        "upload_id": upload["id"],
         "vector_store_id": store,
         "batch_id": batch["id"],
         "assistant_id": assistant,

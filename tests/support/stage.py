@@ -27,6 +27,8 @@ from threadmill.domain.ids import (
     RunId,
     RunStepId,
     ThreadId,
+    UploadId,
+    UploadPartId,
     VectorStoreId,
 )
 from threadmill.domain.message import MessageRole, NewMessage, TextPart
@@ -119,6 +121,12 @@ class CountedIds:
 
     def file_batch(self) -> FileBatchId:
         return FileBatchId(self._next("vsfb"))
+
+    def upload(self) -> UploadId:
+        return UploadId(self._next("upload"))
+
+    def upload_part(self) -> UploadPartId:
+        return UploadPartId(self._next("part"))
 
 
 class WordTokens:

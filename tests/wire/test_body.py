@@ -189,13 +189,13 @@ def test_a_patch_speaks_of_what_the_caller_named_and_of_no_null() -> None:
 def test_tools_are_filled_in_as_the_service_echoes_them() -> None:
     said = [
         {"type": "function", "function": {"name": "a"}},
-        {"type": "function", "function": {"name": "b", "parameters": {"z": 1.0, "a": None}, "strict": True}},
+        {"type": "function", "function": {"name": "b", "parameters": {"z": 1.0, "a": None}, "strict": False}},
         {"type": "file_search", "file_search": {"max_num_results": 3, "ranking_options": {"score_threshold": 1}}},
     ]
     tools = parse(CreateAssistant, raw(model="m", tools=said)).to_domain().tools
     assert tools == (
         FunctionTool("a"),
-        FunctionTool("b", None, '{"z":1.0,"a":null}', strict=True),
+        FunctionTool("b", None, '{"z":1.0,"a":null}', strict=False),
         FileSearchTool(RankingOptions("default_2024_08_21", 1.0), 3),
     )
     assert response.to_sse_json(tool_response.tool(tools[2])).endswith(b'"score_threshold":1.0,"hybrid_search":null}}}')
@@ -300,3 +300,23 @@ def test_a_tool_output_left_out_is_empty() -> None:
     outputs = parse(SubmitToolOutputs, raw(tool_outputs=[{"tool_call_id": "call_1"}, {"output": "x"}])).to_domain()
     assert outputs == (ToolOutput(outputs[0].tool_call_id, ""), ToolOutput(outputs[1].tool_call_id, "x"))
     assert [output.tool_call_id for output in outputs] == ["call_1", ""]
+
+
+def test_a_schema_that_cannot_be_followed_strictly_is_refused_where_it_stands() -> None:
+    open_schema = {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}
+    rule = "In context=(), 'additionalProperties' is required to be supplied and to be false."
+    function = {"name": "g", "parameters": open_schema, "strict": True}
+    tools = [{"type": "code_interpreter"}, {"type": "function", "function": function}]
+    with pytest.raises(InvalidRequest) as refused:
+        parse(CreateAssistant, raw(model="m", tools=tools))
+    told = refused.value
+    assert told.message == f"Invalid schema for function 'g': {rule}"
+    assert (told.param, told.code) == ("tools[1].function.parameters", "invalid_function_parameters")
+    response_format = {"type": "json_schema", "json_schema": {"name": "s", "schema": open_schema, "strict": True}}
+    with pytest.raises(InvalidRequest) as refused:
+        parse(CreateAssistant, raw(model="m", response_format=response_format))
+    told = refused.value
+    assert told.message == f"Invalid schema for response_format 's': {rule}"
+    assert (told.param, told.code) == ("response_format", None)
+    for loose in (function | {"strict": False}, {"name": "g", "strict": True}):
+        parse(CreateAssistant, raw(model="m", tools=[{"type": "function", "function": loose}]))

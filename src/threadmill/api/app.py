@@ -25,6 +25,7 @@ from threadmill.api.routes.runs import RunRoutes
 from threadmill.api.routes.store_files import StoreFileRoutes
 from threadmill.api.routes.system import SystemRoutes
 from threadmill.api.routes.threads import ThreadRoutes
+from threadmill.api.routes.uploads import UploadRoutes
 from threadmill.api.routes.vector_stores import VectorStoreRoutes
 from threadmill.domain.error import ThreadmillError
 from threadmill.wire.error import crash_response, error_response, unknown_url, wrong_method
@@ -56,6 +57,7 @@ def build_app(context: ApiContext, access: Access, metrics: Callable[[], bytes])
         ThreadRoutes(context),
         AssistantRoutes(context),
         FileRoutes(context),
+        UploadRoutes(context),
         VectorStoreRoutes(context),
         StoreFileRoutes(context),
         FileBatchRoutes(context),

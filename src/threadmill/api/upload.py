@@ -18,6 +18,15 @@ from threadmill.domain.error import InvalidRequest
 from threadmill.domain.file import MAX_FILE_BYTES
 from threadmill.engine.ports.blobs import BlobWriter
 
+
+@dataclass(frozen=True, slots=True)
+class FormFile:
+    """The one file of a form: its field's name, and its bytes at most."""
+
+    name: str = "file"
+    most: int = MAX_FILE_BYTES
+
+
 MAX_FIELD_BYTES = 64 * 1024
 MAX_FIELDS = 32
 MULTIPART_OVERHEAD = 1024 * 1024
@@ -26,18 +35,21 @@ MULTIPART_OVERHEAD = 1024 * 1024
 
 @dataclass(slots=True)
 class UploadForm:
-    """The form so far. `filename` is None until a part named `file` with a file name came."""
+    """The form so far. `filename` is None until the file came."""
 
     filename: str | None = None
     fields: dict[str, str] = field(default_factory=dict[str, str])
 
 
-async def read_upload(request: Request, writer: BlobWriter) -> UploadForm:
-    """Read the form of the request; the bytes of its `file` go to `writer`. Raises InvalidRequest, BodyTooLarge, Unavailable."""
-    reader = _FormReader(writer)
+FILE = FormFile()
+
+
+async def read_upload(request: Request, writer: BlobWriter, file: FormFile = FILE) -> UploadForm:
+    """Read the form of the request; the bytes of its file go to `writer`. Raises InvalidRequest, BodyTooLarge, Unavailable."""
+    reader = _FormReader(writer, file)
     try:
         with _parser(request) as parser:
-            async for chunk in _bounded(request):
+            async for chunk in _bounded(request, file):
                 for event in parser.parse(chunk):
                     await reader.handle(event)
     except MultipartError as error:
@@ -54,28 +66,29 @@ def _parser(request: Request) -> PushMultipartParser:
     return PushMultipartParser(options["boundary"], max_segment_count=MAX_FIELDS)
 
 
-async def _bounded(request: Request) -> AsyncIterator[bytes]:
-    left = MAX_FILE_BYTES + MULTIPART_OVERHEAD
+async def _bounded(request: Request, file: FormFile) -> AsyncIterator[bytes]:
+    left = file.most + MULTIPART_OVERHEAD
     said = request.headers.get("content-length", "")
     if said.isdecimal() and int(said) > left:
-        raise _too_large()
+        raise _too_large(file)
     async for chunk in request.stream():
         left -= len(chunk)
         if left < 0:
-            raise _too_large()
+            raise _too_large(file)
         if chunk:  # an empty one would end the parser
             yield chunk
 
 
-def _too_large() -> BodyTooLarge:
-    return BodyTooLarge(f"The file is too large. The maximum is {MAX_FILE_BYTES // 2**20} MB.", code="file_too_large")
+def _too_large(file: FormFile) -> BodyTooLarge:
+    return BodyTooLarge(f"The {file.name} is too large. The maximum is {file.most // 2**20} MB.", code="file_too_large")
 
 
 class _FormReader:
     """Takes the parser's events: a part's head, its bytes, its end (None)."""
 
-    def __init__(self, writer: BlobWriter) -> None:
+    def __init__(self, writer: BlobWriter, file: FormFile) -> None:
         self.form: UploadForm = UploadForm()
+        self._file: FormFile = file
         self._writer: BlobWriter = writer
         self._field: str | None = None
         self._text: bytearray = bytearray()
@@ -89,8 +102,8 @@ class _FormReader:
             self._end()
         elif self._field is None:
             self._size += len(event)
-            if self._size > MAX_FILE_BYTES:
-                raise _too_large()
+            if self._size > self._file.most:
+                raise _too_large(self._file)
             await self._writer.write(bytes(event))
         else:
             self._text += event
@@ -99,11 +112,11 @@ class _FormReader:
 
     def _begin(self, part: MultipartSegment) -> None:
         filename = filename_of(dict(part.headerlist).get("Content-Disposition", ""), part.filename)
-        if part.name != "file" or filename is None:
+        if part.name != self._file.name or filename is None:
             self._field, self._text = part.name, bytearray()
             return
         if self.form.filename is not None:
-            raise InvalidRequest("Send one file in a request.", param="file")
+            raise InvalidRequest("Send one file in a request.", param=self._file.name)
         self._field, self.form.filename = None, filename
 
     def _end(self) -> None:

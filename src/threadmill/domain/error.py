@@ -17,7 +17,17 @@ ThreadmillError
 └── VersionConflict          internal: somebody else wrote first; decide again
 """
 
-from threadmill.domain.ids import AssistantId, FileBatchId, FileId, MessageId, RunId, RunStepId, ThreadId, VectorStoreId
+from threadmill.domain.ids import (
+    AssistantId,
+    FileBatchId,
+    FileId,
+    MessageId,
+    RunId,
+    RunStepId,
+    ThreadId,
+    UploadId,
+    VectorStoreId,
+)
 
 
 class ThreadmillError(Exception):
@@ -117,6 +127,11 @@ def no_run_step(step_id: RunStepId) -> NotFound:
 def no_file(file_id: FileId) -> NotFound:
     """Text of behaviour.md 7.1."""
     return NotFound(f"No such File object: {file_id}", param="id")
+
+
+def no_upload(upload_id: UploadId) -> NotFound:
+    """Text by the pattern of a file's."""
+    return NotFound(f"No such Upload object: {upload_id}", param="id")
 
 
 def no_vector_store(store_id: VectorStoreId) -> NotFound:

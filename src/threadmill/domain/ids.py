@@ -16,6 +16,8 @@ FileId = NewType("FileId", str)
 VectorStoreId = NewType("VectorStoreId", str)
 FileBatchId = NewType("FileBatchId", str)
 StoreFileId = NewType("StoreFileId", str)
+UploadId = NewType("UploadId", str)
+UploadPartId = NewType("UploadPartId", str)
 ProjectId = NewType("ProjectId", str)
 WorkerId = NewType("WorkerId", str)
 
@@ -32,6 +34,8 @@ PREFIXES: dict[str, str] = {
     "file": "file-",
     "vector store": "vs_",
     "file batch": "vsfb_",
+    "upload": "upload_",
+    "upload part": "part_",
 }
 """Noun of the wire -> the prefix its ids carry."""
 

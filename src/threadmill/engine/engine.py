@@ -11,6 +11,7 @@ from threadmill.engine.ports.surprises import OnError
 from threadmill.engine.running.reaper import FOREVER, sweep
 from threadmill.engine.running.worker import Worker
 from threadmill.engine.storage.file_deletion import delete_expired_files
+from threadmill.engine.storage.upload_end import end_due_uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Engine:
                 await self._attempt("extending leases", self.worker.heartbeat)
             await self._attempt("looking for overdue and orphaned runs", self._sweep_runs)
             await self._attempt("deleting expired files", self._delete_expired)
+            await self._attempt("ending uploads", self._end_uploads)
 
     async def _sweep_runs(self) -> None:
         now = self.ports.clock.now()
@@ -66,6 +68,9 @@ class Engine:
 
     async def _delete_expired(self) -> None:
         await delete_expired_files(self.ports, self.ports.clock.now())
+
+    async def _end_uploads(self) -> None:
+        await end_due_uploads(self.ports, self.ports.clock.now())
 
     async def _attempt(self, what: str, work: Callable[[], Awaitable[None]]) -> bool:
         """Whether `work` was done. Whatever it meets is told, once while it lasts, waited a little and gone on with."""

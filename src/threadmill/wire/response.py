@@ -28,6 +28,7 @@ from threadmill.domain.run import Run, Truncation
 from threadmill.domain.run_step import RunStep, RunStepStatus, RunStepType
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import CodeInterpreterTool, FunctionCall
+from threadmill.domain.upload import Upload, UploadPart
 from threadmill.wire.tool_response import (
     NO_CODE_FILES,
     Json,
@@ -270,6 +271,26 @@ def file(value: File) -> Json:
         "status": "processed",
         "status_details": None,
     }
+
+
+def upload(value: Upload, made: File | None) -> Json:
+    """An upload, with the file that came of it."""
+    return {
+        "id": value.id,
+        "object": "upload",
+        "bytes": value.size,
+        "created_at": value.created_at,
+        "filename": value.filename,
+        "purpose": value.purpose,
+        "status": value.status,
+        "expires_at": value.expires_at,
+        "file": None if made is None else file(made),
+    }
+
+
+def upload_part(value: UploadPart) -> Json:
+    """A part of an upload."""
+    return {"id": value.id, "object": "upload.part", "created_at": value.created_at, "upload_id": value.upload_id}
 
 
 def deletion_response(object_id: str, kind: str) -> Json:

@@ -14,6 +14,7 @@ from threadmill.domain.page import Order, Page, PageQuery, take_page
 from threadmill.domain.run import ACTIVE, Run, RunStatus
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
+from threadmill.domain.upload import Upload, UploadPart
 from threadmill.domain.vector_store import FileBatch, VectorStore, VectorStoreFile, check_store_room
 from threadmill.engine.ports.store import (
     AddCounts,
@@ -32,6 +33,9 @@ from threadmill.engine.ports.store import (
     Write,
     WriteSet,
 )
+
+_OWNERS = ("thread_id", "vector_store_id", "upload_id")
+"""Fields that name the object a row goes with."""
 
 _EXECUTING = frozenset({RunStatus.IN_PROGRESS, RunStatus.CANCELLING})
 
@@ -134,9 +138,14 @@ class MemoryStore:
         due = [(row.expires_at, row) for row in files if row.expires_at is not None and row.expires_at <= at]
         return [row for _, row in sorted(due, key=lambda pair: pair[0])][:limit]
 
+    async def due_uploads(self, at: Instant, limit: int) -> Sequence[Upload]:
+        """See the port."""
+        due = [row for row in self._state.rows.values() if isinstance(row, Upload) and row.due_at <= at]
+        return sorted(due, key=lambda row: row.due_at)[:limit]
+
     async def blobs_in_use(self, keys: Sequence[str]) -> frozenset[str]:
         """See the port."""
-        used = {row.blob.key for row in self._state.rows.values() if isinstance(row, File)}
+        used = {row.blob.key for row in self._state.rows.values() if isinstance(row, File | UploadPart)}
         return frozenset(keys) & used
 
     async def events(self, run_id: RunId, after: int = 0) -> Sequence[StoredEvent]:
@@ -215,7 +224,8 @@ def _check(state: _State, guard: ThreadIsFree | ThreadCapacity | StoreHasRoom | 
 def _write(state: _State, write: Write) -> None:
     match write:
         case Insert(row):
-            owner: str | None = getattr(row, "thread_id", None) or getattr(row, "vector_store_id", None)
+            owners = [getattr(row, name, None) for name in _OWNERS]
+            owner: str | None = next((one for one in owners if one is not None), None)
             if row.id in state.rows or (owner is not None and owner not in state.rows):
                 raise VersionConflict(f"{row.id} cannot be inserted")
             if isinstance(row, Run) and row.status in ACTIVE and _active(state, row.thread_id) is not None:
@@ -255,8 +265,8 @@ def _keeping_counts(row: Row, held: Row) -> Row:
 
 def _remove(state: _State, object_id: str) -> None:
     """The row and all that belongs to it."""
-    owners = ("id", "thread_id", "vector_store_id")
-    gone = [row for row in state.rows.values() if object_id in [getattr(row, name, None) for name in owners]]
+    names = ("id", *_OWNERS)
+    gone = [row for row in state.rows.values() if object_id in [getattr(row, name, None) for name in names]]
     for row in gone:
         del state.rows[row.id]
         state.logs.pop(RunId(row.id), None)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    union_all,
     update,
 )
 
@@ -35,6 +36,8 @@ from threadmill.adapters.sql.tables import (
     RUN_STEPS,
     RUNS,
     THREADS,
+    UPLOAD_PARTS,
+    UPLOADS,
     VECTOR_STORE_FILES,
     VECTOR_STORES,
 )
@@ -46,6 +49,7 @@ from threadmill.domain.page import Order
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
+from threadmill.domain.upload import Upload, UploadPart
 from threadmill.domain.vector_store import (
     FileBatch,
     FileCounts,
@@ -67,6 +71,8 @@ TABLE_OF: dict[type[Row], Table] = {
     VectorStore: VECTOR_STORES,
     VectorStoreFile: VECTOR_STORE_FILES,
     FileBatch: FILE_BATCHES,
+    Upload: UPLOADS,
+    UploadPart: UPLOAD_PARTS,
 }
 
 _COUNTED: dict[Table, list[Column[Any]]] = {
@@ -113,9 +119,8 @@ def columns_of(row: Row) -> dict[str, Any]:
             "epoch": row.epoch,
             "model": row.model,
         }
-    if isinstance(row, File):
-        columns |= {"purpose": row.purpose.value, "blob": row.blob.key, "expires_at": row.expires_at}
-        columns["thread_id"] = None if row.origin is None else row.origin.thread_id
+    if isinstance(row, File | Upload | UploadPart):
+        columns |= _columns_of_bytes(row)
     if isinstance(row, VectorStoreFile | FileBatch):
         columns["vector_store_id"] = row.vector_store_id
     if isinstance(row, VectorStoreFile):
@@ -126,6 +131,18 @@ def columns_of(row: Row) -> dict[str, Any]:
     if isinstance(row, VectorStore):
         columns |= {"usage_bytes": row.usage_bytes, "last_active_at": row.last_active_at}
     return columns
+
+
+def _columns_of_bytes(row: File | Upload | UploadPart) -> dict[str, Any]:
+    match row:
+        case Upload():
+            return {"status": row.status.value, "due_at": row.due_at}
+        case UploadPart():
+            return {"upload_id": row.upload_id, "blob": row.blob.key}
+        case File():
+            thread_id = None if row.origin is None else row.origin.thread_id
+            columns = {"purpose": row.purpose.value, "blob": row.blob.key, "expires_at": row.expires_at}
+            return columns | {"thread_id": thread_id}
 
 
 def counts_of(counts: FileCounts) -> dict[str, int]:
@@ -269,7 +286,16 @@ FILES_MADE_IN = (
     .where(FILES.c.thread_id == bindparam("thread_id"), FILES.c.project == bindparam("project"))
     .order_by(FILES.c.ord)
 )
-BLOB_USED = select(FILES.c.id).where(FILES.c.blob == bindparam("key")).limit(1)
+DUE_UPLOADS = (
+    select(UPLOADS.c.id, UPLOADS.c.data)
+    .where(UPLOADS.c.due_at <= bindparam("at"))
+    .order_by(UPLOADS.c.due_at)
+    .limit(bindparam("rows"))
+)
+BLOB_USED = union_all(
+    select(FILES.c.id).where(FILES.c.blob == bindparam("key")),
+    select(UPLOAD_PARTS.c.id).where(UPLOAD_PARTS.c.blob == bindparam("key")),
+)
 DELETE_LINKS = delete(FILE_LINKS).where(FILE_LINKS.c.object_id == bindparam("object_id"))
 INSERT_LINK = insert_into(FILE_LINKS)
 REFERENCING = {

@@ -158,6 +158,24 @@ FILE_BATCHES = Table(
     *_counts(),
     Index("file_batches_store", "vector_store_id"),
 )
+UPLOADS = Table(
+    "uploads",
+    METADATA,
+    *_object_columns(),
+    Column("status", String, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Index("uploads_page", "project", "status", "created_at", "ord"),
+    Index("uploads_due", "due_at"),
+)
+UPLOAD_PARTS = Table(
+    "upload_parts",
+    METADATA,
+    *_object_columns(),
+    Column("upload_id", String, ForeignKey("uploads.id", ondelete="CASCADE"), nullable=False),
+    Column("blob", String, nullable=False),
+    Index("upload_parts_page", "upload_id", "created_at", "ord"),
+    Index("upload_parts_blob", "blob"),
+)
 EDITIONS = Table(
     "editions",
     METADATA,

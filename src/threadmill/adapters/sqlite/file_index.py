@@ -13,11 +13,13 @@ from threadmill.domain.assistant import Assistant
 from threadmill.domain.file import File
 from threadmill.domain.ids import FileId, Instant, ProjectId, ThreadId
 from threadmill.domain.thread import Thread
+from threadmill.domain.upload import Upload
 
 _FILE = Statement(s.row_by_id(File))
 _HOLDERS = {kind: Statement(statement) for kind, statement in s.REFERENCING.items()}
 _EXPIRED_FILES = Statement(s.EXPIRED_FILES)
 _FILES_MADE_IN = Statement(s.FILES_MADE_IN)
+_DUE_UPLOADS = Statement(s.DUE_UPLOADS)
 _BLOB_USED = Statement(s.BLOB_USED)
 
 
@@ -27,6 +29,7 @@ class SqliteFileIndex:
     def __init__(self, database: Database) -> None:
         self._database: Database = database
         self._expired: ReadableRows = ReadableRows("file")
+        self._due: ReadableRows = ReadableRows("upload")
 
     async def _all(self, statement: Statement, **parameters: object) -> list[tuple[Any, ...]]:
         return await self._database.read(lambda cursor: statement.run(cursor, **parameters).fetchall())
@@ -54,6 +57,11 @@ class SqliteFileIndex:
         """See the port."""
         found = await self._all(_EXPIRED_FILES, at=at, rows=self._expired.to_read(limit))
         return self._expired.read([(row[0], row) for row in found], lambda row: decode(File, row[1]))[:limit]
+
+    async def due_uploads(self, at: Instant, limit: int) -> Sequence[Upload]:
+        """See the port."""
+        found = await self._all(_DUE_UPLOADS, at=at, rows=self._due.to_read(limit))
+        return self._due.read([(row[0], row) for row in found], lambda row: decode(Upload, row[1]))[:limit]
 
     async def blobs_in_use(self, keys: Sequence[str]) -> frozenset[str]:
         """See the port."""

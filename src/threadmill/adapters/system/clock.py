@@ -19,6 +19,8 @@ from threadmill.domain.ids import (
     RunId,
     RunStepId,
     ThreadId,
+    UploadId,
+    UploadPartId,
     VectorStoreId,
 )
 
@@ -104,3 +106,11 @@ class RandomIds:
     def file_batch(self) -> FileBatchId:
         """vsfb_…."""
         return FileBatchId(PREFIXES["file batch"] + self._body())
+
+    def upload(self) -> UploadId:
+        """upload_…."""
+        return UploadId(PREFIXES["upload"] + self._body())
+
+    def upload_part(self) -> UploadPartId:
+        """part_…."""
+        return UploadPartId(PREFIXES["upload part"] + self._body())

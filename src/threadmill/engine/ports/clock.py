@@ -12,6 +12,8 @@ from threadmill.domain.ids import (
     RunId,
     RunStepId,
     ThreadId,
+    UploadId,
+    UploadPartId,
     VectorStoreId,
 )
 
@@ -45,6 +47,14 @@ class FileIds(Protocol):
 
     def file_batch(self) -> FileBatchId:
         """vsfb_…."""
+        ...
+
+    def upload(self) -> UploadId:
+        """upload_…."""
+        ...
+
+    def upload_part(self) -> UploadPartId:
+        """part_…."""
         ...
 
 

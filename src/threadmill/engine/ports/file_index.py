@@ -7,6 +7,7 @@ from threadmill.domain.assistant import Assistant
 from threadmill.domain.file import File
 from threadmill.domain.ids import FileId, Instant, ProjectId, ThreadId
 from threadmill.domain.thread import Thread
+from threadmill.domain.upload import Upload
 
 
 class FileQueries(Protocol):
@@ -28,6 +29,10 @@ class FileQueries(Protocol):
         """Files whose `expires_at` is `at` or before."""
         ...
 
+    async def due_uploads(self, at: Instant, limit: int) -> Sequence[Upload]:
+        """Uploads whose `due_at` is `at` or before."""
+        ...
+
     async def blobs_in_use(self, keys: Sequence[str]) -> frozenset[str]:
-        """Those of the keys that some file of any project has."""
+        """Those of the keys that some file, or some part of an upload, of any project has."""
         ...

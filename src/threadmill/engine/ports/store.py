@@ -17,6 +17,8 @@ from threadmill.domain.ids import (
     RunId,
     StoreFileId,
     ThreadId,
+    UploadId,
+    UploadPartId,
     VectorStoreId,
 )
 from threadmill.domain.message import Message
@@ -24,10 +26,36 @@ from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
+from threadmill.domain.upload import Upload, UploadPart, UploadStatus
 from threadmill.domain.vector_store import CountChange, FileBatch, VectorStore, VectorStoreFile, VectorStoreFileStatus
 
-Row: TypeAlias = Assistant | Thread | Message | Run | RunStep | File | VectorStore | VectorStoreFile | FileBatch
-R = TypeVar("R", Assistant, Thread, Message, Run, RunStep, File, VectorStore, VectorStoreFile, FileBatch)
+Row: TypeAlias = (
+    Assistant
+    | Thread
+    | Message
+    | Run
+    | RunStep
+    | File
+    | VectorStore
+    | VectorStoreFile
+    | FileBatch
+    | Upload
+    | UploadPart
+)
+R = TypeVar(
+    "R",
+    Assistant,
+    Thread,
+    Message,
+    Run,
+    RunStep,
+    File,
+    VectorStore,
+    VectorStoreFile,
+    FileBatch,
+    Upload,
+    UploadPart,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +81,7 @@ class Delete:
     """Remove the row and everything that belongs to it; VersionConflict if it is not there, or not of version `expected`."""
 
     kind: type[Row]
-    id: AssistantId | ThreadId | MessageId | FileId | VectorStoreId | StoreFileId
+    id: AssistantId | ThreadId | MessageId | FileId | VectorStoreId | StoreFileId | UploadId | UploadPartId
     expected: int | None = None
 
 
@@ -129,7 +157,7 @@ class WriteSet:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose rows: always one project's; narrowed to one thread, run, purpose, store, batch, status where given."""
+    """Whose rows: always one project's; narrowed to one thread, run, purpose, store, batch, status, upload where given."""
 
     project: ProjectId
     thread_id: ThreadId | None = None
@@ -137,7 +165,8 @@ class Scope:
     purpose: FilePurpose | None = None
     vector_store_id: VectorStoreId | None = None
     batch_id: FileBatchId | None = None
-    status: VectorStoreFileStatus | None = None
+    status: VectorStoreFileStatus | UploadStatus | None = None
+    upload_id: UploadId | None = None
 
     def column_values(self) -> dict[str, str]:
         """Field of the row -> value it must have, besides the project; empty for all rows."""
@@ -148,6 +177,7 @@ class Scope:
             "vector_store_id": self.vector_store_id,
             "batch_id": self.batch_id,
             "status": self.status,
+            "upload_id": self.upload_id,
         }
         return {name: str(value) for name, value in given.items() if value is not None}
 

@@ -72,6 +72,7 @@ def run_filter(query: Mapping[str, str]) -> RunId | None:
 
 
 _ID_PREFIX = {
+    "upload_id": "upload",
     "thread_id": "thread",
     "run_id": "run",
     "message_id": "msg",

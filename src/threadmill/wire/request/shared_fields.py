@@ -7,6 +7,7 @@ from pydantic.functional_validators import BeforeValidator
 
 from threadmill.domain.error import InvalidRequest
 from threadmill.domain.ranking import HybridWeights, check_weights
+from threadmill.domain.strict_schema import strict_problem
 from threadmill.domain.tool import (
     CodeInterpreterTool,
     FileSearchTool,
@@ -69,6 +70,14 @@ class Function(Body):
     description: Told | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
+
+    @model_validator(mode="after")
+    def _can_be_strict(self) -> "Function":
+        problem = strict_problem(self.parameters) if self.strict and self.parameters is not None else None
+        if problem is not None:
+            text, code = f"Invalid schema for function '{self.name}': {problem}", "invalid_function_parameters"
+            raise validation_error.deferred_error(lambda at: InvalidRequest(text, param=f"{at}.parameters", code=code))
+        return self
 
 
 class FunctionToolBody(Body):
@@ -162,6 +171,16 @@ class JsonSchemaBody(Body):
     description: Told | None = None
     schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
     strict: bool | None = None
+
+    @model_validator(mode="after")
+    def _can_be_strict(self) -> "JsonSchemaBody":
+        problem = strict_problem(self.schema_) if self.strict and self.schema_ is not None else None
+        if problem is not None:
+            text = f"Invalid schema for response_format '{self.name}': {problem}"
+            raise validation_error.deferred_error(
+                lambda at: InvalidRequest(text, param=at.removesuffix(".json_schema"))
+            )
+        return self
 
 
 class ResponseFormatBody(Body):
