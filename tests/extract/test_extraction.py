@@ -178,7 +178,7 @@ async def test_what_else_is_called_doc_is_told_apart() -> None:
 
 async def test_an_old_word_document_whose_sectors_go_in_circles_ends() -> None:
     data = bytearray(doc_of("x" * 5_000))
-    data[512 + 8 : 512 + 12] = (2).to_bytes(4, "little")
+    data[512 + 12 : 512 + 16] = (3).to_bytes(4, "little")
     try:
         assert len(await text_of(bytes(data), "a.doc")) <= 5_000
     except ExtractionFailed as refused:

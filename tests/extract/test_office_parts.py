@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.documents import zip_of
+from tests.support.documents import doc_of, zip_of
 from threadmill.adapters.extract.subprocess_extractor import SubprocessExtractor
 from threadmill.engine.ports.text_extractor import ExtractedText
 
@@ -155,3 +155,8 @@ async def test_text_outside_the_crop_box_is_left_out() -> None:
 async def test_a_pdf_without_any_text_is_a_scan_and_blank_pages_are_counted() -> None:
     text = await extracted(pdf("", show("words", 50, 700)), "a.pdf")
     assert (text.notes.format, text.notes.pages, text.notes.blank_pages) == ("PDF", 1, 0)
+
+
+@pytest.mark.parametrize("embedded", [b"an inner document's text", b"\xec\xa5\xc1\0" + bytes(4_000)])
+async def test_a_doc_with_a_document_within_it_is_read_as_itself(embedded: bytes) -> None:
+    assert (await extracted(doc_of("The outer text.\r", embedded=embedded), "a.doc")).text.strip() == "The outer text."

@@ -125,15 +125,16 @@ def lying_docx() -> bytes:
     return _archive(b"word/document.xml", squeezed, zlib.crc32(body), 1_000)
 
 
-NOBODY, ROOT = 0xFFFFFFFF, 5
+NOBODY, ROOT, STORAGE = 0xFFFFFFFF, 5, 1
 CUTOFF = 4_096
 """Bytes: shorter streams lie in the small sectors."""
 
 
-def doc_of(*pieces: str, flags: int = 0x0200, version: int = 0xC1, small: bool = False) -> bytes:
+def doc_of(*pieces: str, flags: int = 0x0200, version: int = 0xC1, small: bool = False, embedded: bytes = b"") -> bytes:
     """A Word 97 document: each piece in one byte a character if it can be, else in two.
 
-    Laid out by hand, as no library writes it: sector 0 is the table of chains, 1 the directory, then the streams.
+    `embedded`: the stream `WordDocument` of a document within it, in a storage of its own.
+    Laid out by hand, as no library writes it: sector 0 is the table of chains, 1 and 2 the directory, then the streams.
     """
     body, places, starts = bytearray(0x600), [0], list[int]()
     for piece in pieces:
@@ -147,13 +148,14 @@ def doc_of(*pieces: str, flags: int = 0x0200, version: int = 0xC1, small: bool =
     struct.pack_into("<HH6xH", body, 0, 0xA5EC, version, flags)
     struct.pack_into("<II", body, 0x1A2, 0, len(table))
     least = 0 if small else CUTOFF
-    return _compound({"WordDocument": bytes(body).ljust(least, b"\0"), "1Table": table.ljust(least, b"\0")}, CUTOFF)
+    streams = {"WordDocument": bytes(body).ljust(least, b"\0"), "1Table": table.ljust(least, b"\0")}
+    return _compound(streams, CUTOFF, embedded)
 
 
-def _compound(streams: Mapping[str, bytes], cutoff: int) -> bytes:
-    """A compound file; streams below `cutoff` go into the small sectors of the root entry."""
+def _compound(streams: Mapping[str, bytes], cutoff: int, embedded: bytes = b"") -> bytes:
+    """A compound file with two sectors of directory; streams below `cutoff` go into the small sectors of the root entry."""
     sectors: list[bytes] = []
-    following = [0xFFFFFFFD, 0xFFFFFFFE]
+    following = [0xFFFFFFFD, 2, 0xFFFFFFFE]
 
     def store(data: bytes) -> int:
         count = max(1, -(-len(data) // 512))
@@ -171,6 +173,13 @@ def _compound(streams: Mapping[str, bytes], cutoff: int) -> bytes:
         small_next += [*range(start + 1, start + count), 0xFFFFFFFE]
         small += data.ljust(64 * count, b"\0")
         entries.append(_entry(name, 2, start, len(data), _after(entries, streams)))
+    if embedded:
+        last = bytearray(entries[-1])
+        struct.pack_into("<I", last, 72, len(entries) + 1)
+        entries[-1] = bytes(last)
+        inner = embedded.ljust(cutoff, b"\0")
+        entries.append(_entry("ObjectPool", STORAGE, 0, 0, len(entries) + 2))
+        entries.append(_entry("WordDocument", 2, store(inner), len(inner)))
     entries.insert(0, _entry("Root Entry", ROOT, store(bytes(small)), len(small), 1))
     small_table = store(struct.pack(f"<{len(small_next)}I", *small_next)) if small_next else 0xFFFFFFFE
     chains = struct.pack(f"<{len(following)}I", *following).ljust(512, b"\xff")
@@ -180,7 +189,7 @@ def _compound(streams: Mapping[str, bytes], cutoff: int) -> bytes:
     struct.pack_into("<I4xIII", head, 48, 1, cutoff, small_table, 1 if small_next else 0)
     struct.pack_into("<II", head, 68, 0xFFFFFFFE, 0)
     struct.pack_into("<109I", head, 76, 0, *[0xFFFFFFFF] * 108)
-    return bytes(head) + chains + b"".join(entries).ljust(512, b"\0") + b"".join(sectors)
+    return bytes(head) + chains + b"".join(entries).ljust(1_024, b"\0") + b"".join(sectors)
 
 
 def _after(entries: list[bytes], streams: Mapping[str, bytes]) -> int:
@@ -191,5 +200,5 @@ def _after(entries: list[bytes], streams: Mapping[str, bytes]) -> int:
 def _entry(name: str, kind: int, start: int, size: int, following: int = NOBODY) -> bytes:
     """`following`: the next in the same storage, or for the root the first of its own."""
     raw = name.encode("utf-16-le") + b"\0\0"
-    right, child = (NOBODY, following) if kind == ROOT else (following, NOBODY)
+    right, child = (NOBODY, following) if kind in (ROOT, STORAGE) else (following, NOBODY)
     return struct.pack("<64sHBBIII36xII4x", raw, len(raw), kind, 1, NOBODY, right, child, start, size)
