@@ -209,9 +209,14 @@ def open_embedder(config: ConfigFile) -> Embedder | None:
     embedder: Embedder | None = open_upstream_embedder(config)
     if config.search.local_model is not None:
         try:
-            embedder = LocalEmbedder(config.search.local_model)
+            embedder = local = LocalEmbedder(config.search.local_model)
         except EmbeddingFailed as error:
             raise SettingsError(str(error)) from None
+        try:
+            local.check()
+        except EmbeddingFailed as error:
+            # Told, not refused: a model of another language may be sound and know none of the sentences.
+            LOG.error("Searches by meaning will find the wrong things: %s", error)  # noqa: TRY400 - the message says it all
     return embedder
 
 

@@ -13,6 +13,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
+from threadmill.adapters.embeddings import local
 from threadmill.adapters.embeddings.local import WINDOW, LocalEmbedder
 from threadmill.engine.ports.embedder import EmbeddingFailed
 
@@ -64,6 +65,17 @@ async def test_a_text_is_the_mean_of_its_tokens_whatever_stands_beside_it(embedd
     vectors = [np.frombuffer(one, "<f4") for one in await embedder.embed(["cat", "cat dog car", ""])]
     for vector, wanted in zip(vectors, (mean_of("cat"), mean_of("cat", "dog", "car"), mean_of()), strict=True):
         assert np.allclose(vector, wanted, atol=1e-6)
+
+
+async def test_a_model_that_ranks_known_sentences_wrongly_is_refused(
+    embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near, far = sorted(("dog", "car"), key=lambda word: -float(mean_of("cat") @ mean_of(word)))
+    monkeypatch.setattr(local, "SENTENCES", (("cat", near, far),) * 2)
+    embedder.check()
+    monkeypatch.setattr(local, "SENTENCES", (("cat", far, near),) * 2)
+    with pytest.raises(EmbeddingFailed, match="2 of 2 known pairs of sentences wrong"):
+        embedder.check()
 
 
 async def test_all_of_a_long_text_counts(embedder: LocalEmbedder) -> None:

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.embeddings.test_local import folder
+from threadmill.adapters.embeddings.local import LocalEmbedder
 from threadmill.adapters.models.factory import open_reranker
 from threadmill.bootstrap import log_search_mode, open_embedder, open_extractor
 from threadmill.settings import SettingsError, load
+
+__all__ = ["folder"]
 
 TWO = """
 [[upstreams]]
@@ -68,6 +72,14 @@ def test_the_file_names_models_upstreams_and_limits(tmp_path: Path) -> None:
 def test_settings_that_cannot_work_end_the_start_with_a_line(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         load(config_of(tmp_path, text))
+
+
+def test_a_local_model_that_ranks_known_sentences_wrongly_is_told(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    embedder = open_embedder(load(config_of(tmp_path, f'[search]\nlocal_model = "{folder}"\n')).config)
+    assert isinstance(embedder, LocalEmbedder)
+    assert "Searches by meaning will find the wrong things" in caplog.text
 
 
 def test_a_local_model_that_is_not_there_ends_the_start_with_a_line(tmp_path: Path) -> None:

@@ -23,6 +23,17 @@ WINDOW = 256
 BATCH = 16
 """Windows run at once."""
 
+SENTENCES = (
+    ("How do I reset my password?", "I forgot the login and cannot get in.", "How do I bake my bread?"),
+    ("The cat sleeps on the sofa.", "A kitten naps upon that couch.", "The committee votes on the budget."),
+    ("She was hired by a hospital.", "He works as a doctor in one clinic.", "She was fined by a court."),
+    ("Prices rose sharply last year.", "Inflation has been high for twelve months.", "Roses bloomed early last year."),
+)
+"""A sentence, one that means nearly the same in other words, and one of the same words that means something else."""
+
+MOST_WRONG = 1
+"""Of these a sound model may have wrong."""
+
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
@@ -54,6 +65,27 @@ class LocalEmbedder:
         self._inputs: frozenset[str] = frozenset(one.name for one in self._session.get_inputs())
         self._identity: str = f"local:{folder.name}:{_fingerprint(path)}"
         self._thread: ThreadPoolExecutor = ThreadPoolExecutor(1, "embed")
+
+    def check(self) -> None:
+        """Embed a few known sentences, a moment's work. Raises EmbeddingFailed where meaning does not decide.
+
+        A wrong export (other inputs, another layer, a foreign tokenizer) gives vectors of the right size and no error.
+        """
+        try:
+            wrong = sum(not self._ranks_rightly(three) for three in SENTENCES)
+        except Exception as error:
+            raise EmbeddingFailed(f"The local model failed: {error}") from error
+        if wrong > MOST_WRONG:
+            text = (
+                f"the model has {wrong} of {len(SENTENCES)} known pairs of sentences wrong, so its vectors mean nothing"
+            )
+            raise EmbeddingFailed(
+                f"{self._identity}: {text}. Is it an export for sentence embeddings, with its own tokenizer?"
+            )
+
+    def _ranks_rightly(self, three: Sequence[str]) -> bool:
+        one, near, far = self._means([ids for _, ids in self._windows(three)])
+        return bool(one @ near > one @ far)
 
     @property
     def identity(self) -> str:
