@@ -12,6 +12,7 @@ from typing import cast
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 FILL = "x" * 120
+BEGINNING = 4_096
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 MODEL = re.compile(rb'"model": ?"([^"]+)"')
 
@@ -74,18 +75,20 @@ class Upstream(asyncio.Protocol):
         """Nothing is kept of a body but its beginning, where the model's name stands: other streams must not wait for it."""
         if self.missing:
             self.missing -= len(data)
+            self.received += data[: max(0, BEGINNING - len(self.received))]
         else:
             self.received += data
-            head, found, body = self.received.partition(b"\r\n\r\n")
-            if not found:
+            head, ended, body = self.received.partition(b"\r\n\r\n")
+            if not ended:
                 return
             length = LENGTH.search(head)
             self.missing = (int(length[1]) if length else 0) - len(body)
         if self.missing <= 0:
-            model = MODEL.search(self.received)
+            found = MODEL.search(self.received)
+            model = found[1].decode() if found else "burst-1"
             self.received.clear()
             self.missing = 0
-            self.answering = asyncio.ensure_future(self.answer((model[1].decode() if model else "burst-1").split("-")))
+            self.answering = asyncio.ensure_future(self.answer(model.split("-")))
 
     async def answer(self, how: list[str]) -> None:
         self.transport.write(HEAD)
