@@ -8,8 +8,10 @@ content type). The same cases every time, in bounded time.
 
 import asyncio
 import json
+import re
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +20,56 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import GenerationMode
-from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
+from schemathesis.config import (
+    CoveragePhaseConfig,
+    ExamplesPhaseConfig,
+    GenerationConfig,
+    PhasesConfig,
+    ProjectConfig,
+    ProjectsConfig,
+    SchemathesisConfig,
+)
+from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.pytest._test_builder import build_operation_test
 
-from tests.support.schema import SPEC
+from tests.support.schema import operations, spec_as_published
 from tests.support.serving import serving
+from threadmill.wire.deviations import ADDED_OPERATIONS
 
-EXAMPLES = 20
-"""Cases an operation gets from each of the two tests."""
+EXAMPLES, FEW = 20, 5
+"""Cases by chance: where a body is looked at behind ids that exist, and elsewhere."""
+
+OURS = {f"{added.method} {added.path}" for added in ADDED_OPERATIONS}
+PUBLISHED = sorted({one.name for one in operations()} - OURS)
+WITH_OBJECTS = [name for name in PUBLISHED if re.match(r"\w+ /(assistants|threads|files|vector_stores)", name)]
 
 
-def config() -> SchemathesisConfig:
+@cache
+def schema(*, edges: bool) -> Any:
+    """The pinned spec. `edges`: with cases at and beyond every limit of an operation, beside those by chance."""
     modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
     generation = GenerationConfig(modes=modes, deterministic=True, max_examples=EXAMPLES, database="none")
-    return SchemathesisConfig(projects=ProjectsConfig(default=ProjectConfig(generation=generation)))
+    phases = PhasesConfig(coverage=CoveragePhaseConfig(enabled=edges), examples=ExamplesPhaseConfig(enabled=edges))
+    project = ProjectConfig(generation=generation, phases=phases)
+    config = SchemathesisConfig(projects=ProjectsConfig(default=project))
+    return schemathesis.openapi.from_dict(spec_as_published(), config=config)
 
 
-SCHEMA: Any = schemathesis.openapi.from_path(SPEC, config=config())
+def try_cases(operation: str, attempt: Callable[[Any], None], *, edges: bool = False) -> None:
+    """Make an operation's cases and try each.
+
+    Not by schemathesis's own parametrize: it makes every case when tests are collected, so in each process of a run.
+    """
+    method, _, path = operation.partition(" ")
+    of = schema(edges=edges)
+
+    @settings(LIMITS, max_examples=EXAMPLES if edges and method == "POST" else FEW)
+    def test(case: Any) -> None:
+        attempt(case)
+
+    build_operation_test(
+        config=of.config, operation=of[path][method], test_func=test, given_kwargs={}, feedback=FeedbackSources()
+    )()
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +87,7 @@ def base_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None, N
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve(tmp_path_factory.mktemp("fuzz"))))
     thread.start()
-    listening.wait()
+    assert listening.wait(60), "the server did not begin to listen"
     yield found[0]
     loop.call_soon_threadsafe(over.set)
     thread.join()
@@ -65,7 +101,6 @@ def session() -> Generator[requests.Session, None, None]:
 
 
 LIMITS = settings(
-    max_examples=EXAMPLES,
     derandomize=True,
     deadline=None,
     database=None,
@@ -74,25 +109,30 @@ LIMITS = settings(
 )
 
 
-@SCHEMA.parametrize()
-@LIMITS
-def test_no_input_crashes_the_server(case: Any, base_url: str, session: requests.Session) -> None:
-    judge(case.call(base_url=base_url, session=session))
+@pytest.mark.parametrize("operation", PUBLISHED)
+def test_no_input_crashes_the_server(operation: str, base_url: str, session: requests.Session) -> None:
+    """With ids that are made up, so that most of it ends there: a few cases each."""
+    try_cases(operation, lambda case: judge(case.call(base_url=base_url, session=session)))
 
 
-@SCHEMA.include(path_regex=r"^/(assistants|threads|files|vector_stores)").parametrize()
-@LIMITS
-def test_no_input_on_living_objects_crashes_the_server(case: Any, base_url: str, session: requests.Session) -> None:
+@pytest.mark.parametrize("operation", WITH_OBJECTS)
+def test_no_input_on_living_objects_crashes_the_server(
+    operation: str, base_url: str, session: requests.Session
+) -> None:
     """The same with ids that exist, so that bodies are looked at behind the ids."""
-    ids = WORLD or living(base_url, session)
-    WORLD.update(ids)
-    case.path_parameters = {name: ids[name] for name in case.path_parameters}
-    if isinstance(case.body, dict) and isinstance(case.body.get("assistant_id"), str):
-        case.body["assistant_id"] = ids["assistant_id"]
-    answer = case.call(base_url=base_url, session=session)
-    judge(answer)
-    if answer.status_code == 200 and (case.method == "DELETE" or case.path.endswith("/runs")):
-        WORLD.clear()  # deleted, or busy for a while
+
+    def attempt(case: Any) -> None:
+        ids = WORLD or living(base_url, session)
+        WORLD.update(ids)
+        case.path_parameters = {name: ids[name] for name in case.path_parameters}
+        if isinstance(case.body, dict) and isinstance(case.body.get("assistant_id"), str):
+            case.body["assistant_id"] = ids["assistant_id"]
+        answer = case.call(base_url=base_url, session=session)
+        judge(answer)
+        if answer.status_code == 200 and (case.method == "DELETE" or case.path.endswith("/runs")):
+            WORLD.clear()  # deleted, or busy for a while
+
+    try_cases(operation, attempt, edges=True)
 
 
 WORLD: dict[str, str] = {}

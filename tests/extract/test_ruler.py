@@ -1,7 +1,6 @@
 """Tokens measured offline, as the service's embedding models count them."""
 
 import pytest
-from bpe_openai import get_encoding  # pyright: ignore[reportMissingTypeStubs] - annotated, without stubs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,9 @@ RULER: TokenOffsets = BpeTokenOffsets()
 
 
 def tokens(text: str) -> list[int]:
+    # Not above: it reads every vocabulary when it is imported, in each process of a run.
+    from bpe_openai import get_encoding  # pyright: ignore[reportMissingTypeStubs] - annotated, without stubs
+
     return get_encoding("cl100k_base").encode_ordinary(text)
 
 
