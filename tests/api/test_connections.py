@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from tests.support.serving import Live
+from tests.support.waiting import until
 from threadmill.api.connections import ConnectionLimits, Connections
 from threadmill.api.protocol import MAX_HEAD_BYTES, HttpProtocol
 from threadmill.api.server import config
@@ -250,8 +251,7 @@ async def test_an_endless_head_behind_a_request_at_work_ends_both(house: House) 
 async def test_requests_behind_each_other_in_one_read_are_all_served(house: House) -> None:
     _, wire = await house.come((GET + b"\r\n") * 300)
     for number in range(300):
-        while len(house.ends) <= number:
-            await settle()
+        await until(f"request {number}", lambda number=number: len(house.ends) > number, settle)
         house.ends[number].set()
     await settle()
     assert wire.written.count(b" 200 ") == 300

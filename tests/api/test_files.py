@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from tests.support.serving import Live, Reply, serving
+from tests.support.waiting import until
 
 RED, BLUE = "key-of-project-red", "key-of-project-blue"
 
@@ -226,13 +227,11 @@ async def test_an_upload_cut_off_half_way_leaves_nothing_behind(live: Live, tmp_
         b"content-length: 9000000\r\n\r\n" + head
     )
     await writer.drain()
-    while not blobs_in(tmp_path):
-        await asyncio.to_thread(lambda: None)
+    await until("the first bytes to lie on the disk", lambda: bool(blobs_in(tmp_path)))
     writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     writer.close()
     await reader.read()
-    while blobs_in(tmp_path):
-        await asyncio.to_thread(lambda: None)
+    await until("the half of the file to be deleted", lambda: not blobs_in(tmp_path))
     assert (await live.api.ok("GET", "/files"))["data"] == []
 
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from tests.support.bucket import NAME, S3Server, front
 from tests.support.serving import Live, serving
+from tests.support.waiting import until
 from threadmill.adapters.blobs.s3 import PART_SIZE
 from threadmill.settings import SettingsError
 
@@ -57,6 +58,10 @@ async def test_files_live_in_the_bucket_from_upload_to_deletion_and_over_a_resta
     assert not (tmp_path / "blobs").exists()
 
 
+async def holds_anything(s3: S3Server, *, wanted: bool) -> bool:
+    return bool(await s3.everything()) is wanted
+
+
 async def test_an_upload_cut_off_half_way_leaves_nothing_in_the_bucket(s3: S3Server, tmp_path: Path) -> None:
     async with on(tmp_path, s3.url) as live:
         head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + b"x" * (PART_SIZE + 100)
@@ -67,13 +72,11 @@ async def test_an_upload_cut_off_half_way_leaves_nothing_in_the_bucket(s3: S3Ser
             b"content-length: 99000000\r\n\r\n" + head
         )
         await writer.drain()
-        while not await s3.everything():
-            pass
+        await until("the first part to lie in the bucket", lambda: holds_anything(s3, wanted=True))
         writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         writer.close()
         await reader.read()
-        while await s3.everything():
-            pass
+        await until("the part to be deleted", lambda: holds_anything(s3, wanted=False))
         assert (await live.api.ok("GET", "/files"))["data"] == []
 
 

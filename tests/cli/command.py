@@ -80,10 +80,13 @@ class Shell:
 
     def _made(self, path: str, body: dict[str, Any]) -> str:
         """What a test needs before its command is made over HTTP: a command takes a tenth of a second to start."""
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
+        return self.got(path, json.dumps(body).encode())["id"]
+
+    def got(self, path: str, body: bytes | None = None) -> dict[str, Any]:
+        """An object asked for, or made, over HTTP."""
+        request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request) as answer:
-            return json.load(answer)["id"]
+            return json.load(answer)
 
     def waiting(self) -> tuple[str, str, str]:
         """A thread, its run that waits for one function call, and that call."""

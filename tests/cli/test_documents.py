@@ -11,8 +11,7 @@ async def test_a_file_is_shown_with_its_encoding_its_losses_and_its_chunks(tmp_p
     async with serving(tmp_path) as live:
         file = await live.api.file("fox.txt", "Größe des Fuchses ".encode() * 20 + b"\xff \x1b[31m")
         store = (await live.api.ok("POST", "/vector_stores", {"file_ids": [file]}))["id"]
-        while (await live.api.ok("GET", f"/vector_stores/{store}"))["status"] == "in_progress":
-            await asyncio.to_thread(lambda: None)
+        await live.api.read(store)
     shown = await asyncio.to_thread(run, "documents", "show", file, "--data-dir", str(tmp_path))
     assert shown.code == 0, shown.err
     lines = shown.out.splitlines()

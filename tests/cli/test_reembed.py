@@ -12,8 +12,7 @@ async def test_files_are_embedded_anew_once_after_the_model_was_changed(tmp_path
     async with serving(tmp_path) as live:
         files = [await live.api.file(f"{name}.txt", name.encode()) for name in ("fox", "hen")]
         store = (await live.api.ok("POST", "/vector_stores", {"file_ids": files}))["id"]
-        while (await live.api.ok("GET", f"/vector_stores/{store}"))["status"] == "in_progress":
-            await asyncio.to_thread(lambda: None)
+        await live.api.read(store)
         refused = await asyncio.to_thread(run, "search", "reembed", "--data-dir", str(tmp_path))
         assert refused.code != 0
         assert "Another threadmill server uses" in refused.err
@@ -35,8 +34,7 @@ async def test_an_embedder_that_is_away_is_told_and_what_is_done_stays_done(tmp_
     async with serving(tmp_path) as live:
         file = await live.api.file("fox.txt", b"fox")
         store = (await live.api.ok("POST", "/vector_stores", {"file_ids": [file]}))["id"]
-        while (await live.api.ok("GET", f"/vector_stores/{store}"))["status"] == "in_progress":
-            await asyncio.to_thread(lambda: None)
+        await live.api.read(store)
     config = tmp_path / "threadmill.toml"
     config.write_text('[[upstreams]]\nbase_url = "http://127.0.0.1:9/v1"\n[search]\nembedding_model = "m"\n')
     names = {"THREADMILL_CONFIG": str(config)}

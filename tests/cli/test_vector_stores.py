@@ -1,5 +1,6 @@
 """`threadmill vector-stores`: stores made, filled, searched and taken down from a shell."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ def uploaded(shell: Shell, directory: Path, name: str, text: str) -> str:
 
 def read(shell: Shell, store: str) -> dict[str, Any]:
     """The store once nothing in it is in progress."""
-    while (found := shell.ok(STORES, "retrieve", store))["status"] == "in_progress":
-        pass
-    return found
+    end = time.monotonic() + 60
+    while shell.got(f"/vector_stores/{store}")["status"] == "in_progress":
+        assert time.monotonic() < end, f"waited a minute for the files of {store} to be read"
+    return shell.ok(STORES, "retrieve", store)
 
 
 def test_a_store_is_made_shown_changed_listed_and_deleted(shell: Shell) -> None:

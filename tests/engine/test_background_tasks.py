@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.runs import STOP, begun, stored, told
+from tests.support.runs import STOP, begun, has_status, stored, told
 from tests.support.stage import PROJECT, Stage
 from tests.support.stores_in_trouble import BrokenStore, RacedStore
 from threadmill.adapters.memory.store import MemoryStore
@@ -66,11 +66,10 @@ async def test_the_sweep_goes_on_after_a_bad_moment() -> None:
     stage.clock.at += 600
     store.reason = Unavailable("full")
     tending = asyncio.ensure_future(stage.engine.run_background_tasks())
-    while not any("overdue and orphaned runs failed" in text for text in stage.surprises):
-        await stage.settle()
+    failed = "overdue and orphaned runs failed"
+    await stage.until("the failed sweep", lambda: any(failed in text for text in stage.surprises))
     store.reason = None
-    while (await stored(stage, run)).status is not RunStatus.EXPIRED:
-        await stage.settle()
+    await stage.until("the run to expire", has_status(stage, run, RunStatus.EXPIRED))
     tending.cancel()
     await asyncio.gather(tending, return_exceptions=True)
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.runs import STOP, begun, has_status, stored
 from tests.support.stage import PROJECT, Stage
+from tests.support.waiting import until
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.troubles import LoggedTroubles
@@ -19,12 +21,12 @@ from threadmill.domain.run import NewRun, Run, RunStatus
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.tool import ToolOutput
 from threadmill.engine.objects import runs
-from threadmill.engine.ports.model import Finish, FinishReason, ModelError, ToolCallPiece
+from threadmill.engine.ports.model import ModelError, ToolCallPiece
 from threadmill.engine.ports.store import StoredEvent, Update, WriteSet
 from threadmill.engine.running.execution import FIRST_DELAY, MAX_DELAY
 from threadmill.engine.running.reaper import sweep
 
-STOP, COST = Finish(FinishReason.STOP), Usage(3, 2)
+COST = Usage(3, 2)
 
 
 class Away(MemoryStore):
@@ -45,19 +47,6 @@ class Away(MemoryStore):
 
 
 LOCKED = DatabaseUnavailable("The database cannot be used right now: database is locked.")
-
-
-async def begun(stage: Stage, *functions: str) -> Run:
-    assistant, thread = await stage.assistant(*functions), await stage.thread("hi")
-    run = (await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))).run
-    await stage.settle()
-    return run
-
-
-async def stored(stage: Stage, run: Run) -> Run:
-    found = await stage.store.get(Run, PROJECT, run.id)
-    assert found is not None
-    return found
 
 
 async def said(stage: Stage, run: Run) -> Message:
@@ -112,10 +101,13 @@ async def test_every_commit_of_a_run_waits_for_the_database_longer_each_time() -
     assert waited[1] == pytest.approx(2 * FIRST_DELAY)  # pyright: ignore[reportUnknownMemberType] - pytest's own
     assert waited[-1] == pytest.approx(MAX_DELAY)  # pyright: ignore[reportUnknownMemberType] - pytest's own
     store.writes = None
-    while (await stored(stage, run)).status is not RunStatus.REQUIRES_ACTION:
+
+    async def next_pause() -> None:
         await stage.settle()
         if stage.clock.sleepers:
             stage.clock.wake_next()
+
+    await until("the run to ask for its function", has_status(stage, run, RunStatus.REQUIRES_ACTION), next_pause)
     outputs = (ToolOutput(CallId("call_1"), "out"),)
     await runs.submit_tool_outputs(stage.engine, PROJECT, run.thread_id, run.id, outputs)
     await stage.settle()

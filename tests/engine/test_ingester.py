@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.stage import PROJECT, Stage
 from tests.support.stores import DONE, Embedding, embedding, filled, found, read, rows_of
+from tests.support.waiting import until
 from threadmill.domain.chunking import StaticChunking, TooManyTokens
 from threadmill.domain.error import Unavailable
 from threadmill.domain.new_store import NewStoreFile, NewVectorStore
@@ -147,8 +148,7 @@ async def test_reading_goes_on_whenever_woken_and_what_is_cut_off_is_read_by_the
     reading = asyncio.ensure_future(stage.engine.run_background_tasks())
     file = await stage.file("a.txt", b"fox")
     store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
-    while not stage.extractor.reads:
-        await asyncio.to_thread(lambda: None)
+    await until("the file to be read", lambda: bool(stage.extractor.reads))
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
     (row,) = await rows_of(stage, store.id)
@@ -174,8 +174,7 @@ async def test_a_store_that_cannot_be_read_is_tried_again(stage: Stage, monkeypa
     stage.settings = replace(stage.settings, sweep_interval=0)
     stage.hire()
     reading = asyncio.ensure_future(stage.engine.run_background_tasks())
-    while tries < 2:
-        await asyncio.to_thread(lambda: None)
+    await until("a second try", lambda: tries > 1)
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
     assert "reading files failed" in stage.surprises[0]
@@ -277,8 +276,7 @@ async def test_more_pausing_files_than_one_cause_explains_hold_their_readers_pla
         NewVectorStore(files=tuple([NewStoreFile(await stage.file(f"{number}.txt")) for number in range(readers + 1)])),
     )
     tending = asyncio.ensure_future(stage.engine.run_background_tasks())
-    while len(stage.surprises) < readers + 1:
-        await stage.settle()
+    await stage.until("each file's pause to be told", lambda: len(stage.surprises) > readers)
     assert len([task for task in asyncio.all_tasks() if task.get_name().startswith("read ")]) == readers
     tending.cancel()
     await asyncio.gather(tending, return_exceptions=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.runs import STOP, begun, stored, told
+from tests.support.runs import STOP, begun, has_status, stored, told
 from tests.support.stage import PROJECT, Stage
 from tests.support.stores_in_trouble import BrokenStore, RacedStore
 from threadmill.adapters.memory.store import MemoryStore
@@ -180,12 +180,10 @@ async def test_a_failed_claim_is_tried_again() -> None:
     store.reason = Unavailable("full")
     tending = asyncio.ensure_future(stage.engine.run_background_tasks())
     stage.worker.wake()
-    while not any("claiming runs failed" in text for text in stage.surprises):
-        await stage.settle()
+    await stage.until("the failed claim", lambda: any("claiming runs failed" in text for text in stage.surprises))
     store.reason = None
     stage.worker.wake()
-    while (await stored(stage, queued)).status is not RunStatus.IN_PROGRESS:
-        await stage.settle()
+    await stage.until("the run to be claimed", has_status(stage, queued, RunStatus.IN_PROGRESS))
     tending.cancel()
     await asyncio.gather(tending, return_exceptions=True)
 

@@ -1,9 +1,9 @@
 """A server that is killed while it reads files: every file settles, none twice."""
 
-import asyncio
 from pathlib import Path
 
 from tests.faults.test_restart import server
+from tests.support.waiting import until
 from threadmill.domain.ids import FileId
 
 FILES = 200
@@ -17,15 +17,17 @@ async def test_every_file_settles_once_though_the_server_is_killed_while_it_read
         ]
         store = (await api.ok("POST", "/vector_stores", {"name": "s"}))["id"]
         batch = (await api.ok("POST", f"/vector_stores/{store}/file_batches", {"file_ids": files}))["id"]
-        while (await api.ok("GET", f"/vector_stores/{store}"))["file_counts"]["completed"] < 5:
-            await asyncio.to_thread(lambda: None)
+
+        async def some_are_read() -> bool:
+            return (await api.ok("GET", f"/vector_stores/{store}"))["file_counts"]["completed"] >= 5
+
+        await until("five files to be read", some_are_read)
         process.kill()
         await process.wait()
     async with server(tmp_path, "") as (_, api):
         before = (await api.ok("GET", f"/vector_stores/{store}"))["file_counts"]
         assert before["in_progress"] > 0
-        while (await api.ok("GET", f"/vector_stores/{store}"))["status"] == "in_progress":
-            await asyncio.to_thread(lambda: None)
+        await api.read(store)
         counts = {"in_progress": 0, "completed": FILES - 4, "failed": 4, "cancelled": 0, "total": FILES}
         assert (await api.ok("GET", f"/vector_stores/{store}"))["file_counts"] == counts
         assert (await api.ok("GET", f"/vector_stores/{store}/file_batches/{batch}"))["file_counts"] == counts

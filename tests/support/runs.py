@@ -3,9 +3,10 @@
 from typing import Any
 
 from tests.support.stage import PROJECT, Stage, Turn
+from tests.support.waiting import Condition
 from threadmill.domain.delta import Delta
 from threadmill.domain.ids import ThreadId
-from threadmill.domain.run import NewRun, Run
+from threadmill.domain.run import NewRun, Run, RunStatus
 from threadmill.engine.objects import runs
 from threadmill.engine.ports.model import Finish, FinishReason
 from threadmill.engine.ports.store import StoredEvent
@@ -42,6 +43,15 @@ async def stored(stage: Stage, run: Run) -> Run:
     found = await stage.store.get(Run, PROJECT, run.id)
     assert found is not None
     return found
+
+
+def has_status(stage: Stage, run: Run, status: RunStatus) -> Condition:
+    """Whether the stored run has come so far."""
+
+    async def holds() -> bool:
+        return (await stored(stage, run)).status is status
+
+    return holds
 
 
 async def told(stage: Stage, run: Run) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.support.runs import CALLS, STOP, again, turn
 from tests.support.stage import PROJECT, Stage, turn_of_the_loop
+from tests.support.waiting import until
 from threadmill.domain.ids import VectorStoreId
 from threadmill.domain.message import Message, TextPart
 from threadmill.domain.new_store import NewStoreFile, NewVectorStore
@@ -36,9 +37,12 @@ async def filled(stage: Stage, *texts: str, name: str = "foods.txt", **fields: A
 
 async def read(stage: Stage, store_id: VectorStoreId) -> None:
     """The store's files are read."""
-    while (await store_of(stage, store_id)).status(0) is VectorStoreStatus.IN_PROGRESS:
+
+    async def is_read() -> bool:
         await stage.ingester.start_pending()
-        await turn_of_the_loop()
+        return (await store_of(stage, store_id)).status(0) is not VectorStoreStatus.IN_PROGRESS
+
+    await until("the files of the store to be read", is_read, turn_of_the_loop)
 
 
 async def searchable(stage: Stage, *texts: str, **fields: Any) -> VectorStoreId:

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.support.waiting import until
 from tests.support.witness import Witnessed
 from threadmill.api.server import Server, config
 from threadmill.bootstrap import Application, open_application
@@ -95,13 +96,29 @@ class Api:
             found: Json = json.loads(await response.read())
             return found["id"]
 
+    async def read(self, store: str) -> Json:
+        """The vector store once none of its files is being read."""
+        found: Json = {}
+
+        async def is_read() -> bool:
+            nonlocal found
+            found = await self.ok("GET", f"/vector_stores/{store}")
+            return found["status"] != "in_progress"
+
+        await until(f"the files of {store} to be read", is_read)
+        return found
+
     async def finished(self, thread: str, run: str) -> Json:
-        """The run once it is terminal or waits, heard from its log rather than polled."""
-        while True:
+        """The run once it is terminal or waits for its client."""
+        found: Json = {}
+
+        async def rests() -> bool:
+            nonlocal found
             found = await self.ok("GET", f"/threads/{thread}/runs/{run}")
-            if found["status"] not in ("queued", "in_progress", "cancelling"):
-                return found
-            await asyncio.to_thread(lambda: None)
+            return found["status"] not in ("queued", "in_progress", "cancelling")
+
+        await until(f"{run} to end or to wait", rests)
+        return found
 
 
 async def events_of(content: aiohttp.StreamReader) -> AsyncGenerator[Sent, None]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.stage_sandbox import StageSandbox
+from tests.support.waiting import Condition, until
 from threadmill.adapters.blobs.disk import DiskBlobs
 from threadmill.adapters.event_log.local import LocalEventLog
 from threadmill.adapters.search.local_index import LocalSearchIndex
@@ -352,6 +353,10 @@ class Stage:
             hungry = sum(turn.is_hungry for turn in self.model.turns)
             hungry += sum(not sleeper.done() for _, sleeper in self.clock.sleepers)
             quiet = quiet + 1 if len(tasks) <= hungry else 0
+
+    async def until(self, what: str, holds: Condition) -> None:
+        """Settle until `holds` is true. Fails after four minutes, with what was waited for."""
+        await until(what, holds, self.settle)
 
 
 async def turn_of_the_loop() -> None:
