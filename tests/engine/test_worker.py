@@ -309,3 +309,14 @@ async def test_outputs_that_cannot_be_stored_leave_the_run_waiting() -> None:
     await stage.settle()
     assert stage.worker.holds(run.id)
     await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
+
+
+async def test_a_run_that_can_never_be_settled_is_told_and_left_to_its_lease() -> None:
+    store = BrokenStore()
+    stage = Stage(store)
+    run = await begun(stage)
+    store.reason = VersionConflict("a row of it that nobody sees has changed")
+    stage.model.turns[0].end("text", STOP)
+    await stage.settle()
+    assert "could not be settled" in stage.surprises[-1]
+    assert not stage.worker.holds(run.id)

@@ -41,6 +41,10 @@ def rescue(run: Run, settings: EngineSettings) -> c.Rescue | c.Fail:
     return c.Fail(LastError(ErrorCode.SERVER_ERROR, text))
 
 
+MAX_TRIES = 3
+"""How often a run that somebody else changed meanwhile is looked at again to settle it."""
+
+
 class _RunExpired(Exception):
     """The run's own time is over."""
 
@@ -198,11 +202,14 @@ class Worker:
                 raise _RunExpired from None
             raise  # somebody else's time was over: not the run's
 
-    async def _finish(self, execution: Execution, command: c.Command) -> None:
+    async def _finish(self, execution: Execution, command: c.Command, tries: int = MAX_TRIES) -> None:
         try:
             await self._settle(execution, command)
-        except VersionConflict:
-            await self._reconcile(execution)
+        except VersionConflict as error:
+            if tries > 1:
+                await self._reconcile(execution, tries - 1)
+            else:  # not the run changes, but something of it that we cannot see: as below
+                self.report(f"run {execution.run.id} could not be settled", error)
         except Exception as error:  # noqa: BLE001 - the lease lapses, and the reaper gives the run another life
             self.report(f"run {execution.run.id} could not be settled", error)
 
@@ -217,7 +224,7 @@ class Worker:
             execution.forget()
             await execution.apply(command)
 
-    async def _reconcile(self, execution: Execution) -> None:
+    async def _reconcile(self, execution: Execution, tries: int = MAX_TRIES) -> None:
         """Interrupted: the stored status says why. Cancelled by its client, taken over, deleted, or drained here."""
         held = execution.run
         stored = await self._ports.store.get(Run, held.project, held.id)
@@ -225,9 +232,9 @@ class Worker:
             return
         execution.adopt(stored)
         if stored.status is RunStatus.CANCELLING:
-            await self._finish(execution, c.FinishCancel())
+            await self._finish(execution, c.FinishCancel(), tries)
         elif stored.status is RunStatus.IN_PROGRESS:
-            await self._finish(execution, self._give_back(stored))
+            await self._finish(execution, self._give_back(stored), tries)
 
     def _give_back(self, run: Run) -> c.Rescue | c.Fail:
         if self._draining:
