@@ -91,13 +91,16 @@ def open_access(settings: Settings) -> Access:
 
 
 @asynccontextmanager
-async def open_application(settings: Settings) -> AsyncGenerator[Application, None]:
+async def open_application(
+    settings: Settings, vocabularies: Vocabularies | None = None
+) -> AsyncGenerator[Application, None]:
     """Open the ports, rescue orphaned runs, tend worker and ingester; close all in order at the end.
 
-    Raises SettingsError, Unavailable.
+    `vocabularies` may be shared with other servers of this process, and is then left open. Raises SettingsError,
+    Unavailable.
     """
     metrics = PrometheusMetrics()
-    async with open_ports(settings, metrics) as ports:
+    async with open_ports(settings, metrics, vocabularies) as ports:
         engine = _engine(ports, settings.config)
         await _recover(engine, settings)
         log_search_mode(ports.search.embedder)  # not before: a start that fails says only why
@@ -121,15 +124,18 @@ class _Shared:
     metrics: Metrics
     troubles: Troubles
     budget: CacheBudget
+    vocabularies: Vocabularies
 
 
 @asynccontextmanager
-async def open_ports(settings: Settings, metrics: PrometheusMetrics) -> AsyncGenerator[Ports, None]:
-    """Every adapter, opened, and closed at the end. Raises SettingsError, Unavailable."""
+async def open_ports(
+    settings: Settings, metrics: PrometheusMetrics, vocabularies: Vocabularies | None = None
+) -> AsyncGenerator[Ports, None]:
+    """Every adapter, opened, and closed at the end; but not `vocabularies` given. Raises SettingsError, Unavailable."""
     check_settings(settings)
     budget = CacheBudget(settings.config.limits.cache_mb * 1024 * 1024)
     metrics.watch_caches(budget.sizes)
-    shared = _Shared(metrics, LoggedTroubles(), budget)
+    shared = _Shared(metrics, LoggedTroubles(), budget, vocabularies or Vocabularies())
     patience = settings.config.limits.database_wait_seconds
     store = await SqliteStore.open(database_path(settings), shared.troubles, budget, patience)
     try:  # whatever goes wrong below: an open store's thread would keep the process alive
@@ -140,19 +146,20 @@ async def open_ports(settings: Settings, metrics: PrometheusMetrics) -> AsyncGen
             yield ports
     finally:
         await store.close()
+        if vocabularies is None:
+            await asyncio.to_thread(shared.vocabularies.close)
 
 
 @asynccontextmanager
 async def _open_adapters(
     store: SqliteStore, blobs: Blobs, settings: Settings, shared: _Shared
 ) -> AsyncGenerator[Ports, None]:
-    vocabularies = Vocabularies()
-    tokens = BpeTokenCounter(vocabularies)
+    tokens = BpeTokenCounter(shared.vocabularies)
     models = open_models(settings.config, tokens, shared.metrics)
     passing = UpstreamPassThrough(models, shared.metrics)
     clock, ids = SystemClock(), RandomIds()
     sandbox = await open_sandbox(SandboxSettings.of(settings), clock)
-    search = open_search(store, settings, vocabularies)
+    search = open_search(store, settings, shared.vocabularies)
     checking = asyncio.create_task(models.check_upstreams())
     try:
         yield Ports(
@@ -178,7 +185,6 @@ async def _open_adapters(
         await sandbox.close()
         await search.aclose()
         await models.aclose()
-        await asyncio.to_thread(vocabularies.close)
 
 
 async def _recover(engine: Engine, settings: Settings) -> None:

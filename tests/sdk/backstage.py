@@ -18,6 +18,7 @@ from pathlib import Path
 from aiohttp import web
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tests.support.serving import vocabularies
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.api.server import Server, config
 from threadmill.bootstrap import Application, open_application
@@ -66,7 +67,7 @@ class OwnServer:
         await asyncio.wait({self.serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
 
     async def _serve(self, ready: asyncio.Event) -> None:
-        async with open_application(self.settings) as assembly:
+        async with open_application(self.settings, vocabularies()) as assembly:
             self.assembly: Application = assembly
             server = Server(config(Recorded(assembly.app, self)), lambda: assembly.drain(0), ready.set)  # pyright: ignore[reportArgumentType] - any ASGI app
             task = asyncio.create_task(server.serve([self.listener.dup()]))

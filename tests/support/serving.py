@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import aiohttp
 
 from tests.support.waiting import until
 from tests.support.witness import Witnessed
+from threadmill.adapters.tokens.vocabularies import Vocabularies
 from threadmill.api.server import Server, config
 from threadmill.bootstrap import Application, open_application
 from threadmill.settings import load
@@ -142,6 +144,12 @@ class Live:
     assembly: Application
 
 
+@cache
+def vocabularies() -> Vocabularies:
+    """Of all servers of this process: each of their own would take half a second with the first run."""
+    return Vocabularies()
+
+
 @asynccontextmanager
 async def serving(
     directory: Path, upstream: str = "", keys: str = "", **environment: str
@@ -158,7 +166,7 @@ async def serving(
         listener = stack.enter_context(socket.socket(proto=socket.IPPROTO_TCP))
         listener.bind(("127.0.0.1", 0))
         base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        assembly = await stack.enter_async_context(open_application(load(env)))
+        assembly = await stack.enter_async_context(open_application(load(env), vocabularies()))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         ready = asyncio.Event()
         server = Server(config(Witnessed(assembly.app)), lambda: assembly.drain(0), ready.set)
