@@ -182,11 +182,16 @@ def command_of(spec: Spec, words: Words, resource: str, name: str, operation_id:
 
 
 def with_additions(document: Schema) -> Schema:
-    """The spec with the parameters and operations that are ours (`wire/deviations.py`), described in its own words."""
+    """The spec with the parameters that are ours (`wire/deviations.py`), described in its own words."""
     for row in ADDED_PARAMETERS:
         schema: Schema = {**json.loads(row.schema), "nullable": True, "description": row.description}
         for body in row.bodies:
             document["components"]["schemas"][body]["properties"][row.name] = schema
+    return document
+
+
+def with_operations(document: Schema) -> Schema:
+    """The spec with the operations that are ours."""
     for added in ADDED_OPERATIONS:
         document["paths"].setdefault(added.path, {})[added.method.lower()] = _as_operation(added)
     return document
@@ -214,7 +219,7 @@ def _as_operation(added: AddedOperation) -> Schema:
 def cut(document: Schema, rows: Schema) -> list[Schema]:
     """The table. Raises Unworded; resources that wait for their routes are read, so that their words are there too."""
     ours = {row.name: row.description for row in ADDED_PARAMETERS}
-    spec, words = Spec(with_additions(document)), Words(ours | rows["words"])
+    spec, words = Spec(with_operations(with_additions(document))), Words(ours | rows["words"])
     resources = [
         {
             "name": row["name"],

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.command import clean_environment, run
 
-COMMANDS_OF_RUNS = {"list", "create", "retrieve", "update", "submit-tool-outputs", "cancel"}
+COMMANDS_OF_RUNS = {"list", "create", "retrieve", "update", "submit-tool-outputs", "cancel", "events"}
 
 
 def completed(line: str) -> set[str]:

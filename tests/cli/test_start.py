@@ -191,7 +191,7 @@ def test_a_damaged_database_ends_the_start_instead_of_hanging_it(tmp_path: Path)
     database.commit()
     database.close()
     said = serve(tmp_path, THREADMILL_SANDBOX="off")
-    assert said[0] == "The database cannot be used right now: no such table: runs."
+    assert said[0] == "The database cannot be used: no such table: runs."
     assert said[1] == f"  Look at the disk, and restore {tmp_path}/threadmill.db from a backup if it is damaged."
 
 

@@ -176,7 +176,7 @@ async def test_an_assistant_in_a_body_is_looked_at_like_one_in_a_path(live: Live
 async def test_a_cursor_that_is_not_in_the_list_is_told(live: Live) -> None:
     here, there = await world(live), await world(live)
     lists = [
-        one for one in operations() if "after" in query_schemas(one) and gap_of(Fact("status", one.name, "200")) is None
+        one for one in operations() if "limit" in query_schemas(one) and gap_of(Fact("status", one.name, "200")) is None
     ]
     assert len(lists) == 9
     foreign = {"messages": "message_id", "runs": "run_id", "steps": "step_id", "vector_stores": "message_id"}

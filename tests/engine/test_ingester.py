@@ -10,7 +10,7 @@ from tests.support.stage import PROJECT, Stage
 from tests.support.stores import DONE, Embedding, embedding, filled, found, read, rows_of
 from tests.support.waiting import until
 from threadmill.domain.chunking import StaticChunking, TooManyTokens
-from threadmill.domain.error import Unavailable
+from threadmill.domain.error import DatabaseUnavailable, Unavailable
 from threadmill.domain.new_store import NewStoreFile, NewVectorStore
 from threadmill.domain.vector_store import (
     FileCounts,
@@ -300,3 +300,19 @@ async def test_what_was_not_read_without_doubt_is_completed_and_told(
     (row,) = await rows_of(stage, store.id)
     assert row.status is DONE
     assert any(f"{row.file_id} was not read without doubt" in text for text in caplog.messages)
+
+
+async def test_a_database_that_is_away_is_waited_for_without_a_line_for_each_file(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingester, "RETRY_SECONDS", 0)
+    stage.extractor.trouble = DatabaseUnavailable("The database cannot be used right now.")
+    file = await stage.file("a.txt", b"the fox")
+    store = await vector_stores.create(stage.engine, PROJECT, NewVectorStore(files=(NewStoreFile(file),)))
+    await stage.ingester.start_pending()
+    while not stage.extractor.reads:
+        await stage.settle()
+    stage.extractor.trouble = None
+    await read(stage)
+    assert await found(stage, store.id, "fox") == ["the fox"]
+    assert stage.surprises == []

@@ -201,3 +201,16 @@ async def test_a_step_lost_before_its_first_call_leaves_no_trace_in_the_prompt(s
     await stage.settle()
     assert [m.role.value for m in stage.model.turns[2].request.messages] == ["user", "assistant", "tool"]
     await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
+
+
+async def test_the_torn_words_of_a_lost_worker_are_not_told_to_the_model_again(stage: Stage) -> None:
+    run = await begun(stage)
+    stage.model.turns[0].say("Half a")
+    await stage.settle()
+    stage.hire()
+    await stage.engine.requeue_orphans()
+    await stage.worker.claim_waiting()
+    await stage.settle()
+    assert [m.role.value for m in stage.model.turns[1].request.messages] == ["user"]
+    await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
+    await stage.settle()

@@ -83,13 +83,11 @@ def an_upload_is_recorded_with_its_form(scribe: Scribe) -> None:
 
 
 @written
-def an_upload_in_parts(scribe: Scribe) -> None:
+def a_job_of_fine_tuning(scribe: Scribe) -> None:
     """Not a part of the Assistants API."""
-    asked: Json = {"purpose": "assistants", "filename": "a.txt", "bytes": 5, "mime_type": "text/plain"}
-    made: Json = {"id": f"upload_{'a':0<32}", "object": "upload", "bytes": 5, "created_at": s.NOW, "status": "pending"}
-    scribe.says("POST", "/uploads", asked, made)
-    part: Json = {"id": f"part_{'a':0<32}", "object": "upload.part", "created_at": s.NOW, "upload_id": made["id"]}
-    scribe.says("POST", f"/uploads/{made['id']}/parts", None, part)
+    made: Json = {"id": "ftjob-1", "object": "fine_tuning.job", "created_at": s.NOW, "status": "queued"}
+    scribe.says("POST", "/fine_tuning/jobs", {"model": "gpt-4o", "training_file": "file-1"}, made)
+    scribe.says("GET", "/fine_tuning/jobs/ftjob-1", None, made)
 
 
 @written

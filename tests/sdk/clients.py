@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ENVIRONMENTS = ROOT / ".venv-clients"
-SECONDS = 240
+SECONDS = 1_500
 
 Report: TypeAlias = dict[str, dict[str, dict[str, Any]]]
 """Kind of client -> check -> `seen` or `error`."""

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.sdk.clients import SDKS, Sdk
+from tests.sdk.clients import SDKS, SECONDS, Sdk
 from tests.sdk.conftest import ReportOf
 from tests.sdk.expected import EXPECTED, RAISES, expected, without_frozen
 from tests.sdk.page import PAGE, page
@@ -18,6 +18,7 @@ CASES = [
 BY_NAME = {sdk.name: sdk for sdk in SDKS}
 
 
+@pytest.mark.timeout(SECONDS + 60)  # the first of an SDK waits for all of it
 @pytest.mark.parametrize(("sdk", "kind", "check"), CASES)
 def test_client(sdk: str, kind: str, check: str, report_of: ReportOf) -> None:
     _must_be_installed(BY_NAME[sdk])
@@ -29,6 +30,7 @@ def test_client(sdk: str, kind: str, check: str, report_of: ReportOf) -> None:
     assert without_frozen(sdk, told["seen"]) == expected(sdk, check)
 
 
+@pytest.mark.timeout(SECONDS + 60)
 @pytest.mark.parametrize("sdk", [sdk.name for sdk in SDKS])
 def test_every_client_ran_every_check(sdk: str, report_of: ReportOf) -> None:
     _must_be_installed(BY_NAME[sdk])

@@ -278,7 +278,8 @@ def _failure(error: Exception) -> Exception:
     code = _code(error)
     if code in _PASSING:
         return DatabaseUnavailable(f"The database cannot be used right now: {error}.")
-    return Unavailable(f"The database cannot be used: {error}.") if code in _DAMAGED else error
+    is_damaged = code in _DAMAGED or isinstance(error, sqlite3.OperationalError)  # a table is gone, say
+    return Unavailable(f"The database cannot be used: {error}.") if is_damaged else error
 
 
 def _free_bytes(path: Path) -> int:

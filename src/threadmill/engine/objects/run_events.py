@@ -1,6 +1,7 @@
 """A run's whole event log, for readers who come late, come back, or come when all is over."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from threadmill.domain.error import InvalidRequest
 from threadmill.domain.run import Run
@@ -13,15 +14,18 @@ async def follow(engine: Engine, run: Run, after: int) -> AsyncGenerator[Sequenc
 
     Deltas that are in nobody's memory any more are in the event that closed their message or step.
     """
+    is_over = False
     if after:
         stored = await engine.ports.store.events(run.id, after - 1)
         if not stored or stored[0].seq != after:
             raise InvalidRequest(f"No event found with id '{after}' in this run.", param="after", code="invalid_value")
-        if run.is_terminal and len(stored) == 1:
-            return _nothing()
-    return engine.ports.log.tail(run.id, after, is_whole=True)
+        is_over = run.is_terminal and len(stored) == 1
+    return _entries(engine, run, after, is_over=is_over)
 
 
-async def _nothing() -> AsyncGenerator[Sequence[Entry], None]:
-    for batch in ():
-        yield batch
+async def _entries(engine: Engine, run: Run, after: int, *, is_over: bool) -> AsyncGenerator[Sequence[Entry], None]:
+    if is_over:
+        return
+    async with aclosing(engine.ports.log.tail(run.id, after, is_whole=True)) as entries:
+        async for batch in entries:
+            yield batch

@@ -106,8 +106,6 @@ def fit(conversation: Conversation, budget: int, count: Callable[[str], int]) ->
 
     The newest are kept first, the oldest as far as room remains. None if even the newest does not fit.
     """
-    if surely_fits(conversation, budget):
-        return conversation.everything()
     history = conversation.history
     room = budget - sum(cost(message, count) for message in (*conversation.head, *conversation.tail))
     if room < 0:

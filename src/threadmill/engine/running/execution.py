@@ -204,8 +204,7 @@ class Execution:
 
 def _ignore_outcome(task: asyncio.Task[None]) -> None:
     """A run that ends without asking for it anew wants no line in the log about it."""
-    if not task.cancelled():
-        task.exception()
+    _ = task.cancelled() or task.exception()
 
 
 def _events_of(decisions: Sequence[Decision]) -> list[Event]:
