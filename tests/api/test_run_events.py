@@ -5,6 +5,7 @@ import asyncio
 import aiohttp
 
 from tests.support.serving import Live
+from threadmill.wire.request.query import INCLUDE_VALUE
 
 CALL = 'say: Let me see.\ncall: f {"x": 1}\n---\nsay: one two three'
 
@@ -40,6 +41,7 @@ async def test_a_reader_stays_through_a_required_action_and_comes_back_to_any_pl
     outputs = {"tool_outputs": [{"tool_call_id": call, "output": "x"}]}
     await live.api.ok("POST", f"{path}/submit_tool_outputs", outputs)
     whole, again = await asyncio.gather(*readers)
+    assert await frames(live, f"{events}?include[]={INCLUDE_VALUE}") == whole, "nothing was searched"
     assert whole == again
     names = [name for _, name in whole]
     assert "thread.run.requires_action" in names

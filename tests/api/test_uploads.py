@@ -50,6 +50,11 @@ async def test_the_official_sdk_uploads_a_file_in_parts(live: Live, tmp_path: Pa
     await client.close()
 
 
+@pytest.mark.parametrize("purpose", ["assistants", "batch", "fine-tune", "vision", "user_data", "evals"])
+async def test_an_upload_is_for_whatever_a_file_may_be_for(live: Live, purpose: str) -> None:
+    assert (await live.api.ok("POST", "/uploads", NEW | {"purpose": purpose}))["purpose"] == purpose
+
+
 async def test_an_upload_by_hand_from_beginning_to_end(live: Live) -> None:
     made = await live.api.ok("POST", "/uploads", NEW | {"expires_after": {"anchor": "created_at", "seconds": 3600}})
     assert list(made)[:4] == ["id", "object", "bytes", "created_at"]
