@@ -36,8 +36,12 @@ class Crowd:
             await self._ends[name].wait()
             self.inside.remove(name)
 
-    async def leave(self, name: str) -> None:
+    def let_go(self, name: str) -> None:
+        """It is told to leave, and has not got round to it."""
         self._ends[name].set()
+
+    async def leave(self, name: str) -> None:
+        self.let_go(name)
         await self._tasks[name]
         await turn_of_the_loop()
 
@@ -98,7 +102,7 @@ def one_step() -> Generator[None, None, None]:
 async def test_who_gives_up_as_its_turn_comes_leaves_nothing_taken(crowd: Crowd) -> None:
     await crowd.come("a1", A, 2 * UNIT)
     await crowd.come("a2", A)
-    crowd._ends["a1"].set()  # pyright: ignore[reportPrivateUsage]
+    crowd.let_go("a1")
     for _ in range(100):
         if crowd.inside:
             await one_step()
@@ -106,6 +110,16 @@ async def test_who_gives_up_as_its_turn_comes_leaves_nothing_taken(crowd: Crowd)
     await crowd.give_up("a2")
     await crowd.give_up("a1")
     assert crowd.room.used == 0
+
+
+async def test_who_gives_up_in_the_moment_room_comes_free_takes_none(crowd: Crowd) -> None:
+    await crowd.come("a1", A, 2 * UNIT)
+    await crowd.come("a2", A, 2 * UNIT)
+    await crowd.come("a3", A)
+    crowd.let_go("a1")
+    await crowd.give_up("a2")
+    await crowd.leave("a1")
+    assert crowd.inside == ["a3"]
 
 
 async def test_small_bodies_wait_for_nobody(crowd: Crowd) -> None:

@@ -186,6 +186,18 @@ async def test_a_back_end_that_refuses_gives_its_place_back(backend: Sessions, c
     assert await pool.start(thread(1)) == Started(is_new=True)
 
 
+async def test_who_gives_up_in_the_moment_a_place_comes_free_takes_none(backend: Sessions, clock: FakeClock) -> None:
+    pool = pool_of(backend, clock, most=1)
+    await pool.start(thread(1), run(1))
+    waiting = [asyncio.create_task(pool.start(thread(number))) for number in (2, 3)]
+    await settle()
+    waiting[0].cancel()
+    backend.opened[0].alive = False
+    assert await pool.expire() == 1
+    assert await waiting[1] == Started(is_new=True)
+    assert (waiting[0].cancelled(), backend.living) == (True, 1)
+
+
 async def test_who_waits_when_the_sandbox_is_closed_is_told(backend: Sessions, clock: FakeClock) -> None:
     pool = pool_of(backend, clock, most=1)
     await pool.start(thread(1), run(1))

@@ -94,6 +94,16 @@ async def test_one_who_is_cancelled_while_waiting_leaves_the_queue() -> None:
     assert queue.came_in == ["a1", "a3"]
 
 
+async def test_who_is_cancelled_in_the_moment_a_place_comes_free_takes_none() -> None:
+    queue = Queue(1)
+    await queue.enter("a1", "a2", "a3", places=1)
+    queue.let_go("a1")
+    await queue.cancel("a2")
+    await queue.leave("a1", "a3")
+    assert queue.came_in == ["a1", "a3"]
+    assert queue.told.last == (0, 0)
+
+
 async def test_a_place_given_in_the_moment_of_a_cancellation_is_not_lost() -> None:
     queue = Queue(1)
     await queue.enter("a1", "a2", "a3", places=1)

@@ -54,10 +54,9 @@ class BodyRoom:
         try:
             await waiter.admitted
         except asyncio.CancelledError:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
+            if waiter.admitted.cancelled():
                 self._admit()  # it may have stood before smaller ones
-            else:
+            else:  # it was let in in the very moment of the cancellation
                 self._leave(project, size)
             raise
 
@@ -67,11 +66,11 @@ class BodyRoom:
         self._admit()
 
     def _admit(self) -> None:
-        for waiter in list(self._waiting):
+        self._waiting = [waiter for waiter in self._waiting if not waiter.admitted.done()]
+        for waiter in self._waiting:
             if self._used[waiter.project] + waiter.size > self._total // 2:
                 continue
             if self.used + waiter.size > self._total:
                 return  # the oldest that may, waits for room: nobody overtakes it
-            self._waiting.remove(waiter)
             self._used[waiter.project] += waiter.size
             waiter.admitted.set_result(None)

@@ -194,15 +194,14 @@ class SessionPool:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            elif not turn.cancelled() and turn.exception() is None:
+            if not turn.cancelled() and turn.exception() is None:  # it was let in in that very moment
                 self._opening -= 1
             self._admit()
             raise
 
     def _admit(self) -> None:
         """Let in who waited longest, as long as there is room; for the others put away what nobody keeps."""
+        self._waiting = [turn for turn in self._waiting if not turn.cancelled()]
         while self._waiting:
             if self._closed:
                 self._waiting.pop(0).set_exception(SandboxUnavailable("The server is shutting down."))

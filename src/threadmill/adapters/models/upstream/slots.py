@@ -43,9 +43,8 @@ class Slots:
         try:
             await waiter.turn
         except asyncio.CancelledError:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
-                self._tell()
+            if waiter.turn.cancelled():
+                self._hand_out()
             else:  # the place was handed over in the very moment of the cancellation
                 self._give_back(project)
             raise
@@ -58,6 +57,7 @@ class Slots:
         self._hand_out()
 
     def _hand_out(self) -> None:
+        self._waiting = [waiter for waiter in self._waiting if not waiter.turn.cancelled()]
         while self._free and self._waiting:
             # Of equals min() takes the first, which has waited longest.
             waiter = min(self._waiting, key=lambda one: self._held[one.project])
