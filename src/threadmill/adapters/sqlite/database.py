@@ -228,7 +228,8 @@ class Database:
     def _note_failure(self, error: Exception) -> None:
         self._is_failing = True
         self._is_full = self._is_full or _code(error) == sqlite3.SQLITE_FULL
-        self._troubles.begin(WRITING, f"{error}.")
+        # SQLite's own words name no row; what else went wrong is known by its kind alone.
+        self._troubles.begin(WRITING, f"{error if isinstance(error, sqlite3.Error) else type(error).__name__}.")
 
     def _note_success(self) -> None:
         if self._is_failing and not (self._is_full and _free_bytes(self._path) < ROOM_BYTES):
