@@ -87,6 +87,8 @@ def bodies(thread: str, assistant: str, store: str) -> dict[str, tuple[str, byte
         "tool outputs": encoded(f"{run}/run_x/submit_tool_outputs", {"tool_outputs": [{"tool_call_id": "x", "output": "x"}] * many}),
         "tools": encoded(run, {"assistant_id": assistant, "tools": [{"type": "function", "function": {"name": "f"}}] * many}),
         "unknown members": encoded("/v1/threads", {f"m{number}": number for number in range(many)}),
+        "a query of 15 MB of escapes": (search, b'{"query":"%s"}' % (b"\\u4e2d" * (15 * MB // 6)), 400),
+        "100 messages of 300 KB of escapes": ("/v1/threads", b'{"messages":[%s]}' % b",".join([b'{"role":"user","content":"%s"}' % (b"\\u4e2d" * 50_000)] * 100), 200),
         "a nested body": ("/v1/threads", b'{"messages":' + b"[" * (30 * MB), 400),
     }  # fmt: skip
 

@@ -64,6 +64,17 @@ async def test_a_body_whose_model_means_itself_goes_out_byte_by_byte(passing: Li
     assert upstream.asked[0].body == raw
 
 
+@pytest.mark.filterwarnings("ignore:Sending a large body")
+async def test_a_large_body_goes_out_byte_by_byte_and_a_large_name_does_not(
+    passing: Live, upstream: AnyUpstream
+) -> None:
+    raw = b'{"input": "%s", "model": "new"}' % (b"x" * 2_000_000)
+    assert (await passing.api.call("POST", "/embeddings", raw=raw)).status == 200
+    assert upstream.asked[0].body == raw
+    status, error = await passing.api.refused("POST", "/embeddings", {"model": "m" * 100_000})
+    assert (status, error["param"], len(upstream.asked)) == (400, "model", 1)
+
+
 async def test_without_our_key_nothing_goes_out(passing: Live, upstream: AnyUpstream) -> None:
     passing.api.headers["Authorization"] = "Bearer wrong"
     status, _ = await passing.api.refused("POST", "/chat/completions", {"model": "m"})

@@ -1,8 +1,11 @@
 """From raw bytes to domain values: what counts as JSON, what null means, what is filled in."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +29,8 @@ from threadmill.domain.tool import (
     ToolResources,
 )
 from threadmill.wire import response, tool_response
-from threadmill.wire.request.body import MAX_DEPTH, MAX_VALUES, NOT_JSON, Body, has_more_values, parse
+from threadmill.wire.request import json_text
+from threadmill.wire.request.body import MAX_DEPTH, MAX_STRING, MAX_VALUES, NOT_JSON, Body, parse
 from threadmill.wire.request.run_thread_bodies import (
     CreateAssistant,
     CreateMessage,
@@ -108,14 +112,31 @@ def test_nesting_is_bounded_at_its_edge_and_brackets_in_strings_do_not_count() -
 @pytest.mark.parametrize("text", ["1,2,3", "a\\\\", '\\"', '\\\\"', "\u042f,"])
 def test_commas_in_strings_are_no_values(text: str) -> None:
     raw = json.dumps({"a": [text] * 9, "b": text * 100_000}).encode()
-    assert not has_more_values(raw, 9)
-    assert has_more_values(raw, 8)
+    assert not json_text.has_more_values(raw, 9)
+    assert json_text.has_more_values(raw, 8)
 
 
 def test_a_body_of_countless_values_is_refused_before_it_is_decoded() -> None:
     body = b'{"messages":[%s{}]}' % (b"{}," * (MAX_VALUES + 1))
     with pytest.raises(InvalidRequest, match=f"more than {MAX_VALUES} values"):
         parse(CreateThread, body)
+
+
+@pytest.mark.parametrize("text", ["x", '"', "\\", "\u4e2d"])
+def test_a_string_is_bounded_before_it_is_decoded_and_many_strings_are_not(text: str) -> None:
+    """However it is written: decoding one of 30 MB would stop every other thread for 70 ms."""
+    written = len(json.dumps(text)) - 2
+    long = raw(metadata={"a": text * (MAX_STRING // written + 2**20 // written)})
+    with pytest.raises(InvalidRequest, match=f"a string of more than {MAX_STRING} bytes"):
+        parse(CreateThread, long)
+    many = raw(messages=[{"role": "user", "content": text * (2**20 // written // 8)}] * 140)
+    assert len(many) > MAX_STRING
+    assert len(parse(CreateThread, many).to_domain().messages) == 140
+
+
+def test_of_a_key_given_twice_the_last_counts_in_a_large_body_too() -> None:
+    body = b'{"a":{"b":[1,2],"b":[3,4]},"a":{"c":[5,6],"c":"\\u00e9"}}'
+    assert json_text.decode(body, piece=4) == {"a": {"c": "\u00e9"}}
 
 
 def test_of_many_unknown_parameters_one_is_looked_at() -> None:
@@ -142,6 +163,25 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
 )
 FIELDS = sorted({name for body in BODIES for name in body.model_fields})
+
+
+@given(JSON, st.integers(0, 9), st.integers(0, 4), st.sampled_from([None, 1]), st.sampled_from(["ascii", "utf-8"]))
+def test_a_body_decoded_in_pieces_is_the_body(
+    said: object, piece: int, levels: int, indent: int | None, written: str
+) -> None:
+    text = json.dumps(said, indent=indent, ensure_ascii=written == "ascii").encode()
+    assert json_text.decode(text, piece, levels) == msgspec.json.decode(text)
+
+
+@given(st.binary(max_size=24) | st.text('{}[]",:1\\ ', max_size=24).map(str.encode), st.integers(0, 9))
+def test_what_is_not_json_is_not_json_in_pieces(text: bytes, piece: int) -> None:
+    def value(decode: Callable[[bytes], object]) -> object:
+        try:
+            return decode(text)
+        except ValueError:
+            return "not JSON"
+
+    assert value(partial(json_text.decode, piece=piece)) == value(msgspec.json.decode)
 
 
 @given(st.sampled_from(BODIES), st.dictionaries(st.sampled_from(FIELDS), JSON) | JSON)

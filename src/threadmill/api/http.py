@@ -65,8 +65,8 @@ def caller_project(request: Request) -> ProjectId:
     return request.scope["state"]["project"]
 
 
-async def read_body(context: ApiContext, request: Request) -> bytes:
-    """The whole body. Raises BodyTooLarge before more than the limit is held in memory.
+async def read_body(context: ApiContext, request: Request) -> list[bytes]:
+    """The whole body, for `joined`. Raises BodyTooLarge before more than the limit is held in memory.
 
     What the body says it is does not matter, as long as it is JSON; but a page of another origin must say so, for only
     then has its browser asked whether it may send that (ADR-0021). Raises InvalidRequest otherwise.
@@ -82,7 +82,19 @@ async def read_body(context: ApiContext, request: Request) -> bytes:
             text = f"Your request body is too large. The maximum is {context.max_body_bytes} bytes."
             raise BodyTooLarge(text, code="request_too_large")
         pieces.append(piece)
-    return b"".join(pieces)
+    return pieces
+
+
+def is_large(pieces: list[bytes]) -> bool:
+    """Whether the body is to be joined, and looked at, in a thread."""
+    return sum(map(len, pieces)) > LARGE_BODY
+
+
+def joined(pieces: list[bytes]) -> bytes:
+    """The body; the pieces are given up, so that it is not there twice. 30 MB are copied in some 15 ms, others work meanwhile."""
+    body = b"".join(pieces)
+    pieces.clear()
+    return body
 
 
 async def read_as(
@@ -90,12 +102,12 @@ async def read_as(
 ) -> T:
     """What `make` makes of the checked body; both in a thread if it is large. Raises InvalidRequest, BodyTooLarge."""
     async with hold_room(context, request):
-        raw = await read_body(context, request)
+        pieces = await read_body(context, request)
 
         def read() -> T:
-            return make(parse(kind, raw, allow_empty=allow_empty))
+            return make(parse(kind, joined(pieces), allow_empty=allow_empty))
 
-        if len(raw) <= LARGE_BODY:
+        if not is_large(pieces):
             return read()
         return await asyncio.get_running_loop().run_in_executor(context.checkers, read)
 

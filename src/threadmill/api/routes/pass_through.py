@@ -10,9 +10,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from threadmill.api.body_room import LARGE_BODY
 from threadmill.api.form_model import find_model
-from threadmill.api.http import ApiContext, BodyTooLarge, announced_length, caller_project, hold_room, read_body
+from threadmill.api.http import (
+    ApiContext,
+    BodyTooLarge,
+    announced_length,
+    caller_project,
+    hold_room,
+    is_large,
+    joined,
+    read_body,
+)
 from threadmill.api.relay import Relay
 from threadmill.domain.error import InvalidRequest, NotFound
 from threadmill.engine.ports.pass_through import PassedBody, PassedCall
@@ -49,11 +57,16 @@ OTHERS = {"responses/{response_id}": ["GET", "DELETE"], "responses/{response_id}
 _FORBIDDEN_ID = frozenset("/\\?#%")
 
 
-class _Named(msgspec.Struct):
-    model: str | None = None
+MAX_MODEL = 64 * 1024
+"""Bytes of a model's name as it is written: all else of a body is skipped, which is quick, not decoded."""
 
 
-_decode = msgspec.json.Decoder(_Named).decode
+class _Naming(msgspec.Struct):
+    model: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_decode = msgspec.json.Decoder(_Naming).decode
+_decode_name = msgspec.json.Decoder(str | None).decode
 
 
 class PassThroughRoutes:
@@ -99,11 +112,11 @@ class PassThroughRoutes:
         if kind == "multipart/form-data":
             return await self._form(request, options.get("boundary", ""), uploaded)
         async with hold_room(self._context, request):
-            body = await read_body(self._context, request)
-            if not body:
+            pieces = await read_body(self._context, request)
+            if not any(pieces):
                 return PassedBody(b"", length=0), None
-            named = _decoded(body) if len(body) <= LARGE_BODY else await asyncio.to_thread(_decoded, body)
-        return PassedBody(body, length=len(body)), named.model
+            body, model = await asyncio.to_thread(_named, pieces) if is_large(pieces) else _named(pieces)
+        return PassedBody(body, length=len(body)), model
 
     async def _form(self, request: Request, boundary: str, uploaded: asyncio.Event) -> tuple[PassedBody, str | None]:
         if request.scope["state"].get("cross_origin"):
@@ -124,9 +137,14 @@ class PassThroughRoutes:
         return PassedBody(head, stream, place, length), model
 
 
-def _decoded(body: bytes) -> _Named:
+def _named(pieces: list[bytes]) -> tuple[bytes, str | None]:
+    """The body, and the model it names."""
+    body = joined(pieces)
     try:
-        return _decode(body)
+        name = _decode(body).model
+        if len(name) > MAX_MODEL:
+            raise InvalidRequest("The name of your request's model is too long.", param="model")
+        return body, _decode_name(name)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise InvalidRequest(
             "We could not parse the JSON body of your request: an object with a model was expected."

@@ -7,6 +7,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from threadmill.domain.error import InvalidRequest
+from threadmill.wire.request import json_text
 from threadmill.wire.request.validation_error import describe_type, from_pydantic
 
 MAX_DEPTH = 64
@@ -14,6 +15,9 @@ MAX_DEPTH = 64
 
 MAX_VALUES = 100_000
 """Values of all kinds in a body: ten thousand messages have few more, and a parse of them takes some 15 ms."""
+
+MAX_STRING = 16 * 1024 * 1024
+"""Bytes of a string in a body, as it is written there: one is decoded at once, which takes some 40 ms at worst."""
 
 NOT_JSON = (
     "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
@@ -74,17 +78,19 @@ def to_json(value: object) -> str:
 
 
 def _decoded(raw: bytes) -> object:
-    if has_more_values(raw, MAX_VALUES):
+    if json_text.has_more_values(raw, MAX_VALUES):
         raise InvalidRequest(f"Your request body has more than {MAX_VALUES} values.", code="invalid_json")
+    if json_text.has_long_string(raw, MAX_STRING):
+        text = f"Your request body has a string of more than {MAX_STRING} bytes."
+        raise InvalidRequest(text, code="string_above_max_length")
     try:
-        # Strict where the standard library is not: no NaN, no infinite number, no lone surrogate, UTF-8 only.
-        value: object = msgspec.json.decode(raw)
+        value = json_text.decode(raw)
     except ValueError:
         raise InvalidRequest(NOT_JSON) from None
     except RecursionError:
         raise _too_deep() from None
     # Few bodies have so many brackets at all; only those are walked.
-    if _has_more(raw, b"[{", MAX_DEPTH) and _is_too_deep(value):
+    if json_text.has_more(raw, b"[{", MAX_DEPTH) and _is_too_deep(value):
         raise _too_deep()
     return value
 
@@ -105,36 +111,3 @@ def _is_too_deep(value: object) -> bool:
 
 def _members(outer: Any) -> Iterable[Any]:
     return outer.values() if isinstance(outer, dict) else outer  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType] - JSON of the caller
-
-
-_SLICE = 256 * 1024
-
-
-def _has_more(raw: bytes, signs: bytes, most: int) -> bool:
-    """Whether there are more than `most` of these signs. In slices: counting in 15 MB at once stops every thread for 20 ms."""
-    left = most
-    for at in range(0, len(raw), _SLICE):
-        left -= sum(raw.count(sign, at, at + _SLICE) for sign in signs)
-        if left < 0:
-            return True
-    return False
-
-
-def has_more_values(raw: bytes, most: int) -> bool:
-    """Whether JSON text has more than `most` commas outside its strings; what is not JSON may be told either way.
-
-    Looked at in slices, so that other threads get their turn, and only when there are so many commas at all.
-    """
-    if not _has_more(raw, b",", most):
-        return False
-    count, inside, carry = 0, False, b""
-    for at in range(0, len(raw), _SLICE):
-        piece = carry + raw[at : at + _SLICE]
-        # A backslash and what it escapes stay together.
-        carry = b"\\" if (len(piece) - len(piece.rstrip(b"\\"))) % 2 else b""
-        parts = piece[: len(piece) - len(carry)].replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
-        count += sum(part.count(b",") for part in parts[inside::2])
-        inside ^= len(parts) % 2 == 0
-        if count > most:
-            return True
-    return False
