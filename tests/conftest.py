@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer  # pyright: ignore[reportMissingTypeStubs] - annotated, without stubs
 from xdist.scheduler import LoadScopeScheduling  # pyright: ignore[reportMissingTypeStubs] - as above
 
@@ -15,6 +16,10 @@ from tests.support.serving import Live, serving
 from tests.support.session import SANDBOXED, SESSION
 
 _SKIPPED_FILES: set[str] = set()
+
+# A busy machine is slow at making examples too.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
