@@ -11,9 +11,10 @@ from xdist.scheduler import LoadScopeScheduling  # pyright: ignore[reportMissing
 
 from tests.support.bucket import S3Server, fresh, s3_server
 from tests.support.evidence import LEDGER
+from tests.support.machine import require_marked
 from tests.support.scripted import ScriptedUpstream, scripted_upstream
 from tests.support.serving import Live, serving
-from tests.support.session import SANDBOXED, SESSION
+from tests.support.session import SESSION, TOGETHER
 
 _SKIPPED_FILES: set[str] = set()
 
@@ -36,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     folder: Path | None = session.config.getoption("--evidence")
     if folder is not None and "PYTEST_XDIST_WORKER" in os.environ:
-        SESSION.leave_part(folder, os.environ["PYTEST_XDIST_WORKER"])
+        SESSION.leave_part(folder, f"{os.environ['PYTEST_XDIST_WORKER']}-{os.getpid()}")
 
 
 def _is_alone(config: pytest.Config) -> bool:
@@ -53,12 +54,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     SESSION.arrange(items, _SKIPPED_FILES)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    require_marked(item)
+
+
 class ByFile(LoadScopeScheduling):
-    """One process runs the tests of a file; and one runs all that share a sandbox, one after the other."""
+    """One process runs the tests of a file, and one those of some files, one after the other."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "sandbox" if file.startswith(SANDBOXED) else file
+        return next((name for name, files in TOGETHER.items() if file.startswith(files)), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:

@@ -15,7 +15,7 @@ from tests.support import scripted as up
 from tests.support.scripted import ScriptedUpstream
 from tests.support.serving import Live, serving
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.needs("sandbox")]
 
 TOOL: Any = {"type": "code_interpreter"}
 

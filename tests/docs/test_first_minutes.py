@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.sandbox.support import ENVIRONMENT
 from tests.support.serving import serving
 
@@ -44,6 +46,7 @@ def assert_in_order(shown: str, *texts: str) -> None:
         at = found + len(text)
 
 
+@pytest.mark.needs("sandbox")
 async def test_the_demo_shows_a_run_with_a_function_and_code_and_a_search(tmp_path: Path) -> None:
     shown = await demo(tmp_path, COLUMNS="80")
     assert_in_order(
@@ -134,6 +137,7 @@ async def test_the_client_code_of_the_readme_prints_an_answer(tmp_path: Path) ->
     assert "Hello!" in shown
 
 
+@pytest.mark.needs("sandbox")
 async def test_the_client_code_of_the_page_on_code_interpreter_runs(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "how-to" / "code-interpreter.md").read_text()
     code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))

@@ -7,8 +7,6 @@ import sys
 
 import pytest
 
-from threadmill.adapters.extract.process_limits import supports_seccomp
-
 PRELUDE = """
 import os, socket, sys, ctypes, subprocess, mmap
 from threadmill.adapters.extract import process_limits as fence
@@ -40,7 +38,7 @@ ATTEMPTS = {
     "make a pipe": "os.pipe()",
 }
 
-pytestmark = pytest.mark.skipif(not supports_seccomp(), reason="the fence exists on Linux, x86-64 and arm64")
+pytestmark = pytest.mark.needs("seccomp")
 
 
 def run(code: str) -> subprocess.CompletedProcess[bytes]:

@@ -62,13 +62,12 @@ async def waiting(processes: ReaderProcesses) -> tuple[Reader, int]:
     return reader, children(parent())[-1]
 
 
+@pytest.mark.needs("root")
 async def test_a_reader_has_the_files_socket_and_nothing_else_open(processes: ReaderProcesses) -> None:
     secret = os.open("/dev/null", os.O_RDONLY)
     os.set_inheritable(secret, True)
     try:
         reader, pid = await waiting(processes)
-        if os.geteuid() != 0:
-            pytest.skip("only root may look into a process without rights")
         assert sorted(path.name for path in Path(f"/proc/{pid}/fd").iterdir()) == ["0", "1", "2"]
         assert Path(f"/proc/{pid}/environ").read_bytes().strip(b"\0") == b""
     finally:
@@ -106,7 +105,7 @@ async def test_a_parent_that_is_gone_is_started_anew(processes: ReaderProcesses)
     reader.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="the limit would hold for the test's own process")
+@pytest.mark.needs("root")
 async def test_a_parent_that_cannot_fork_says_so_and_lives_on(processes: ReaderProcesses) -> None:
     parents: list[int] = []
     with no_processes():
@@ -117,7 +116,7 @@ async def test_a_parent_that_cannot_fork_says_so_and_lives_on(processes: ReaderP
     assert parents[0] == parents[1]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="the limit would hold for the test's own process")
+@pytest.mark.needs("root")
 async def test_without_room_for_a_process_a_file_is_to_be_tried_again() -> None:
     extractor = SubprocessExtractor()
     with no_processes(), pytest.raises(Unavailable, match="No process can be started"):

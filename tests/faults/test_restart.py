@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.sandbox.support import ENVIRONMENT
 from tests.support import scripted as up
@@ -100,6 +101,7 @@ async def test_a_waiting_run_waits_across_a_restart(tmp_path: Path, upstream: Sc
         assert events[-2].name == "thread.run.completed"
 
 
+@pytest.mark.needs("sandbox")
 async def test_code_that_was_running_at_kill_minus_nine_is_told_to_the_model_and_never_run_again(
     tmp_path: Path, upstream: ScriptedUpstream
 ) -> None:

@@ -19,7 +19,6 @@ from tests.sandbox.support import LIMITS, ROOT, bwrap_settings
 from tests.support.stage import FakeClock
 from threadmill.adapters.sandbox.backend import Backend
 from threadmill.adapters.sandbox.bwrap.backend import BwrapBackend
-from threadmill.adapters.sandbox.bwrap.command import find_bwrap
 from threadmill.adapters.sandbox.factory import bwrap_backend
 from threadmill.adapters.sandbox.remote.backend import RemoteBackend
 from threadmill.adapters.sandbox.session_pool import SessionPool
@@ -91,22 +90,10 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             copying.join()
 
 
-def missing() -> str | None:
-    """What the machine lacks for any of this, if it does. What our own code needs beyond it is not excused."""
-    bwrap = find_bwrap()
-    if bwrap is None:
-        return "bubblewrap is not installed"
-    tried = subprocess.run([bwrap, "--unshare-user", "--ro-bind", "/", "/", "true"], capture_output=True, check=False)
-    return tried.stderr.decode() or None
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One loop for all tests here: they share a bubblewrap, whose start takes longer than most of them."""
-    ours = [item for item in items if HERE in item.path.parents]
-    reason = missing() if ours else None
-    for item in ours:
-        if reason is not None:
-            item.add_marker(pytest.mark.skip(reason=reason))
+    for item in (one for one in items if HERE in one.path.parents):
+        item.add_marker(pytest.mark.needs("sandbox"))
         if pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 

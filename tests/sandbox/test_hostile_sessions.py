@@ -137,7 +137,7 @@ for fd in sorted(map(int, os.listdir('/proc/self/fd'))):
     assert kinds == ["/dev/null", "pipe", "pipe", "socket"]
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount what hides the paths")
+@pytest.mark.needs("root")
 async def test_the_list_of_mounts_does_not_tell_where_the_server_lies(bwrap: SessionPool) -> None:
     mounts = (await told(bwrap, "print(open('/proc/self/mountinfo').read())")).logs
     assert "/opt/python" in mounts

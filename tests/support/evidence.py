@@ -76,7 +76,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.facts: dict[Fact, set[str]] = defaultdict(set)
-        self._checker = SchemaChecker()
+        self._checker = SchemaChecker(quick=True)
         self._problems: list[str] = []
 
     def problems(self) -> list[str]:

@@ -21,14 +21,11 @@ EVIDENCE = ROOT / ".evidence.json"
 LAST = "tests/conformance/test_complete.py"
 """Its tests look at all others, so they run behind them."""
 
-SANDBOXED = (
-    "tests/sandbox/",
-    "tests/api/test_code.py",
-    "tests/soak/",
-    "tests/sdk/",
-    "tests/docs/test_first_minutes.py",
-)
-"""Share a sandbox user and its bounds of processes: one process runs them all, one after the other."""
+TOGETHER = {
+    "sandboxes": ("tests/sandbox/", "tests/api/test_code.py"),
+    "crowds": ("tests/soak/", "tests/sdk/", "tests/docs/test_first_minutes.py"),
+}
+"""Files that one process runs, one after the other: each fills the machine by itself."""
 
 SLOWEST = ("tests/sdk/", "tests/soak/", "tests/cli/", "tests/faults/", "tests/docs/", "tests/sandbox/")
 """Floors whose files take longest; begun first, so that no process is left alone with one at the end."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from tests.support.schema import Node, Operation, events_in, in_plain_words, operations, plain_schemas
 from threadmill.wire.deviations import AddedOperation
@@ -85,6 +85,25 @@ _SHAPES: dict[str, type] = {"<string>": str, "<array>": list}
 
 def body_schema(operation: Operation) -> Node:
     """What an operation takes, as JSON or as a form; empty if nothing."""
+    return _body_schemas()[operation.name]
+
+
+def answer_schema(operation: Operation) -> Node:
+    """What an operation answers as JSON with 200; empty if nothing."""
+    return _answer_schemas()[operation.name]
+
+
+@cache
+def _body_schemas() -> dict[str, Node]:
+    return {operation.name: _body_schema(operation) for operation in operations()}
+
+
+@cache
+def _answer_schemas() -> dict[str, Node]:
+    return {operation.name: _answer_schema(operation) for operation in operations()}
+
+
+def _body_schema(operation: Operation) -> Node:
     if isinstance(operation.node, AddedOperation):
         return {}
     content: Node = operation.node.get("requestBody", {}).get("content", {})
@@ -92,8 +111,7 @@ def body_schema(operation: Operation) -> Node:
     return in_plain_words(schemas[0]) if schemas else {}
 
 
-def answer_schema(operation: Operation) -> Node:
-    """What an operation answers as JSON with 200; empty if nothing."""
+def _answer_schema(operation: Operation) -> Node:
     if isinstance(operation.node, AddedOperation):
         return {}
     content: Node = operation.node["responses"]["200"].get("content", {})
@@ -187,8 +205,13 @@ def _shape(node: Node) -> str:
 
 
 def _takes(node: Node, value: Any) -> bool:
-    validator: Any = Draft202012Validator({**node, "components": {"schemas": plain_schemas()}})
-    return bool(validator.is_valid(value))
+    # A node that is kept keeps its place in memory, so nothing else can be taken for it.
+    if id(node) not in _COMPILED:
+        _COMPILED[id(node)] = node, Draft202012Validator({**node, "components": {"schemas": plain_schemas()}})
+    return _COMPILED[id(node)][1].is_valid(value)
+
+
+_COMPILED: dict[int, tuple[Node, Draft202012Validator]] = {}
 
 
 _BOUNDS = ("maxLength", "minLength", "maxItems", "minItems", "minimum", "maximum", "maxProperties", "pattern")
