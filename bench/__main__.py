@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from bench import contention, ingest, load, loop, memory, sandbox, search, upload
+from bench import contention, growth, ingest, load, loop, memory, sandbox, search, upload
 from bench.load import Rest, p50
 
 ROOT = Path(__file__).parent.parent
@@ -354,6 +354,7 @@ def main() -> None:
     rows += ingest.rows()
     rows += contention.rows()
     rows += memory.rows()
+    rows += growth.rows()
     rows += loop.rows()
     rows += asyncio.run(sandbox.rows())
     rows += asyncio.run(search.measure())

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from threadmill.adapters.memory.store import MemoryStore
@@ -22,6 +23,7 @@ from threadmill.domain.page import MAX_PAGE_BYTES, Order, PageQuery
 from threadmill.domain.run import Run, RunStatus
 from threadmill.domain.run_step import RunStep, RunStepType
 from threadmill.domain.thread import Thread
+from threadmill.domain.tool import FunctionTool
 from threadmill.engine.ports.store import (
     Delete,
     EpochGuard,
@@ -174,6 +176,37 @@ async def test_a_log_has_no_gaps_and_no_repeats(store: AnyStore) -> None:
     assert [one.seq for one in await store.events(RunId("run_1"), after=58)] == [59, 60]
 
 
+async def test_a_log_is_read_back_as_it_was_told_from_anywhere(store: AnyStore) -> None:
+    tools = tuple(FunctionTool(f"tool_{n}", "words " * 50) for n in range(3))
+    born = replace(run(temperature=1), instructions="Be kind. " * 30, tools=tools, metadata={"a": "1"}, expires_at=9)
+    step = RunStep(RunStepId("step_1"), P, T, born.id, born.assistant_id, 2, RunStepType.MESSAGE_CREATION)
+    answer = replace(message("msg_1", 3), run_id=born.id, assistant_id=born.assistant_id)
+    said = replace(answer, content=(TextPart("Yes."),), metadata={"b": "2"}, version=2)
+    over = replace(born, status=RunStatus.COMPLETED, metadata={}, expires_at=None, started_at=2, version=3)
+    events = [
+        *(Event(name, thread()) for name in (EventName.THREAD_CREATED,)),
+        *(Event(name, born) for name in (EventName.RUN_CREATED, EventName.RUN_QUEUED, EventName.RUN_IN_PROGRESS)),
+        *(Event(name, step) for name in (EventName.STEP_CREATED, EventName.STEP_IN_PROGRESS)),
+        *(Event(name, answer) for name in (EventName.MESSAGE_CREATED, EventName.MESSAGE_IN_PROGRESS)),
+        Event(EventName.MESSAGE_COMPLETED, said),
+        Event(EventName.RUN_COMPLETED, over),
+    ]
+    await store.apply(WriteSet((Insert(thread()), Insert(born)), (), born.id, tuple(events[:5])))
+    await store.apply(WriteSet((Update(over, 1),), (), born.id, tuple(events[5:])))
+    await store.apply(WriteSet((Update(replace(over, metadata={"c": "3"}, version=4), 3),)))
+    for after in range(len(events) + 1):
+        found = await store.events(born.id, after)
+        assert [one.seq for one in found] == list(range(after + 1, len(events) + 1))
+        assert [repr(one.event) for one in found] == [repr(event) for event in events[after:]]
+
+
+async def test_pages_of_runs_hold_what_they_share_with_others(store: AnyStore) -> None:
+    same = {"instructions": "Be kind. " * 30, "tools": (FunctionTool("f", "words " * 50),)}
+    runs = [replace(run(f"run_{n}", RunStatus.COMPLETED), **same) for n in range(3)]  # pyright: ignore[reportArgumentType] - one value for each field
+    await put(store, thread(), *runs)
+    assert list((await store.page(Run, Scope(P, T), PageQuery(order=Order.ASC))).items) == runs
+
+
 @pytest.mark.parametrize("order", list(Order))
 async def test_pages_join_to_the_whole_list_also_within_one_second(store: AnyStore, order: Order) -> None:
     names = [f"msg_{n:02}" for n in range(25)]
@@ -283,6 +316,44 @@ async def test_a_run_that_cannot_be_read_is_told_once_and_hurts_nobody_else(
     assert [text for text in caplog.messages if "cannot be read" in text] == [
         "run run_1 cannot be read and is left alone (ValueError)"
     ]
+
+
+async def test_what_runs_share_goes_with_the_last_of_them(tmp_path: Path) -> None:
+    def shared() -> int:
+        with closing(sqlite3.connect(tmp_path / "threadmill.db")) as raw:
+            return raw.execute("SELECT count(*) FROM shared_parts").fetchone()[0]
+
+    async with opened("sqlite", tmp_path) as store:
+        done = run("run_1", RunStatus.COMPLETED)
+        kind = replace(done, instructions="Be kind. " * 30, tools=(FunctionTool("f", "words " * 50),))
+        other = replace(kind, id=RunId("run_2"), thread_id=ThreadId("thread_2"))
+        await put(store, thread(), kind, thread("thread_2"), other)
+        await put(store, replace(other, id=RunId("run_3"), instructions="Be brief. " * 30))
+        assert shared() == 3
+        await store.apply(WriteSet((Delete(Thread, ThreadId("thread_2")),)))
+        assert shared() == 2
+        assert await store.get(Run, P, "run_1") == kind
+        await store.apply(WriteSet((Delete(Thread, T),)))
+        assert shared() == 0
+
+
+async def test_a_run_and_its_log_of_an_older_version_are_read_and_go_on(tmp_path: Path) -> None:
+    old = replace(run(), instructions="Be kind. " * 30, tools=(FunctionTool("f", "words " * 50),))
+    async with opened("sqlite", tmp_path) as store:
+        await put(store, thread(), run())
+    with closing(sqlite3.connect(tmp_path / "threadmill.db")) as raw, raw:
+        whole = msgspec.json.encode(old)  # as it was written then
+        raw.execute("UPDATE runs SET data = ?", (whole,))
+        for seq, name in enumerate(("thread.run.created", "thread.run.queued"), 1):
+            raw.execute("INSERT INTO run_events VALUES ('run_1', ?, ?, ?)", (seq, name, whole))
+    after = replace(old, status=RunStatus.IN_PROGRESS, version=2)
+    begun = Event(EventName.RUN_IN_PROGRESS, after)
+    async with opened("sqlite", tmp_path) as store:
+        assert await store.get(Run, P, "run_1") == old
+        await store.apply(WriteSet((Update(after, 1),), (), old.id, (begun,)))
+    async with opened("sqlite", tmp_path) as store:
+        assert await store.get(Run, P, "run_1") == after
+        assert [one.event.subject for one in await store.events(old.id)] == [old, old, after]
 
 
 async def test_everything_acknowledged_is_there_after_a_reopen(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def shape(url: str) -> dict[str, object]:
             name: (
                 [(c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(name)],
                 sorted((i["name"], tuple(i["column_names"]), i["unique"]) for i in found.get_indexes(name)),  # pyright: ignore[reportArgumentType] - names are strings
-                [(tuple(k["constrained_columns"]), k["referred_table"]) for k in found.get_foreign_keys(name)],
+                sorted((tuple(k["constrained_columns"]), k["referred_table"]) for k in found.get_foreign_keys(name)),
             )
             for name in sorted(found.get_table_names())
             if name != "alembic_version"

@@ -1,5 +1,6 @@
 """Domain values <-> JSON bytes. msgspec writes; reading follows each dataclass's type hints, looked at once.
 
+A row's fields that have their defaults are not written: they are most of it. What stands inside a field is written whole.
 msgspec cannot tell several dataclasses in one union apart, so the reader does, by their literal `type` field.
 """
 
@@ -14,14 +15,42 @@ import msgspec
 
 T = TypeVar("T")
 Reader = Callable[[Any], Any]
+Arguments = Callable[[dict[str, Any]], dict[str, Any]]
 
-encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
+encode_json = msgspec.json.Encoder().encode
+decode_json = msgspec.json.Decoder().decode
+
+
+def encode(value: Any, left_out: frozenset[str] = frozenset()) -> bytes:
+    """The JSON of a dataclass's value, without its defaults and without the fields `left_out`."""
+    written: dict[str, Any] = {}
+    for name, default, its_type in _written_fields(cast("type[object]", type(value)), left_out):
+        held = getattr(value, name)
+        # 1 and 1.0 are equal, and two things on the wire.
+        if held is not default and (type(held) is not its_type or held != default):
+            written[name] = held
+    return encode_json(written)
+
+
+@cache
+def _written_fields(kind: Any, left_out: frozenset[str]) -> list[tuple[str, object, type]]:
+    """Fields with their defaults, MISSING for those that have none, and the defaults' types."""
+    found: list[tuple[str, object, type]] = []
+    for field in fields(kind):
+        default: object = field.default if field.default_factory is MISSING else field.default_factory()
+        if field.name not in left_out:
+            found.append((field.name, default, type(default)))
+    return found
 
 
 def decode(kind: type[T], data: bytes) -> T:
     """The value of dataclass `kind` that `encode` wrote."""
-    return cast("T", _reader(kind)(_decode(data)))
+    return decode_fields(kind, decode_json(data))
+
+
+def decode_fields(kind: type[T], value: dict[str, Any]) -> T:
+    """The value of dataclass `kind` from its fields as plain JSON."""
+    return cast("T", _reader(kind)(value))
 
 
 @cache
@@ -59,21 +88,32 @@ def _union_reader(members: tuple[Any, ...]) -> Reader:
     return lambda value: None if value is None else by_type[value["type"]](value)
 
 
-def _dataclass_reader(kind: Any) -> Reader:
+@cache
+def arguments_reader(kind: Any) -> Arguments:
+    """How to read those fields of dataclass `kind` that were written."""
     hints = get_type_hints(kind)
     readers = [(field.name, _reader(hints[field.name])) for field in fields(kind)]
-    required = {field.name for field in fields(kind) if field.default is field.default_factory is MISSING}
-    plain = {name for name, reader in readers if reader is _same}
+    plain = [name for name, reader in readers if reader is _same]
     deep = [(name, reader) for name, reader in readers if reader is not _same]
+
+    def read(value: dict[str, Any]) -> dict[str, Any]:
+        arguments = {name: value[name] for name in plain if name in value}
+        for name, reader in deep:
+            if name in value:
+                arguments[name] = reader(value[name])
+        return arguments
+
+    return read
+
+
+def _dataclass_reader(kind: Any) -> Reader:
+    required = {field.name for field in fields(kind) if field.default is field.default_factory is MISSING}
+    arguments = arguments_reader(kind)
 
     def read(value: dict[str, Any]) -> Any:
         # A field an older version did not write takes its default; one it wrote and we dropped is ignored.
         if missing := required - value.keys():
             raise ValueError(f"{kind.__name__} lacks {sorted(missing)}")
-        arguments = {name: value[name] for name in plain if name in value}
-        for name, reader in deep:
-            if name in value:
-                arguments[name] = reader(value[name])
-        return kind(**arguments)
+        return kind(**arguments(value))
 
     return read

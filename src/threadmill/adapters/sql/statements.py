@@ -35,6 +35,7 @@ from threadmill.adapters.sql.tables import (
     RUN_EVENTS,
     RUN_STEPS,
     RUNS,
+    SHARED_PARTS,
     THREADS,
     UPLOAD_PARTS,
     UPLOADS,
@@ -84,6 +85,8 @@ _COUNTED: dict[Table, list[Column[Any]]] = {
     for table in (VECTOR_STORES, FILE_BATCHES)
 }
 """What AddCounts changes, in the order of the fields of FileCounts."""
+
+_INSTRUCTIONS, _TOOLS = SHARED_PARTS.alias("instructions"), SHARED_PARTS.alias("tools")
 
 _EXECUTING = or_(RUNS.c.status == "in_progress", RUNS.c.status == "cancelling")
 
@@ -219,7 +222,10 @@ def row_by_id(kind: type[Row]) -> Rows:
 def _data(table: Table) -> Rows:
     """`data`, then the columns that change alone: lease and epoch by heartbeats, counts and bytes by files."""
     if table is RUNS:
-        return select(table.c.data, table.c.lease_until, table.c.epoch, table.c.id)
+        parts = RUNS.outerjoin(_INSTRUCTIONS, RUNS.c.instructions_key == _INSTRUCTIONS.c.key)
+        parts = parts.outerjoin(_TOOLS, RUNS.c.tools_key == _TOOLS.c.key)
+        columns = (RUNS.c.lease_until, RUNS.c.epoch, RUNS.c.id)
+        return select(RUNS.c.data, *columns, _INSTRUCTIONS.c.data, _TOOLS.c.data).select_from(parts)
     return select(table.c.data, *_COUNTED.get(table, ()))
 
 
@@ -269,6 +275,7 @@ STEPS = (
     .where(RUN_STEPS.c.run_id == bindparam("run_id"))
     .order_by(RUN_STEPS.c.created_at, RUN_STEPS.c.ord)
 )
+RUN_OF_EVENTS = _data(RUNS).where(RUNS.c.id == bindparam("run_id"))
 ACTIVE_RUN = _data(RUNS).where(RUNS.c.thread_id == bindparam("thread_id"), ACTIVE)
 EVENTS = (
     select(RUN_EVENTS.c.seq, RUN_EVENTS.c.name, RUN_EVENTS.c.data)
@@ -337,12 +344,3 @@ EXTEND_LEASE = (
     )
     .values(lease_until=bindparam("until"))
 )
-
-
-def event_kind(event_name: str) -> type[Thread] | type[Run] | type[RunStep] | type[Message]:
-    """What kind of object an event of this name carries."""
-    if event_name.startswith("thread.message."):
-        return Message
-    if event_name.startswith("thread.run.step."):
-        return RunStep
-    return Run if event_name.startswith("thread.run.") else Thread

@@ -43,6 +43,25 @@ def _thread_id() -> Column[object]:
 
 ASSISTANTS = Table("assistants", METADATA, *_object_columns(), Index("assistants_page", "project", "created_at", "ord"))
 THREADS = Table("threads", METADATA, *_object_columns(), Index("threads_page", "project", "created_at", "ord"))
+SHARED_PARTS = Table(
+    "shared_parts",
+    METADATA,
+    Column("key", LargeBinary, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+"""Instructions and tools, once for all runs that have the same: see `shared_parts.py`."""
+
+
+def _part_key(name: str) -> Column[object]:
+    # Not set to null when the part goes: the key is what keeps it.
+    return Column(name, LargeBinary, ForeignKey("shared_parts.key"))
+
+
+def _part_index(name: str) -> Index:
+    given = text(f"{name} IS NOT NULL")
+    return Index(f"runs_{name}", name, sqlite_where=given, postgresql_where=given)
+
+
 RUNS = Table(
     "runs",
     METADATA,
@@ -53,6 +72,10 @@ RUNS = Table(
     Column("lease_until", BigInteger),
     Column("epoch", Integer, nullable=False),
     Column("model", String),
+    _part_key("instructions_key"),
+    _part_key("tools_key"),
+    _part_index("instructions_key"),
+    _part_index("tools_key"),
     Index("runs_page", "thread_id", "created_at", "ord"),
     # One active run per thread, whatever the code does (ADR-0004).
     Index("runs_one_active", "thread_id", unique=True, sqlite_where=ACTIVE, postgresql_where=ACTIVE),

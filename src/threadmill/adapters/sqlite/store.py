@@ -12,17 +12,19 @@ from sqlalchemy.dialects import sqlite
 
 from threadmill.adapters.sql import statements as s
 from threadmill.adapters.sql.codec import decode, encode
+from threadmill.adapters.sql.event_codec import event_rows, read_events
 from threadmill.adapters.sql.migrate import migrate
+from threadmill.adapters.sql.shared_parts import join, split
 from threadmill.adapters.sqlite.cache import HistoryCache, RowCache
 from threadmill.adapters.sqlite.chunks import SEALED, SqliteChunks
 from threadmill.adapters.sqlite.database import PATIENCE, Database, acquire_lock, connect
 from threadmill.adapters.sqlite.file_index import SqliteFileIndex
 from threadmill.adapters.sqlite.readable import ReadableRows
+from threadmill.adapters.sqlite.shared_parts import collect_parts, delete_unused, insert_parts
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.cache_budget import CacheBudget
 from threadmill.domain.error import InvalidRequest, VersionConflict, thread_full
-from threadmill.domain.event import Event, EventName
 from threadmill.domain.ids import Instant, ProjectId, RunId, ThreadId
 from threadmill.domain.message import Message
 from threadmill.domain.page import Page, PageQuery, take_page
@@ -97,6 +99,7 @@ _HISTORY = Statement(s.HISTORY)
 _STEPS = Statement(s.STEPS)
 _ACTIVE_RUN = Statement(s.ACTIVE_RUN)
 _EVENTS = Statement(s.EVENTS)
+_RUN_OF_EVENTS = Statement(s.RUN_OF_EVENTS)
 _LAST_SEQ = Statement(s.LAST_SEQ)
 _EPOCH = Statement(s.EPOCH)
 _THREAD_EXISTS = Statement(s.THREAD_EXISTS)
@@ -196,8 +199,14 @@ class SqliteStore:
 
     async def events(self, run_id: RunId, after: int = 0) -> Sequence[StoredEvent]:
         """See the port."""
-        found = await self._all(_EVENTS, run_id=run_id, after=after)
-        return [StoredEvent(seq, _event(name, data)) for seq, name, data in found]
+
+        def read(cursor: sqlite3.Cursor) -> list[StoredEvent]:
+            # One back: an event that repeats the one before it stores nothing.
+            rows = _EVENTS.run(cursor, run_id=run_id, after=after - 1).fetchall()
+            run = _RUN_OF_EVENTS.run(cursor, run_id=run_id).fetchone() if rows else None
+            return read_events(_row(Run, run), rows, after) if run is not None else []
+
+        return await self._database.read(read)
 
     async def queued(self, limit: int, besides: Collection[str] = ()) -> Sequence[Run]:
         """See the port."""
@@ -238,34 +247,16 @@ class SqliteStore:
 
 def _apply(cursor: sqlite3.Cursor, write_set: WriteSet) -> int:
     """One write set inside its savepoint: guards, rows, events."""
-    encoded = _EncodeCache()
     for guard in write_set.guards:
         _check(cursor, guard)
     for write in write_set.writes:
-        _write(cursor, write, encoded)
+        _write(cursor, write)
     if not write_set.events or write_set.run_id is None:
         return 0
     first: int = (_LAST_SEQ.run(cursor, run_id=write_set.run_id).fetchone()[0] or 0) + 1
-    rows = [
-        (write_set.run_id, seq, event.name.value, encoded.encode(event.subject))
-        for seq, event in enumerate(write_set.events, first)
-    ]
-    cursor.execute(_add_events(len(rows)), [value for row in rows for value in row])
+    rows = event_rows(write_set.run_id, first, write_set.events)
+    cursor.execute(_add_events(len(rows)), [value for row in rows for value in (write_set.run_id, *row)])
     return first
-
-
-class _EncodeCache:
-    """Each value of a transaction is encoded once: a row and its events often show the same one."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, bytes] = {}
-
-    def encode(self, value: Row) -> bytes:
-        """Its JSON."""
-        data = self._known.get(id(value))
-        if data is None:
-            data = self._known[id(value)] = encode(value)
-        return data
 
 
 def _check(cursor: sqlite3.Cursor, guard: Guard) -> None:
@@ -298,24 +289,35 @@ def _check_room(cursor: sqlite3.Cursor, guard: ThreadCapacity | StoreHasRoom) ->
             check_store_room(held[0] + new, most)
 
 
-def _write(cursor: sqlite3.Cursor, write: Write, encoded: _EncodeCache) -> None:
+def _write(cursor: sqlite3.Cursor, write: Write) -> None:
     match write:
         case Insert(row):
-            _insert(type(row)).run(cursor, data=encoded.encode(row), **s.columns_of(row))
+            _insert(type(row)).run(cursor, **_columns(cursor, row))
             _link(cursor, row, fresh=True)
         case Update(row, expected):
-            columns = s.columns_of(row)
-            done = _update(type(row)).run(cursor, row_id=row.id, expected=expected, data=encoded.encode(row), **columns)
+            done = _update(type(row)).run(cursor, row_id=row.id, expected=expected, **_columns(cursor, row))
             if done.rowcount != 1:
                 raise VersionConflict(f"{row.id} is not version {expected} any more")
             _link(cursor, row, fresh=False)
         case Delete(kind, object_id, expected):
+            parts = collect_parts(cursor, object_id) if kind is Thread else ()
             if _delete(kind).run(cursor, row_id=object_id, expected=expected).rowcount != 1:
                 raise VersionConflict(f"{object_id} is gone or not version {expected} any more")
             _DELETE_LINKS.run(cursor, object_id=object_id)
+            delete_unused(cursor, parts)
         case AddCounts(kind, object_id, change, used_at):
             values = {**s.counts_of(change.file_counts), "usage_bytes": change.usage_bytes}
             _add_counts(kind).run(cursor, row_id=object_id, last_active_at=used_at or 0, **values)
+
+
+def _columns(cursor: sqlite3.Cursor, row: Row) -> dict[str, Any]:
+    """All columns of a row; what a run shares with others is written."""
+    columns = s.columns_of(row)
+    if not isinstance(row, Run):
+        return columns | {"data": encode(row)}
+    stored = split(row)
+    insert_parts(cursor, stored.parts)
+    return columns | stored.columns | {"data": stored.data}
 
 
 def _link(cursor: sqlite3.Cursor, row: Row, *, fresh: bool) -> None:
@@ -330,11 +332,12 @@ def _link(cursor: sqlite3.Cursor, row: Row, *, fresh: bool) -> None:
 
 
 def _row(kind: type[R], found: tuple[Any, ...]) -> R:
-    return cast("R", s.with_columns(decode(kind, found[0]), found[1:]))
+    row = join(found[0], *found[4:]) if kind is Run else decode(kind, found[0])
+    return cast("R", s.with_columns(row, found[1:]))
 
 
-def _event(name: str, data: bytes) -> Event:
-    return Event(EventName(name), decode(s.event_kind(name), data))
+def _size(kind: type[R], found: tuple[Any, ...]) -> int:
+    return sum(len(part or b"") for part in (found[0], *found[4:])) if kind is Run else len(found[0])
 
 
 def _read_page(cursor: sqlite3.Cursor, kind: type[R], scope: Scope, query: PageQuery) -> Page[R]:
@@ -352,7 +355,7 @@ def _read_page(cursor: sqlite3.Cursor, kind: type[R], scope: Scope, query: PageQ
         place |= {f"{param}_at": at[0], f"{param}_ord": at[1]}
     shape = s.PageShape(kind, filters, query.order, query.after is not None, query.before is not None)
     found = _page(shape).run(cursor, rows=query.limit + 1, **values, **place)
-    rows, has_more = take_page(found, query.limit, lambda row: len(row[0]))
+    rows, has_more = take_page(found, query.limit, lambda row: _size(kind, row))
     items = [_row(kind, row) for row in rows]
     if s.is_reversed(shape):
         items.reverse()
