@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.databases import prepared
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.cache import HistoryCache, RowCache
 from threadmill.adapters.sqlite.store import SqliteStore
@@ -60,7 +61,7 @@ async def tried(store: MemoryStore | SqliteStore, write: Write) -> bool:
 
 
 async def compare(path: Path, steps: list[tuple[str, ThreadId, int, int, int | None]]) -> None:
-    memory, sqlite = MemoryStore(), await SqliteStore.open(path, LoggedTroubles())
+    memory, sqlite = MemoryStore(), await SqliteStore.open(prepared(path), LoggedTroubles())
     try:
         for what, thread, number, at, newest in steps:
             if what != "look" and (write := await write_of(memory, what, thread, number, at)) is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.test_store import AnyStore, opened
+from tests.support.databases import prepared
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.troubles import LoggedTroubles
 from threadmill.domain.error import InvalidRequest, VersionConflict
@@ -220,7 +221,7 @@ async def test_a_waiting_file_that_cannot_be_read_takes_nobodys_place(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "threadmill.db"
-    made = await SqliteStore.open(path, LoggedTroubles())
+    made = await SqliteStore.open(prepared(path), LoggedTroubles())
     await put(made, STORE, READING, replace(READING, file_id=FileId("file-2")))
     await made.close()
     with closing(sqlite3.connect(path)) as raw:

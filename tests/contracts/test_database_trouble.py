@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import prepared
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.troubles import LoggedTroubles
 from threadmill.domain.error import DatabaseUnavailable
@@ -44,7 +45,7 @@ def troubles() -> LoggedTroubles:
 
 @pytest.fixture
 async def store(file: Path, troubles: LoggedTroubles) -> AsyncGenerator[SqliteStore]:
-    made = await SqliteStore.open(file, troubles, patience=PATIENCE)
+    made = await SqliteStore.open(prepared(file), troubles, patience=PATIENCE)
     await made.apply(WriteSet((Insert(Thread(T, P, 1)),)))
     yield made
     await made.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.support.databases import prepared
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.database import DatabaseInUse
 from threadmill.adapters.sqlite.store import SqliteStore
@@ -46,7 +47,7 @@ async def opened(kind: str, path: Path) -> AsyncGenerator[AnyStore, None]:
     if kind == "memory":
         yield MemoryStore()
         return
-    store = await SqliteStore.open(path / "threadmill.db", LoggedTroubles())
+    store = await SqliteStore.open(prepared(path / "threadmill.db"), LoggedTroubles())
     try:
         yield store
     finally:
@@ -377,8 +378,9 @@ async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
 
 
 async def test_the_database_is_its_owners_alone(tmp_path: Path) -> None:
-    async with opened("sqlite", tmp_path):
-        assert (tmp_path / "threadmill.db").stat().st_mode & 0o077 == 0
+    store = await SqliteStore.open(tmp_path / "threadmill.db", LoggedTroubles())
+    await store.close()
+    assert (tmp_path / "threadmill.db").stat().st_mode & 0o077 == 0
 
 
 async def test_a_full_disk_refuses_the_write_and_keeps_what_was_there(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.databases import prepared
 from tests.support.runs import STOP, begun, has_status, stored
 from tests.support.stage import PROJECT, Stage
 from tests.support.waiting import until
@@ -231,7 +232,7 @@ async def test_what_is_still_read_when_the_time_is_over_leaves_the_run_to_the_qu
 
 
 async def test_text_that_cannot_be_stored_does_not_leave_its_run_active(tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "threadmill.db", LoggedTroubles())
+    store = await SqliteStore.open(prepared(tmp_path / "threadmill.db"), LoggedTroubles())
     stage = Stage(store)
     run = await begun(stage)
     stage.model.turns[0].say("half a pair: \ud83d")
@@ -247,7 +248,7 @@ async def test_text_that_cannot_be_stored_does_not_leave_its_run_active(tmp_path
 
 
 async def test_a_call_that_cannot_be_stored_does_not_either(tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "threadmill.db", LoggedTroubles())
+    store = await SqliteStore.open(prepared(tmp_path / "threadmill.db"), LoggedTroubles())
     stage = Stage(store)
     run = await begun(stage, "f")
     stage.model.turns[0].say(ToolCallPiece(0, "call_1", "f", '{"a": "\ud83d"}'))

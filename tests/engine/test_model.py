@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.support.databases import prepared
 from tests.support.stage import PROJECT, Stage, Turn, WorkerDied
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.store import SqliteStore
@@ -275,7 +276,7 @@ class SqliteRunMachine(RunMachine):
     """The same on SQLite."""
 
     async def open(self) -> Stage:
-        return Stage(await SqliteStore.open(self.directory / "threadmill.db", LoggedTroubles()), max_runs=2)
+        return Stage(await SqliteStore.open(prepared(self.directory / "threadmill.db"), LoggedTroubles()), max_runs=2)
 
 
 PROFILE = settings(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import prepared
 from tests.support.stage import PROJECT, Stage
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.store import SqliteStore
@@ -53,7 +54,9 @@ def test_an_upstream_has_one_place_at_least_and_all_if_it_may() -> None:
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 async def test_runs_of_other_models_go_on_while_an_upstream_answers_nobody(kind: str, tmp_path: Path) -> None:
-    sqlite = None if kind == "memory" else await SqliteStore.open(tmp_path / "threadmill.db", LoggedTroubles())
+    sqlite = (
+        None if kind == "memory" else await SqliteStore.open(prepared(tmp_path / "threadmill.db"), LoggedTroubles())
+    )
     stage = Stage(MemoryStore() if sqlite is None else sqlite, max_runs=4, upstream_share=0.5)
     dead = [await begun(stage, f"dead/{number}") for number in range(2 * CLAIM_BATCH)]
     assert [await status(stage, run) for run in dead[:3]] == [RunStatus.IN_PROGRESS] * 2 + [RunStatus.QUEUED]

@@ -18,6 +18,7 @@ from pathlib import Path
 from aiohttp import web
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tests.support.databases import prepared
 from tests.support.serving import vocabularies
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.api.server import Server, config
@@ -47,7 +48,7 @@ class OwnServer:
     """A whole server on a port that stays its own over restarts."""
 
     def __init__(self, directory: Path, keys: str) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        prepared(directory / "threadmill.db")
         config_file = directory / "threadmill.toml"
         config_file.write_text("[limits]\nstream_comment_seconds = 0.05\n")  # checks of silence need not last
         names = {"DATA_DIR": str(directory), "API_KEYS": keys, "CONFIG": str(config_file), "SANDBOX": "off"}

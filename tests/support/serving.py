@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.support.databases import prepared
 from tests.support.waiting import until
 from tests.support.witness import Witnessed
 from threadmill.adapters.tokens.vocabularies import Vocabularies
@@ -158,6 +159,7 @@ async def serving(
 
     Without a sandbox unless one is asked for: its self-test takes a second of both cores, which most tests do not need.
     """
+    prepared(directory / "threadmill.db")
     env = {"THREADMILL_DATA_DIR": str(directory), "THREADMILL_UPSTREAM_URL": upstream, "THREADMILL_API_KEYS": keys}
     env["THREADMILL_SANDBOX"] = "off"
     env |= {f"THREADMILL_{name}": value for name, value in environment.items()}

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.wire.edge import Edge
 from threadmill.domain.error import InvalidRequest
 from threadmill.wire.request.body import Body, parse
 from threadmill.wire.request.run_thread_bodies import (
@@ -71,17 +72,6 @@ def stores(count: int) -> dict[str, Any]:
 
 def last(count: int) -> dict[str, Any]:
     return {"type": "last_messages", "last_messages": count}
-
-
-class Edge(NamedTuple):
-    """A limit: the last value taken, the first refused, and what the refusal names."""
-
-    kind: type[Body]
-    field: str
-    taken: Any
-    refused: Any
-    param: str
-    code: str
 
 
 EDGES: list[tuple[type[Body], str, Any, Any, str, str]] = [

@@ -1,12 +1,13 @@
 """Bodies of vector stores: what they mean, every limit at its edge, and the texts of refusals (behaviour.md 7.2 to 7.5)."""
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.wire.edge import Edge
 from threadmill.domain.chunking import StaticChunking
 from threadmill.domain.error import InvalidRequest
 from threadmill.domain.filter import Comparator, Comparison, Compound, LogicalOperator
@@ -85,17 +86,6 @@ ENDS = [
     ({"k": 2**53 - 1}, {"k": 2**53}, ".k", "integer_above_max_value"),
     ({"k": 1 - 2**53}, {"k": -(2**53)}, ".k", "integer_below_min_value"),
 ]
-
-
-class Edge(NamedTuple):
-    """A limit: what is taken, what is refused, and what the refusal names."""
-
-    kind: type[Body]
-    field: str
-    taken: Any
-    refused: Any
-    param: str
-    code: str
 
 
 NEVER: dict[str, dict[str, Any]] = {"none": {"type": "or", "filters": []}, "static": {"type": "auto", "static": {}}}
