@@ -31,10 +31,16 @@ COST = Usage(3, 2)
 
 
 class Away(MemoryStore):
-    """A store that can be away: for writes, or for reads too."""
+    """A store that can be away: for writes, for reads, or for looking up single objects."""
 
     writes: Exception | None = None
     reads: Exception | None = None
+    looks: Exception | None = None
+
+    async def get(self, *args: Any, **named: Any) -> Any:
+        if self.looks is not None:
+            raise self.looks
+        return await super().get(*args, **named)
 
     async def apply(self, write_set: WriteSet) -> int:
         if self.writes is not None:
@@ -59,6 +65,17 @@ async def streamed(stage: Stage, run: Run) -> str:
     tail = stage.ports.log.tail(run.id)
     entries = [entry async for batch in tail for entry in batch if not isinstance(entry, StoredEvent)]
     return "".join(text for entry in entries if isinstance(entry, TextDelta) for text in entry.pieces)
+
+
+async def begun_without_reads() -> tuple[Stage, Run]:
+    """A run that waits for what it must read."""
+    store = Away()
+    stage = Stage(store)
+    assistant, thread = await stage.assistant(instructions="x"), await stage.thread("hi")
+    store.reads = LOCKED
+    run = (await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))).run
+    await stage.settle()
+    return stage, run
 
 
 async def test_a_draft_that_cannot_be_saved_is_saved_later_and_the_stream_goes_on() -> None:
@@ -135,14 +152,9 @@ async def test_a_run_that_ends_badly_meanwhile_ends_with_its_own_error() -> None
 
 
 async def test_what_a_run_reads_is_waited_for_too() -> None:
-    store = Away()
-    stage = Stage(store)
-    assistant, thread = await stage.assistant(instructions="x"), await stage.thread("hi")
-    store.reads = LOCKED
-    run = (await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))).run
-    await stage.settle()
+    stage, run = await begun_without_reads()
     assert stage.model.turns == []
-    store.reads = None
+    stage.store.reads = None
     stage.clock.wake_next()
     await stage.settle()
     stage.model.turns[0].end("x", STOP, COST)
@@ -186,6 +198,36 @@ async def test_a_claim_that_was_lost_meanwhile_ends_the_wait() -> None:
     assert (await stored(stage, run)).status is RunStatus.QUEUED
 
 
+async def interrupted(store: Away) -> tuple[Stage, Run]:
+    """A run that was cancelled by its client, whose worker cannot look up why it was stopped."""
+    stage = Stage(store)
+    run = await begun(stage)
+    await runs.cancel(stage.engine, PROJECT, run.thread_id, run.id)
+    stage.worker.interrupt(run.id)
+    return stage, run
+
+
+async def test_a_run_that_is_stopped_meanwhile_learns_why_when_the_database_is_back() -> None:
+    store = Away()
+    stage, run = await interrupted(store)
+    store.looks = LOCKED
+    await stage.settle()
+    store.looks = None
+    stage.clock.wake_next()
+    await stage.settle()
+    assert (await stored(stage, run)).status is RunStatus.CANCELLED
+    assert stage.surprises == []
+
+
+async def test_a_stopped_run_whose_row_cannot_be_looked_up_at_all_is_told_and_left_to_its_lease() -> None:
+    store = Away()
+    stage, run = await interrupted(store)
+    store.looks = RuntimeError("a bug")
+    await stage.settle()
+    assert stage.surprises == [f"run {run.id} could not be settled: {store.looks!r}"]
+    assert not stage.worker.holds(run.id)
+
+
 async def test_a_draft_that_finds_its_claim_lost_stops_the_run() -> None:
     stage = Stage(Away())
     run = await begun(stage)
@@ -218,12 +260,7 @@ async def test_a_server_that_stops_waits_for_no_database() -> None:
 
 
 async def test_what_is_still_read_when_the_time_is_over_leaves_the_run_to_the_queue() -> None:
-    store = Away()
-    stage = Stage(store)
-    assistant, thread = await stage.assistant(instructions="x"), await stage.thread("hi")
-    store.reads = LOCKED
-    run = (await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))).run
-    await stage.settle()
+    stage, run = await begun_without_reads()
     stage.clock.at += stage.settings.run_ttl
     stage.clock.wake_next()
     await stage.settle()

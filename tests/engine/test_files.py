@@ -146,9 +146,9 @@ async def test_an_expired_file_deletes_itself(stage: Stage) -> None:
         new = NewFile("a.txt", FilePurpose.VISION, expires_after=3_600)
         file = await files.create(stage.engine, PROJECT, new, writer)
     assert file.expires_at == stage.clock.at + 3_600
-    await delete_expired_files(stage.ports, stage.clock.at + 3_599)
+    await delete_expired_files(stage.ports, stage.clock.at + 3_599, stage.worker.unmovable)
     assert await files.retrieve(stage.engine, PROJECT, file.id) == file
-    await delete_expired_files(stage.ports, stage.clock.at + 3_600)
+    await delete_expired_files(stage.ports, stage.clock.at + 3_600, stage.worker.unmovable)
     with pytest.raises(NotFound, match=f"No such File object: {file.id}"):
         await files.retrieve(stage.engine, PROJECT, file.id)
 
@@ -179,7 +179,7 @@ async def test_an_expired_file_that_somebody_deletes_first_disturbs_nobody() -> 
     async with stage.blobs.writer() as writer:
         file = await files.create(stage.engine, PROJECT, NewFile("a", FilePurpose.BATCH, expires_after=3_600), writer)
     store.meanwhile = partial(store.apply, WriteSet((Delete(File, file.id),)))
-    await delete_expired_files(stage.ports, stage.clock.at + 3_600)
+    await delete_expired_files(stage.ports, stage.clock.at + 3_600, stage.worker.unmovable)
     assert await stage.ports.files.find_many(PROJECT, [file.id]) == []
 
 

@@ -96,12 +96,12 @@ async def test_an_upload_expires_after_an_hour_and_is_forgotten_a_day_later(stag
     stage.clock.at += UPLOAD_SECONDS
     with pytest.raises(Conflict, match="is expired"):
         await uploads.complete(stage.engine, PROJECT, upload.id, [part.id], None)
-    await end_due_uploads(stage.ports, stage.clock.now())
+    await end_due_uploads(stage.ports, stage.clock.now(), stage.worker.unmovable)
     ended = await stage.store.get(Upload, PROJECT, upload.id)
     assert ended is not None
     assert (ended.status, blobs(stage)) == (UploadStatus.EXPIRED, [])
     stage.clock.at += KEPT_SECONDS
-    await end_due_uploads(stage.ports, stage.clock.now())
+    await end_due_uploads(stage.ports, stage.clock.now(), stage.worker.unmovable)
     assert await stage.store.get(Upload, PROJECT, upload.id) is None
 
 
@@ -116,7 +116,7 @@ async def test_who_ends_an_upload_that_was_changed_meanwhile_lets_it_be(stage: S
         return await reads(*args)
 
     stage.store.page = late
-    await end_due_uploads(stage.ports, stage.clock.now())
+    await end_due_uploads(stage.ports, stage.clock.now(), stage.worker.unmovable)
     assert await stage.store.get(Upload, PROJECT, upload.id) is None
 
 

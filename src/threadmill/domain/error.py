@@ -14,6 +14,7 @@ ThreadmillError
 │   └── WrongToolOutputs     the ids do not match the required action
 ├── Unavailable              a part this server needs is missing or broken
 │   └── DatabaseUnavailable  the database cannot be read or written right now
+├── Unreadable               a stored object that this version cannot understand
 └── VersionConflict          internal: somebody else wrote first; decide again
 """
 
@@ -93,6 +94,10 @@ class Unavailable(ThreadmillError):
 
 class DatabaseUnavailable(Unavailable):
     """The database cannot be read or written right now: locked, full, gone. Nothing was written; runs try again."""
+
+
+class Unreadable(ThreadmillError):
+    """A stored object that is damaged or of another version: it stays so until its operator mends it."""
 
 
 class VersionConflict(ThreadmillError):

@@ -67,10 +67,10 @@ class Engine:
         await sweep(self.ports, self.worker, now, leases_before=now)
 
     async def _delete_expired(self) -> None:
-        await delete_expired_files(self.ports, self.ports.clock.now())
+        await delete_expired_files(self.ports, self.ports.clock.now(), self.worker.unmovable)
 
     async def _end_uploads(self) -> None:
-        await end_due_uploads(self.ports, self.ports.clock.now())
+        await end_due_uploads(self.ports, self.ports.clock.now(), self.worker.unmovable)
 
     async def _attempt(self, what: str, work: Callable[[], Awaitable[None]]) -> bool:
         """Whether `work` was done. Whatever it meets is told, once while it lasts, waited a little and gone on with."""

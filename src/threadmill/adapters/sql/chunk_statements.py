@@ -31,7 +31,7 @@ EDITIONS_OF = select(VECTOR_STORE_FILES.c.file_id, VECTOR_STORE_FILES.c.edition)
 def store_files(count: int) -> ClauseElement:
     """Store files by row key; parameters are id_0 to id_<count - 1>."""
     keys: list[ColumnElement[str]] = [bindparam(f"id_{number}") for number in range(count)]
-    return select(VECTOR_STORE_FILES.c.data).where(VECTOR_STORE_FILES.c.id.in_(keys))
+    return select(VECTOR_STORE_FILES.c.id, VECTOR_STORE_FILES.c.data).where(VECTOR_STORE_FILES.c.id.in_(keys))
 
 
 EDITION_OF = select(VECTOR_STORE_FILES.c.edition).where(
@@ -49,13 +49,13 @@ PENDING = (
     .limit(bindparam("rows"))
 )
 COMPLETED = (
-    select(VECTOR_STORE_FILES.c.data)
+    select(VECTOR_STORE_FILES.c.id, VECTOR_STORE_FILES.c.data)
     .where(VECTOR_STORE_FILES.c.status == "completed", VECTOR_STORE_FILES.c.id > bindparam("after"))
     .order_by(VECTOR_STORE_FILES.c.id)
     .limit(bindparam("rows"))
 )
 HOLDING = (
-    select(VECTOR_STORE_FILES.c.data)
+    select(VECTOR_STORE_FILES.c.id, VECTOR_STORE_FILES.c.data)
     .where(
         and_(VECTOR_STORE_FILES.c.file_id == bindparam("file_id"), VECTOR_STORE_FILES.c.project == bindparam("project"))
     )

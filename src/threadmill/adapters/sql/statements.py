@@ -213,20 +213,23 @@ def add_counts(kind: type[VectorStore] | type[FileBatch]) -> ClauseElement:
 
 
 def row_by_id(kind: type[Row]) -> Rows:
-    """`data` of one row of the project, and its columns that change without it."""
+    """`data` of one row of the project, its columns that change without it, and its id."""
     table = TABLE_OF[kind]
     matches = and_(table.c.id == bindparam("row_id"), table.c.project == bindparam("project"))
     return _data(table).where(matches)
 
 
 def _data(table: Table) -> Rows:
-    """`data`, then the columns that change alone: lease and epoch by heartbeats, counts and bytes by files."""
+    """`data`, the columns that change alone (lease and epoch by heartbeats, counts and bytes by files), the id.
+
+    A run's data has its shared parts before the id.
+    """
     if table is RUNS:
         parts = RUNS.outerjoin(_INSTRUCTIONS, RUNS.c.instructions_key == _INSTRUCTIONS.c.key)
         parts = parts.outerjoin(_TOOLS, RUNS.c.tools_key == _TOOLS.c.key)
-        columns = (RUNS.c.lease_until, RUNS.c.epoch, RUNS.c.id)
-        return select(RUNS.c.data, *columns, _INSTRUCTIONS.c.data, _TOOLS.c.data).select_from(parts)
-    return select(table.c.data, *_COUNTED.get(table, ()))
+        columns = (RUNS.c.lease_until, RUNS.c.epoch, _INSTRUCTIONS.c.data, _TOOLS.c.data, RUNS.c.id)
+        return select(RUNS.c.data, *columns).select_from(parts)
+    return select(table.c.data, *_COUNTED.get(table, ()), table.c.id)
 
 
 def cursor_position(kind: type[Row], filters: tuple[str, ...]) -> Rows:
@@ -265,7 +268,7 @@ def page(shape: PageShape) -> Rows:
 
 
 HISTORY = (
-    select(MESSAGES.c.data)
+    select(MESSAGES.c.data, MESSAGES.c.id)
     .where(MESSAGES.c.thread_id == bindparam("thread_id"))
     .order_by(MESSAGES.c.created_at.desc(), MESSAGES.c.ord.desc())
     .limit(bindparam("rows"))
@@ -289,7 +292,7 @@ EXPIRED_FILES = (
     .limit(bindparam("rows"))
 )
 FILES_MADE_IN = (
-    select(FILES.c.data)
+    select(FILES.c.id, FILES.c.data)
     .where(FILES.c.thread_id == bindparam("thread_id"), FILES.c.project == bindparam("project"))
     .order_by(FILES.c.ord)
 )
@@ -306,7 +309,7 @@ BLOB_USED = union_all(
 DELETE_LINKS = delete(FILE_LINKS).where(FILE_LINKS.c.object_id == bindparam("object_id"))
 INSERT_LINK = insert_into(FILE_LINKS)
 REFERENCING = {
-    kind: select(TABLE_OF[kind].c.data)
+    kind: select(TABLE_OF[kind].c.id, TABLE_OF[kind].c.data)
     .join(FILE_LINKS, FILE_LINKS.c.object_id == TABLE_OF[kind].c.id)
     .where(FILE_LINKS.c.file_id == bindparam("file_id"), TABLE_OF[kind].c.project == bindparam("project"))
     for kind in (Assistant, Thread)

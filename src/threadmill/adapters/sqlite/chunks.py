@@ -10,7 +10,7 @@ import msgspec
 from threadmill.adapters.sql import chunk_statements as s
 from threadmill.adapters.sql.codec import decode
 from threadmill.adapters.sqlite.database import Database
-from threadmill.adapters.sqlite.readable import ReadableRows
+from threadmill.adapters.sqlite.readable import RawRow, ReadableRows, by_first
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.ids import FileId, ProjectId, StoreFileId, VectorStoreId
 from threadmill.domain.reading_notes import ReadingNotes
@@ -45,9 +45,9 @@ def _store_files(count: int) -> Statement:
 class SqliteChunks:
     """See both ports."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, files: ReadableRows) -> None:
         self._database: Database = database
-        self._pending: ReadableRows = ReadableRows("vector store file")
+        self._files: ReadableRows = files
 
     async def _all(self, statement: Statement, **parameters: object) -> list[tuple[Any, ...]]:
         return await self._database.read(lambda cursor: statement.run(cursor, **parameters).fetchall())
@@ -128,24 +128,26 @@ class SqliteChunks:
             return []
         count = 1 << (len(ids) - 1).bit_length()  # few statements for any number of keys
         keys = {f"id_{number}": ids[min(number, len(ids) - 1)] for number in range(count)}
-        return [decode(VectorStoreFile, data) for (data,) in await self._all(_store_files(count), **keys)]
+        return self._files.read(by_first(await self._all(_store_files(count), **keys)), _file)
 
     async def pending(self, limit: int, beside: frozenset[str]) -> Sequence[VectorStoreFile]:
         """See the port."""
-        found = await self._all(_PENDING, rows=self._pending.to_read(limit) + len(beside))
-        waiting = [(row[0], row) for row in found if row[0] not in beside]
-        return self._pending.read(waiting, lambda row: decode(VectorStoreFile, row[1]))[:limit]
+        found = await self._all(_PENDING, rows=self._files.to_read(limit) + len(beside))
+        return self._files.read(by_first([row for row in found if row[0] not in beside]), _file)[:limit]
 
     async def completed(self, limit: int, after: StoreFileId | None) -> Sequence[VectorStoreFile]:
         """See the port."""
-        found = await self._all(_COMPLETED, rows=limit, after=after or "")
-        return [decode(VectorStoreFile, data) for (data,) in found]
+        found = await self._all(_COMPLETED, rows=self._files.to_read(limit), after=after or "")
+        return self._files.read(by_first(found), _file)[:limit]
 
     async def holding(self, project: ProjectId, file_id: FileId) -> Sequence[VectorStoreFile]:
         """See the port."""
-        return [
-            decode(VectorStoreFile, data) for (data,) in await self._all(_HOLDING, project=project, file_id=file_id)
-        ]
+        found = await self._all(_HOLDING, project=project, file_id=file_id)
+        return self._files.read(by_first(found), _file)
+
+
+def _file(row: RawRow) -> VectorStoreFile:
+    return decode(VectorStoreFile, row[1])
 
 
 def _begin(cursor: sqlite3.Cursor, edition: str) -> None:

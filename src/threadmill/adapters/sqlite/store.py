@@ -19,7 +19,7 @@ from threadmill.adapters.sqlite.cache import HistoryCache, RowCache
 from threadmill.adapters.sqlite.chunks import SEALED, SqliteChunks
 from threadmill.adapters.sqlite.database import PATIENCE, Database, acquire_lock, connect
 from threadmill.adapters.sqlite.file_index import SqliteFileIndex
-from threadmill.adapters.sqlite.readable import ReadableRows
+from threadmill.adapters.sqlite.readable import RawRow, ReadableTables, by_last
 from threadmill.adapters.sqlite.shared_parts import collect_parts, delete_unused, insert_parts
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.assistant import Assistant
@@ -31,7 +31,7 @@ from threadmill.domain.page import Page, PageQuery, take_page
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread
-from threadmill.domain.vector_store import FileBatch, VectorStore, check_store_room
+from threadmill.domain.vector_store import FileBatch, VectorStore, VectorStoreFile, check_store_room
 from threadmill.engine.ports.store import (
     AddCounts,
     Delete,
@@ -119,11 +119,11 @@ class SqliteStore:
     def __init__(self, database: Database, budget: CacheBudget | None = None) -> None:
         shared = budget or CacheBudget()
         self._database: Database = database
-        self.files: SqliteFileIndex = SqliteFileIndex(database)
-        self.chunks: SqliteChunks = SqliteChunks(database)
+        self._readable: ReadableTables = ReadableTables()
+        self.files: SqliteFileIndex = SqliteFileIndex(database, self._readable)
+        self.chunks: SqliteChunks = SqliteChunks(database, self._readable.of(VectorStoreFile))
         self._rows: RowCache = RowCache(budget=shared)
         self._histories: HistoryCache = HistoryCache(budget=shared)
-        self._runs: ReadableRows = ReadableRows("run")
 
     @classmethod
     async def open(
@@ -160,7 +160,7 @@ class SqliteStore:
 
         def read(cursor: sqlite3.Cursor) -> R | None:
             found = _get(kind).run(cursor, row_id=object_id, project=project).fetchone()
-            return None if found is None else _row(kind, found)
+            return None if found is None else self._readable.of(kind).read_one(object_id, found, partial(_row, kind))
 
         generation = self._rows.generation
         row = await self._database.read(read)
@@ -170,7 +170,12 @@ class SqliteStore:
 
     async def page(self, kind: type[R], scope: Scope, query: PageQuery) -> Page[R]:
         """See the port."""
-        return await self._database.read(lambda cursor: _read_page(cursor, kind, scope, query))
+
+        def read(cursor: sqlite3.Cursor) -> Page[R]:
+            rows, has_more = _read_page(cursor, kind, scope, query)
+            return Page(self._readable.of(kind).read(by_last(rows), partial(_row, kind)), has_more)
+
+        return await self._database.read(read)
 
     async def history(self, thread_id: ThreadId, newest: int | None = None) -> Sequence[Message]:
         """See the port."""
@@ -179,12 +184,13 @@ class SqliteStore:
         rows = -1 if newest is None else newest
         reading = self._histories.begin_read(thread_id)
 
-        def read(cursor: sqlite3.Cursor) -> list[Message]:
+        def read(cursor: sqlite3.Cursor) -> tuple[list[Message], int]:
             found = _HISTORY.run(cursor, thread_id=thread_id, rows=rows).fetchall()
-            return [decode(Message, data) for (data,) in reversed(found)]
+            found.reverse()
+            return self._readable.of(Message).read(by_last(found), lambda row: decode(Message, row[0])), len(found)
 
-        messages = await self._database.read(read)
-        if newest is None or len(messages) < newest:
+        messages, count = await self._database.read(read)
+        if newest is None or count < newest:
             self._histories.complete(thread_id, reading, messages)
         return messages
 
@@ -195,7 +201,7 @@ class SqliteStore:
     async def active_run(self, thread_id: ThreadId) -> Run | None:
         """See the port."""
         found = await self._all(_ACTIVE_RUN, thread_id=thread_id)
-        return _row(Run, found[0]) if found else None
+        return self._readable.of(Run).read_one(found[0][-1], found[0], partial(_row, Run)) if found else None
 
     async def events(self, run_id: RunId, after: int = 0) -> Sequence[StoredEvent]:
         """See the port."""
@@ -221,8 +227,9 @@ class SqliteStore:
         return await self._read_runs(_OVERDUE, limit, at=at)
 
     async def _read_runs(self, statement: Statement, limit: int, **parameters: object) -> list[Run]:
-        found = await self._all(statement, rows=self._runs.to_read(limit), **parameters)
-        return self._runs.read([(row[3], row) for row in found], partial(_row, Run))[:limit]
+        readable = self._readable.of(Run)
+        found = await self._all(statement, rows=readable.to_read(limit), **parameters)
+        return readable.read(by_last(found), partial(_row, Run))[:limit]
 
     async def extend_leases(self, claims: Mapping[RunId, int], until: Instant) -> frozenset[RunId]:
         """See the port."""
@@ -332,15 +339,16 @@ def _link(cursor: sqlite3.Cursor, row: Row, *, fresh: bool) -> None:
 
 
 def _row(kind: type[R], found: tuple[Any, ...]) -> R:
-    row = join(found[0], *found[4:]) if kind is Run else decode(kind, found[0])
-    return cast("R", s.with_columns(row, found[1:]))
+    row = join(found[0], *found[3:5]) if kind is Run else decode(kind, found[0])
+    return cast("R", s.with_columns(row, found[1:-1]))
 
 
 def _size(kind: type[R], found: tuple[Any, ...]) -> int:
-    return sum(len(part or b"") for part in (found[0], *found[4:])) if kind is Run else len(found[0])
+    return sum(len(part or b"") for part in (found[0], *found[3:5])) if kind is Run else len(found[0])
 
 
-def _read_page(cursor: sqlite3.Cursor, kind: type[R], scope: Scope, query: PageQuery) -> Page[R]:
+def _read_page(cursor: sqlite3.Cursor, kind: type[R], scope: Scope, query: PageQuery) -> tuple[list[RawRow], bool]:
+    """The page's rows as they are stored, and whether the list goes on."""
     given = scope.column_values()
     filters, values = tuple(given), {"project": scope.project, **given}
     place: dict[str, int] = {}
@@ -356,7 +364,6 @@ def _read_page(cursor: sqlite3.Cursor, kind: type[R], scope: Scope, query: PageQ
     shape = s.PageShape(kind, filters, query.order, query.after is not None, query.before is not None)
     found = _page(shape).run(cursor, rows=query.limit + 1, **values, **place)
     rows, has_more = take_page(found, query.limit, lambda row: _size(kind, row))
-    items = [_row(kind, row) for row in rows]
     if s.is_reversed(shape):
-        items.reverse()
-    return Page(items, has_more)
+        rows.reverse()
+    return rows, has_more

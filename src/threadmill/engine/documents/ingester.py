@@ -10,7 +10,7 @@ from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from threadmill.domain.chunking import TooManyTokens
-from threadmill.domain.error import DatabaseUnavailable, ThreadmillError, Unavailable
+from threadmill.domain.error import DatabaseUnavailable, ThreadmillError, Unavailable, Unreadable
 from threadmill.domain.file import File
 from threadmill.domain.ids import StoreFileId, VectorStoreId
 from threadmill.domain.supported_file import TEXT_EXTENSIONS, extension_of
@@ -122,7 +122,7 @@ class Ingester:
     async def _read(self, row: VectorStoreFile) -> None:
         """From in progress to settled; only what is no fault of the file leaves it in progress."""
         try:
-            await self._record_outcome(row, await self._ingest(row))
+            await self._record_outcome(row, await self._outcome(row))
         except DatabaseUnavailable:
             await asyncio.sleep(RETRY_SECONDS)  # its own trouble, told once for all files
         except Exception as error:  # noqa: BLE001 - the row is in progress still, so it is read again
@@ -144,10 +144,14 @@ class Ingester:
         self._paused.pop(key, None)
         self._wakened.set()
 
-    async def _ingest(self, row: VectorStoreFile) -> Edition | FileError:
-        file = await self._ports.store.get(File, row.project, row.file_id)
-        if file is None:
-            return FILE_DELETED
+    async def _outcome(self, row: VectorStoreFile) -> Edition | FileError:
+        try:
+            file = await self._ports.store.get(File, row.project, row.file_id)
+        except Unreadable as error:
+            return FileError(FileErrorCode.SERVER_ERROR, error.message)
+        return FILE_DELETED if file is None else await self._ingest(row, file)
+
+    async def _ingest(self, row: VectorStoreFile, file: File) -> Edition | FileError:
         try:
             return await self._index(row, file)
         except ExtractionFailed as failed:

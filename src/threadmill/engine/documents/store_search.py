@@ -1,12 +1,11 @@
 """A search through stores, from the caller's words to chunks with their files (behaviour.md 7.5)."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from threadmill.domain.file import File
 from threadmill.domain.filter import Attributes, Filter, predicate
-from threadmill.domain.ids import FileId, ProjectId, VectorStoreId
+from threadmill.domain.ids import FileId, ProjectId, StoreFileId, VectorStoreId
 from threadmill.domain.new_store import StoreSearch
 from threadmill.domain.page import Order, PageQuery
 from threadmill.domain.vector_store import (
@@ -49,13 +48,24 @@ async def search_stores(
     found = await retrieval.search(wanted.queries, allowed, wish)
     files = await ports.files.find_many(project, list(dict.fromkeys(one.place.file_id for one in found)))
     by_id = {file.id: file for file in files}
-    return [await _match(ports, by_id[one.place.file_id], one) for one in found if one.place.file_id in by_id]
+    attributes = await _attributes(ports, project, found)
+    return [
+        SearchMatch(file.id, file.filename, one.score, attributes.get(_row_id(one), {}), one.text)
+        for one in found
+        if (file := by_id.get(one.place.file_id)) is not None
+    ]
 
 
-async def _match(ports: Ports, file: File, found: ScoredChunk) -> SearchMatch:
-    place = found.place
-    row = await ports.store.get(VectorStoreFile, file.project, store_file_id(place.store_id, place.file_id))
-    return SearchMatch(file.id, file.filename, found.score, {} if row is None else row.attributes, found.text)
+async def _attributes(
+    ports: Ports, project: ProjectId, found: Sequence[ScoredChunk]
+) -> Mapping[StoreFileId, Attributes]:
+    """Those of the files found, all looked up at once."""
+    rows = await ports.search.stores.held(list(dict.fromkeys(map(_row_id, found))))
+    return {row.id: row.attributes for row in rows if row.project == project}
+
+
+def _row_id(found: ScoredChunk) -> StoreFileId:
+    return store_file_id(found.place.store_id, found.place.file_id)
 
 
 async def _allowed(
@@ -72,7 +82,7 @@ async def _allowed(
         page = await ports.store.page(VectorStoreFile, scope, PageQuery(PAGE, Order.ASC, after))
         # In a thread: a long filter over a thousand files takes longer than a stream may wait.
         passed += await asyncio.to_thread(_passing, passes, page.items)
-        if not page.has_more:
+        if not (page.has_more and page.items):  # a page of rows that cannot be read is empty
             return frozenset(passed)
         after = page.items[-1].id
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from threadmill.domain import command as c
 from threadmill.domain.decide import RunState, decide
-from threadmill.domain.error import Unavailable, VersionConflict
+from threadmill.domain.error import VersionConflict
 from threadmill.domain.ids import Instant
 from threadmill.domain.message import Message, MessageStatus
 from threadmill.domain.run import Run
@@ -36,25 +36,18 @@ async def sweep(ports: Ports, worker: Worker, at: Instant, *, leases_before: Ins
     for run in await ports.queue.overdue(at, BATCH):
         # A run in a worker's hands expires there, where its upstream connection is closed too.
         if not worker.holds(run.id):
-            await _end_or_report(ports, worker, run, c.Expire(), at)
+            await _end_or_tell(ports, worker, run, c.Expire(), at)
     for run in await ports.queue.lease_expired(leases_before, BATCH):
         if not worker.holds(run.id):
-            await _end_or_report(ports, worker, run, rescue(run, worker.settings), at)
+            await _end_or_tell(ports, worker, run, rescue(run, worker.settings), at)
     worker.wake()
 
 
-async def _end_or_report(
+async def _end_or_tell(
     ports: Ports, worker: Worker, run: Run, command: c.Expire | c.Rescue | c.Fail, at: Instant
 ) -> None:
-    """One run that cannot be read or moved is told once and does not stop the others. Raises Unavailable."""
-    try:
-        await _end(ports, run, command, at)
-    except Unavailable:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with one run's rows is that run's alone
-        if run.id not in worker.unmovable:
-            worker.unmovable.add(run.id)
-            worker.report(f"run {run.id} could not be expired or rescued", error)
+    what = f"run {run.id} could not be expired or rescued"
+    await worker.unmovable.attempt(what, run.id, _end(ports, run, command, at))
 
 
 async def _end(ports: Ports, run: Run, command: c.Expire | c.Rescue | c.Fail, at: Instant) -> None:

@@ -20,6 +20,7 @@ from threadmill.engine.running.commit import commit, write_set
 from threadmill.engine.running.execution import Execution
 from threadmill.engine.running.places import Places
 from threadmill.engine.running.run_loop import run_to_end
+from threadmill.engine.storage.unmovable import Unmovable
 
 CLAIM_BATCH = 16
 """Queued runs read at once: those that cannot be claimed are read for nothing."""
@@ -56,8 +57,7 @@ class Worker:
         self._ports: Ports = ports
         self.settings: EngineSettings = settings
         self.report: OnError = report
-        self.unmovable: set[RunId] = set()
-        """Runs the reaper could not move, so that each is told once."""
+        self.unmovable: Unmovable = Unmovable(report)
         self._tasks: dict[RunId, asyncio.Task[None]] = {}
         self._executions: dict[RunId, Execution] = {}
         self._places: Places = Places(settings.max_runs, settings.upstream_share)
@@ -126,27 +126,32 @@ class Worker:
                 if place is None:
                     self._crowded.add(run.model)
                 else:
-                    claimed += await self._claim(run, place)
+                    await self.unmovable.attempt(f"run {run.id} could not be claimed", run.id, self._claim(run, place))
+                    claimed += self.holds(run.id)
             if not claimed and len(self._crowded) == before:
                 return
 
     def _has_room(self, model: str) -> bool:
         return self._places.has_room(self._ports.model.get_info(model).upstream)
 
-    async def _claim(self, run: Run, place: str) -> bool:
+    async def _claim(self, run: Run, place: str) -> None:
+        """Execute the run, unless somebody else was faster. A place that it does not take is given back."""
+        try:
+            started = await self._commit_claim(run)
+        except BaseException as error:
+            self.release(place)
+            if isinstance(error, VersionConflict):
+                return
+            raise
+        self._ports.metrics.queue_time(self._ports.clock.now() - run.created_at)
+        self.start(started, place)
+
+    async def _commit_claim(self, run: Run) -> RunState:
         now = self._ports.clock.now()
         before = RunState(run)
         started = decide(RunState(with_claim(run, now, self.settings.lease)), c.Start(), now)
-        try:
-            await commit(self._ports, run.id, write_set(before, [started]))
-        except ThreadmillError as error:
-            self.release(place)
-            if not isinstance(error, VersionConflict):
-                raise
-            return False
-        self._ports.metrics.queue_time(now - run.created_at)
-        self.start(started.state, place)
-        return True
+        await commit(self._ports, run.id, write_set(before, [started]))
+        return started.state
 
     async def heartbeat(self) -> None:
         """Extend the leases of all runs held; a claim that is lost is let go at once. Raises Unavailable."""
@@ -175,7 +180,7 @@ class Worker:
         try:
             await self._drive(execution)
         except (asyncio.CancelledError, VersionConflict):
-            await self._reconcile(execution)
+            await self._reconcile_or_tell(execution)
         except ModelError as error:
             await self._finish(execution, c.Fail(LastError(error.code, error.message)))
         except _RunExpired:
@@ -224,10 +229,16 @@ class Worker:
             execution.forget()
             await execution.apply(command)
 
+    async def _reconcile_or_tell(self, execution: Execution) -> None:
+        try:
+            await self._reconcile(execution)
+        except Exception as error:  # noqa: BLE001 - as in `_finish`
+            self.report(f"run {execution.run.id} could not be settled", error)
+
     async def _reconcile(self, execution: Execution, tries: int = MAX_TRIES) -> None:
         """Interrupted: the stored status says why. Cancelled by its client, taken over, deleted, or drained here."""
         held = execution.run
-        stored = await self._ports.store.get(Run, held.project, held.id)
+        stored = await execution.patiently(lambda: self._ports.store.get(Run, held.project, held.id))
         if stored is None or stored.epoch != held.epoch or stored.is_terminal:
             return
         execution.adopt(stored)

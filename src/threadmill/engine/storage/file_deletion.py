@@ -1,5 +1,6 @@
 """How a file goes: out of every tool's resources and out of the store in one transaction, then its bytes."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from threadmill.domain.assistant import Assistant
@@ -11,6 +12,7 @@ from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.store import Delete, Update, WriteSet
 from threadmill.engine.storage.retry import change
 from threadmill.engine.storage.store_file_removal import remove_if_present
+from threadmill.engine.storage.unmovable import Unmovable
 
 BATCH = 100
 """Expired files deleted in one sweep."""
@@ -42,10 +44,12 @@ def _without_file(holder: Assistant | Thread, file_id: FileId) -> Assistant | Th
     return replace(holder, tool_resources=replace(resources, file_ids=left), version=holder.version + 1)
 
 
-async def delete_expired_files(ports: Ports, at: Instant) -> None:
-    """Delete files whose time has come."""
-    for file in await ports.files.expired(at, BATCH):
-        try:
-            await delete_file(ports, file)
-        except NotFound:
-            continue  # somebody else deleted it
+async def delete_expired_files(ports: Ports, at: Instant, unmovable: Unmovable) -> None:
+    """Delete files whose time has come, past those that cannot be. Raises Unavailable."""
+    for file in await ports.files.expired(at, BATCH + len(unmovable)):
+        await unmovable.attempt(f"file {file.id} has expired and could not be deleted", file.id, _delete(ports, file))
+
+
+async def _delete(ports: Ports, file: File) -> None:
+    with suppress(NotFound):  # somebody else deleted it
+        await delete_file(ports, file)

@@ -1,6 +1,7 @@
 """How an upload ends without a file: its parts go, and after a while its row."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from threadmill.domain.error import VersionConflict
 from threadmill.domain.ids import Instant
@@ -8,6 +9,7 @@ from threadmill.domain.page import Order, PageQuery
 from threadmill.domain.upload import MAX_PARTS, Upload, UploadPart, UploadStatus, ended
 from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.store import Delete, Scope, Update, WriteSet
+from threadmill.engine.storage.unmovable import Unmovable
 
 BATCH = 100
 """Uploads looked at in one sweep."""
@@ -30,13 +32,15 @@ async def end_upload(ports: Ports, upload: Upload, status: UploadStatus) -> Uplo
     return done
 
 
-async def end_due_uploads(ports: Ports, at: Instant) -> None:
-    """Pending uploads whose time is over expire; what has ended long ago is forgotten."""
-    for upload in await ports.files.due_uploads(at, BATCH):
-        try:
-            if upload.status is UploadStatus.PENDING:
-                await end_upload(ports, upload, UploadStatus.EXPIRED)
-            else:
-                await ports.store.apply(WriteSet((Delete(Upload, upload.id),)))
-        except VersionConflict:
-            continue  # somebody else was faster
+async def end_due_uploads(ports: Ports, at: Instant, unmovable: Unmovable) -> None:
+    """Pending uploads whose time is over expire; what has ended long ago is forgotten. Raises Unavailable."""
+    for upload in await ports.files.due_uploads(at, BATCH + len(unmovable)):
+        await unmovable.attempt(f"upload {upload.id} could not be ended", upload.id, _end_due(ports, upload))
+
+
+async def _end_due(ports: Ports, upload: Upload) -> None:
+    with suppress(VersionConflict):  # somebody else was faster
+        if upload.status is UploadStatus.PENDING:
+            await end_upload(ports, upload, UploadStatus.EXPIRED)
+        else:
+            await ports.store.apply(WriteSet((Delete(Upload, upload.id),)))
