@@ -158,7 +158,7 @@ async def _open_adapters(
     models = open_models(settings.config, tokens, shared.metrics)
     passing = UpstreamPassThrough(models, shared.metrics)
     clock, ids = SystemClock(), RandomIds()
-    sandbox = await open_sandbox(SandboxSettings.of(settings), clock)
+    sandbox = await open_sandbox(SandboxSettings.of(settings), clock, shared.troubles)
     search = open_search(store, settings, shared.vocabularies)
     checking = asyncio.create_task(models.check_upstreams())
     try:

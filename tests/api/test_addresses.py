@@ -1,8 +1,10 @@
 """Near misses of an address say the right one; nothing is redirected; what browsers ask for by themselves is no error."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -10,6 +12,7 @@ from tests.support.serving import Live, serving
 from tests.support.stage import FakeClock
 from tests.support.upstream import ScriptedUpstream
 from threadmill.api.readiness import FRESH_SECONDS, Readiness
+from threadmill.domain.run import Run
 
 
 @pytest.mark.parametrize(
@@ -84,3 +87,16 @@ async def test_the_probe_is_asked_over_http_as_often_as_one_likes(tmp_path: Path
             async with live.api.session.get(f"{live.api.base}/readyz") as got:
                 assert got.status == 200
         assert len(upstream.model_requests) <= before + 3  # the one at start, one, and one more on a slow machine
+
+
+class BrokenQueue:
+    """Raises what nobody foresaw."""
+
+    async def queued(self, limit: int) -> Sequence[Run]:
+        raise ValueError(limit)
+
+
+async def test_a_look_that_fails_in_a_way_nobody_foresaw_is_said_too(live: Live) -> None:
+    ports: Any = replace(live.assembly.engine.ports, queue=cast("Any", BrokenQueue()))
+    problem = await Readiness(replace(live.assembly.engine, ports=ports)).problem()
+    assert problem == "The server does not get on: looking at it fails (ValueError). Its log says more."

@@ -17,6 +17,7 @@ from threadmill.adapters.sandbox.environment import (
     is_current,
 )
 from threadmill.adapters.sandbox.factory import SandboxSettings, machine_memory, open_sandbox
+from threadmill.adapters.system.troubles import LoggedTroubles
 from threadmill.domain.ids import RunId
 from threadmill.engine.ports.sandbox import Ended, EndReason, Sandbox, SandboxUnavailable, Started
 from threadmill.settings import SettingsError, load
@@ -24,7 +25,7 @@ from threadmill.settings import SettingsError, load
 
 async def refusal_of(settings: SandboxSettings) -> str:
     """What everybody is told, seeing that every way to use it tells the same."""
-    sandbox = await open_sandbox(settings, FakeClock())
+    sandbox = await open_sandbox(settings, FakeClock(), LoggedTroubles())
     try:
         with pytest.raises(SandboxUnavailable) as refused:
             await sandbox.start(ONE)
@@ -81,7 +82,7 @@ async def test_walls_that_do_not_hold(caplog: pytest.LogCaptureFixture) -> None:
 
 async def test_it_opens_at_once_and_who_comes_early_waits_for_the_test(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "threadmill")
-    sandbox: Sandbox = await open_sandbox(bwrap_settings(), FakeClock())
+    sandbox: Sandbox = await open_sandbox(bwrap_settings(), FakeClock(), LoggedTroubles())
     try:
         assert sandbox.unavailable_reason is None
         assert caplog.messages == []
@@ -93,7 +94,7 @@ async def test_it_opens_at_once_and_who_comes_early_waits_for_the_test(caplog: p
 
 
 async def test_closing_while_it_opens_leaves_nothing() -> None:
-    sandbox = await open_sandbox(bwrap_settings(), FakeClock())
+    sandbox = await open_sandbox(bwrap_settings(), FakeClock(), LoggedTroubles())
     waiting = asyncio.create_task(sandbox.start(ONE))
     await asyncio.wait([waiting], timeout=0.1)
     await sandbox.close()
@@ -103,20 +104,22 @@ async def test_closing_while_it_opens_leaves_nothing() -> None:
 
 async def test_a_gateway_that_is_not_there_is_asked_again(gateway: str, unused_url: str) -> None:
     settings = replace(bwrap_settings(), backend=unused_url, token="t0ken")
-    sandbox = await open_sandbox(settings, FakeClock())
+    sandbox = await open_sandbox(settings, FakeClock(), LoggedTroubles())
     for _ in range(2):
         with pytest.raises(SandboxUnavailable, match="The kernel gateway cannot be reached"):
             await sandbox.start(ONE)
     assert sandbox.unavailable_reason is None
     await sandbox.close()
-    wrong = await open_sandbox(replace(settings, backend=gateway, token="wrong"), FakeClock())
+    wrong = await open_sandbox(replace(settings, backend=gateway, token="wrong"), FakeClock(), LoggedTroubles())
     with pytest.raises(SandboxUnavailable, match="The kernel gateway answered 401 to"):
         await wrong.start(ONE)
     await wrong.close()
 
 
 async def test_a_gateway_is_a_sandbox(gateway: str) -> None:
-    sandbox = await open_sandbox(replace(bwrap_settings(), backend=gateway, token="t0ken"), FakeClock())
+    sandbox = await open_sandbox(
+        replace(bwrap_settings(), backend=gateway, token="t0ken"), FakeClock(), LoggedTroubles()
+    )
     assert (await told(sandbox, "6 * 7")).logs == "42\n"
     await sandbox.close()
 

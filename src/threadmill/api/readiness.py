@@ -1,11 +1,14 @@
 """Whether the server can be used, asked anew every few seconds at most, and once for all who want to know."""
 
 import asyncio
+import logging
 
 from threadmill.domain.error import ThreadmillError
 from threadmill.engine.engine import Engine
 from threadmill.engine.ports.bundle import Ports
 from threadmill.engine.ports.model import ModelError
+
+LOG = logging.getLogger("threadmill")
 
 TIMEOUT = 5.0
 FRESH_SECONDS = 5.0
@@ -47,6 +50,9 @@ class Readiness:
             return error.message
         except TimeoutError:
             return "The upstream does not answer."
+        except Exception as error:
+            LOG.exception("Looking whether the server can be used failed")
+            return f"The server does not get on: looking at it fails ({type(error).__name__}). Its log says more."
         troubles = await asyncio.to_thread(self._ports.troubles.current)  # it may look at a disk that does not answer
         stuck = [f"{what} fails ({why.rstrip('.')})" for what, why in troubles.items()]
         return f"The server does not get on: {'; '.join(stuck)}. Its log says more." if stuck else None

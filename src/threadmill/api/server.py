@@ -1,5 +1,6 @@
 """uvicorn with our way of ending: at SIGTERM runs are drained first, so that open streams can end by themselves."""
 
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -8,6 +9,8 @@ from starlette.types import ASGIApp
 
 from threadmill.api.connections import Connections
 from threadmill.api.protocol import HttpProtocol, protocol_of
+
+LOG = logging.getLogger("threadmill")
 
 GRACEFUL_SHUTDOWN_SECONDS = 5
 """Seconds open connections get after the drain."""
@@ -30,7 +33,10 @@ class Server(uvicorn.Server):
         """Ten times a second: whether to stop. Connections are looked through once a second."""
         protocol = self.config.http
         if counter % 10 == 0 and isinstance(protocol, type) and issubclass(protocol, HttpProtocol):
-            protocol.table.sweep()
+            try:
+                protocol.table.sweep()
+            except Exception:  # whatever is wrong with a connection, the server does not end for it
+                LOG.exception("Looking through the connections failed")
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

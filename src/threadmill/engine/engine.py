@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from threadmill.domain.error import Unavailable
 from threadmill.engine.documents.ingester import Ingester
 from threadmill.engine.ports.bundle import EngineSettings, Ports
 from threadmill.engine.ports.surprises import OnError
+from threadmill.engine.ports.troubles import attempt
 from threadmill.engine.running.reaper import FOREVER, sweep
 from threadmill.engine.running.worker import Worker
 from threadmill.engine.storage.file_deletion import delete_expired_files
@@ -73,16 +73,8 @@ class Engine:
         await end_due_uploads(self.ports, self.ports.clock.now(), self.worker.unmovable)
 
     async def _attempt(self, what: str, work: Callable[[], Awaitable[None]]) -> bool:
-        """Whether `work` was done. Whatever it meets is told, once while it lasts, waited a little and gone on with."""
-        try:
-            await work()
-        except Unavailable as error:
-            self.ports.troubles.begin(what, error.message)
-        except Exception as error:  # noqa: BLE001 - a loop that ends would stop everybody's runs without a word
-            # A name says what kind of trouble it is; the text may hold what is nobody's business.
-            self.ports.troubles.begin(what, type(error).__name__, error=error)
-        else:
-            self.ports.troubles.end(what)
+        """As `attempt`; what was not done is waited for a little before it is gone on."""
+        if await attempt(self.ports.troubles, what, work):
             return True
         await asyncio.sleep(self.settings.sweep_interval)
         return False

@@ -8,9 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from threadmill.adapters.blobs.disk import DiskBlobs
-from threadmill.domain.error import Unavailable
 from threadmill.engine.ports.blobs import Blobs, InUse
-from threadmill.engine.ports.troubles import Troubles
+from threadmill.engine.ports.troubles import Troubles, attempt
 from threadmill.settings import BlobConfig, Settings, SettingsError
 
 if TYPE_CHECKING:  # the extra `s3` may not be installed
@@ -18,6 +17,9 @@ if TYPE_CHECKING:  # the extra `s3` may not be installed
     from threadmill.adapters.blobs.s3 import S3Blobs
 
 LOG = logging.getLogger("threadmill")
+
+AFTER_FAILURE_SECONDS = 3600.0
+"""When a sweep that failed is made up for."""
 
 ACCESS_DENIED_CODES = frozenset(
     {"403", "AccessDenied", "ExpiredToken", "Forbidden", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"}
@@ -38,7 +40,7 @@ async def open_blobs(settings: Settings, in_use: InUse, troubles: Troubles) -> A
         yield blobs
         return
     async with _open_s3(given) as blobs:
-        sweeping = asyncio.create_task(_sweep_daily(blobs, in_use, given.grace_seconds))
+        sweeping = asyncio.create_task(_sweep_daily(blobs, in_use, given.grace_seconds, troubles))
         try:
             yield blobs
         finally:
@@ -108,12 +110,13 @@ def _to_settings_error(error: "BucketError", bucket: str, where: str) -> Setting
     return SettingsError(f"The bucket '{bucket}' at {where} cannot be used: {error.message}", advice)
 
 
-async def _sweep_daily(blobs: "S3Blobs", in_use: InUse, every: float) -> None:
-    """At the start and then once in each grace; a failure waits for the next time."""
+async def _sweep_daily(blobs: "S3Blobs", in_use: InUse, every: float, troubles: Troubles) -> None:
+    """At the start and then once in each grace; after a failure an hour later at most."""
+
+    async def sweep() -> None:
+        removed = await blobs.sweep(in_use)
+        LOG.info("Swept %d unused objects from the file storage.", removed)
+
     while True:
-        try:
-            removed = await blobs.sweep(in_use)
-            LOG.info("Swept %d unused objects from the file storage.", removed)
-        except Unavailable as error:
-            LOG.warning("The file storage could not be swept: %s", error.message)
-        await asyncio.sleep(every)
+        is_done = await attempt(troubles, "sweeping the file storage", sweep)
+        await asyncio.sleep(every if is_done else min(every, AFTER_FAILURE_SECONDS))

@@ -19,6 +19,7 @@ from threadmill.adapters.sandbox.session_pool import SessionPool
 from threadmill.adapters.sandbox.session_slot import PoolLimits
 from threadmill.engine.ports.clock import Clock
 from threadmill.engine.ports.sandbox import Sandbox, SandboxUnavailable
+from threadmill.engine.ports.troubles import Troubles
 from threadmill.settings import Settings
 
 INSIDE = Path(__file__).parent / "inside"
@@ -113,7 +114,7 @@ class StartingBackend:
             await found.close()
 
 
-async def open_sandbox(settings: SandboxSettings, clock: Clock) -> Sandbox:
+async def open_sandbox(settings: SandboxSettings, clock: Clock, troubles: Troubles) -> Sandbox:
     """At once, and never raises: a sandbox that cannot be is one whose `unavailable_reason` says why and what to do.
 
     The bubblewrap is started and tested meanwhile (about two seconds); who asks for a session waits for that. `close` it.
@@ -127,7 +128,7 @@ async def open_sandbox(settings: SandboxSettings, clock: Clock) -> Sandbox:
         LOG.warning("%s", message)
         return DisabledSandbox(message)
     sessions = SessionPool(backend, settings.pool, clock)
-    sessions.start_reaper()
+    sessions.start_reaper(troubles)
     return sessions
 
 

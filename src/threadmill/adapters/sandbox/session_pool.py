@@ -1,6 +1,7 @@
 """Sessions by thread: who has one, who waits for it, and when it ends. The same over every back end."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
@@ -10,6 +11,9 @@ from threadmill.adapters.sandbox.session_slot import PoolLimits, SessionSlot
 from threadmill.domain.ids import RunId, ThreadId
 from threadmill.engine.ports.clock import Clock
 from threadmill.engine.ports.sandbox import Ended, EndReason, Output, SandboxUnavailable, SessionLossReason, Started
+from threadmill.engine.ports.troubles import Troubles, attempt
+
+LOG = logging.getLogger("threadmill")
 
 _OVER_MEMORY = (
     "The sessions of all conversations together used more memory than they may ({} MB), and this one the most. "
@@ -128,14 +132,14 @@ class SessionPool:
         await self._backend.close()
         await asyncio.gather(*self._executions, *self._ending, return_exceptions=True)
 
-    def start_reaper(self) -> None:
+    def start_reaper(self, troubles: Troubles) -> None:
         """From now on end what was idle too long or is too old, until closed."""
-        self._reaping = asyncio.create_task(self._reap())
+        self._reaping = asyncio.create_task(self._reap(troubles))
 
-    async def _reap(self) -> None:
+    async def _reap(self, troubles: Troubles) -> None:
         while True:
             await asyncio.sleep(min(5.0, self._limits.idle / 4))
-            await self.expire()
+            await attempt(troubles, "ending idle sessions of code_interpreter", self.expire)
 
     async def expire(self) -> int:
         """End now what is over its time and not in use; how many that were. Who waits looks again."""
@@ -244,7 +248,7 @@ class SessionPool:
 
     def _end_soon(self, session: LiveSession) -> None:
         """It takes a place until the last of its processes is gone."""
-        task = asyncio.create_task(session.close())
+        task = asyncio.create_task(_close(session))
         self._ending.add(task)
         task.add_done_callback(self._has_ended)
 
@@ -255,7 +259,7 @@ class SessionPool:
     async def _end(self, slot: SessionSlot, loss: SessionLossReason | None) -> None:
         session = slot.detach(loss)
         if session is not None:
-            await session.close()
+            await _close(session)
 
     async def give_back(self, slot: SessionSlot) -> None:
         """A use of a slot is over: note the time, bury a dead session, let who waits for room look again."""
@@ -265,6 +269,14 @@ class SessionPool:
         slot.users -= 1
         slot.lock.release()
         self._admit()
+
+
+async def _close(session: LiveSession) -> None:
+    """What goes wrong at a session's end is told, and stops no other's: its thread is done with it."""
+    try:
+        await session.close()
+    except Exception:
+        LOG.exception("A session of code_interpreter did not end as it should")
 
 
 class _SlotLease:

@@ -1,7 +1,7 @@
 """The SearchIndex port in this process: one folder a store, opened when needed, in step with the stored chunks."""
 
 import asyncio
-import contextlib
+import logging
 import os
 import shutil
 from collections import OrderedDict
@@ -69,6 +69,9 @@ class _Store:
 
 FAILURES = (OSError, ValueError, RuntimeError)
 """What tantivy, numpy, usearch and the disk raise."""
+
+
+LOG = logging.getLogger("threadmill.search")
 
 
 class LocalSearchIndex:
@@ -205,10 +208,15 @@ class LocalSearchIndex:
         index = store.index
         if index is None:
             return
-        with contextlib.suppress(*FAILURES):
+        try:
             await self._write(index.finish_merges)
             while not store.waiting and await self._write(index.build_ann_slice):
                 pass
+        except FAILURES:
+            return  # searches compare what the graph lacks, and the next write merges
+        except Exception:
+            # What waits by now must be written all the same.
+            LOG.exception("An index could not be laid to rest")
 
     async def _opened(self, store_id: VectorStoreId, store: _Store, *, create: bool = False) -> StoreIndex | None:
         """The store's index, in step with the truth; None for a store that has no files and no folder."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from threadmill.domain.outcome import ErrorCode
 from threadmill.engine.ports.model import ModelError, ModelInfo
 
 LOG = logging.getLogger("threadmill.models")
@@ -58,11 +59,18 @@ class KnownModels:
         try:
             found = await self._ask()
         except ModelError as error:
-            if self._error is None:  # told once while it lasts
-                LOG.warning("%s Runs that need it will fail until it answers.", error.message)
-            self._error, self._due = error, self._monotonic() + RETRY_SECONDS
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - whatever it said, it is asked again, and not at once
+            self._fail(
+                ModelError(ErrorCode.SERVER_ERROR, f"The list of models cannot be read ({type(error).__name__}).")
+            )
         else:
             self.by_id = {info.id: info for info in found}
             self.is_listed, self._error, self._due = True, None, self._monotonic() + FRESH_SECONDS
         finally:
             self._asking = None
+
+    def _fail(self, error: ModelError) -> None:
+        if self._error is None:  # told once while it lasts
+            LOG.warning("%s Runs that need it will fail until it answers.", error.message)
+        self._error, self._due = error, self._monotonic() + RETRY_SECONDS
