@@ -94,6 +94,27 @@ def demo() -> None:
 
 
 @app.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@DATA_DIR
+@click.option("--overwrite", is_flag=True, help="Write over FILE if it is there.")
+def backup(file: Path, data_dir: Path | None, overwrite: bool) -> int:  # noqa: FBT001 - click's way to pass a flag
+    """Write the database, the files and the configuration without its secrets to FILE; the server may go on serving."""
+    from threadmill.cli.backup.making import run_backup  # noqa: PLC0415 - as above
+
+    return run_backup(file, data_dir, overwrite=overwrite)
+
+
+@app.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@DATA_DIR
+def restore(file: Path, data_dir: Path | None) -> int:
+    """Bring a backup back into an empty data directory."""
+    from threadmill.cli.backup.restoring import run_restore  # noqa: PLC0415 - as above
+
+    return run_restore(file, data_dir)
+
+
+@app.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print what a shell must read to complete commands and flags: `eval "$(threadmill completion bash)"`."""
