@@ -23,8 +23,11 @@ from threadmill.cli.allocator import bound_kept_memory
 from threadmill.cli.resources.color import clean
 from threadmill.settings import ServerSettings, Settings, SettingsError, load
 
-GC_THRESHOLDS = (10_000, 20, 20)
-"""Objects before a young collection, and how many of those before an older one; Python's own are for small scripts."""
+GC_THRESHOLDS = (10_000, 4, 80)
+"""Objects before a young collection, and how many of those before an older one; Python's own are for small scripts.
+
+The middle one looks at 50,000 objects that are alive at most: 200,000 took the event loop 70 to 130 ms.
+"""
 
 
 class TextFormatter(logging.Formatter):
