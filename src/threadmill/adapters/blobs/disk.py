@@ -162,9 +162,9 @@ class DiskBlobs:
 
     def _keys(self) -> Iterator[str]:
         if self._root.is_dir():
-            for shelf in self._root.iterdir():
-                if len(shelf.name) == 2 and shelf.is_dir():
-                    yield from (path.name for path in shelf.iterdir())
+            for folder in self._root.iterdir():
+                if len(folder.name) == 2 and folder.is_dir():
+                    yield from (path.name for path in folder.iterdir())
 
 
 class DiskWriter:

@@ -71,8 +71,8 @@ async def attach_files(
         return ThreadResources(resources)
     store = None if wanted is not None else await _usable_store(ports, project, resources)
     if store is not None:
-        filling = await add_files(ports, store, files)
-        return ThreadResources(resources, filling.writes, filling.guards)
+        added = await add_files(ports, store, files)
+        return ThreadResources(resources, added.writes, added.guards)
     asked = wanted or NewVectorStore()
     expiry = asked.expires_after or HELPER_EXPIRY
     made = build_store(ports, project, replace(asked, expires_after=expiry, files=(*asked.files, *files)))
