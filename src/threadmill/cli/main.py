@@ -115,6 +115,16 @@ def restore(file: Path, data_dir: Path | None) -> int:
 
 
 @app.command()
+@DATA_DIR
+@click.option("--deep", is_flag=True, help="Let the database be read to its last page.")
+def doctor(data_dir: Path | None, deep: bool) -> int:  # noqa: FBT001 - as above
+    """See what a server needs and whether it is there; nothing is changed, and a server may be running."""
+    from threadmill.cli.doctor.command import run_doctor  # noqa: PLC0415 - as above
+
+    return run_doctor(data_dir, deep=deep)
+
+
+@app.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print what a shell must read to complete commands and flags: `eval "$(threadmill completion bash)"`."""

@@ -48,6 +48,12 @@ async def open_blobs(settings: Settings, in_use: InUse, troubles: Troubles) -> A
             await asyncio.gather(sweeping, return_exceptions=True)
 
 
+async def probe_store(settings: Settings) -> None:
+    """See whether a shared store can be used, as a start does. Raises SettingsError."""
+    async with _open_s3(settings.config.blobs):
+        pass
+
+
 @asynccontextmanager
 async def _open_s3(given: BlobConfig) -> AsyncGenerator["S3Blobs"]:
     try:

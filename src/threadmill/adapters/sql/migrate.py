@@ -4,6 +4,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DatabaseError
@@ -11,6 +12,11 @@ from sqlalchemy.exc import DatabaseError
 from threadmill.domain.error import Unavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def known_revisions() -> list[str]:
+    """Every schema this version knows, the newest last."""
+    return [one.revision for one in ScriptDirectory(str(MIGRATIONS)).walk_revisions()][::-1]
 
 
 def migrate(url: str) -> None:

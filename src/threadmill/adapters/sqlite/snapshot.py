@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from threadmill.adapters.sqlite.database import connect
+from threadmill.adapters.sqlite.database import BUSY_MS
 
 STEP_PAGES = 1_000
 """Copied between two words about how far it is."""
@@ -31,6 +31,20 @@ class Snapshot:
     def count_rows(self) -> dict[str, int]:
         """Rows of each table."""
         return {name: self._count(name) for name in self._tables()}
+
+    def revision(self) -> str | None:
+        """The schema's; None where there is none."""
+        if "alembic_version" not in self._tables():
+            return None
+        found = self._connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return None if found is None else str(found[0])
+
+    def newest_at(self) -> int | None:
+        """When the thread or run that was stored last says it was made."""
+        newest = "SELECT created_at FROM {} ORDER BY ord DESC LIMIT 1"
+        tables = {"runs", "threads"} & set(self._tables())
+        rows = [self._connection.execute(newest.format(table)).fetchone() for table in tables]
+        return max((row[0] for row in rows if row is not None), default=None)
 
     def problem(self) -> str | None:
         """What SQLite finds wrong with the file, if anything."""
@@ -63,7 +77,9 @@ class Snapshot:
 @contextmanager
 def live_snapshot(path: Path) -> Generator[Snapshot]:
     """Of a database that may be in use. Raises sqlite3.Error."""
-    with closing(connect(path)) as connection:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        connection.execute("PRAGMA query_only = 1")
         connection.execute("BEGIN")
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # the moment is that of the first read
         yield Snapshot(connection)

@@ -1,0 +1,1 @@
+"""`threadmill doctor`: what a server needs, looked at one by one."""
