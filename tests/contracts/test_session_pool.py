@@ -13,6 +13,8 @@ from threadmill.domain.ids import RunId, ThreadId
 from threadmill.engine.ports.sandbox import (
     Ended,
     EndReason,
+    FileRefused,
+    FileWritten,
     Output,
     SandboxUnavailable,
     SessionLossReason,
@@ -24,16 +26,19 @@ MB = 1 << 20
 
 
 class Session:
-    """Each line of the code is an output: `use N` megabytes; `wait` until it is closed."""
+    """Each line of the code is an output: `use N` megabytes; `file N` megabytes; `wait` until it is closed."""
 
     def __init__(self) -> None:
         self.alive = True
+        self.gets = 0
         self._ended = asyncio.Event()
 
     async def execute(self, code: str) -> AsyncGenerator[Output | MemoryUse, None]:
         for line in code.splitlines():
             if line == "wait":
                 await self._ended.wait()
+            elif line.startswith("file "):
+                yield FileWritten(line, int(line.removeprefix("file ")) * MB)
             else:
                 yield MemoryUse(int(line.removeprefix("use ")) * MB)
         yield Ended(EndReason.COMPLETED) if self.alive else Ended(EndReason.KILLED, "gone", state_kept=False)
@@ -44,6 +49,7 @@ class Session:
             pass
 
     async def get(self, path: str) -> AsyncGenerator[bytes, None]:
+        self.gets += 1
         yield path.encode()
 
     async def interrupt(self) -> None:
@@ -248,3 +254,15 @@ async def test_beyond_the_memory_of_all_the_idle_go_first_and_then_the_largest_t
     await small
     assert await pool.start(thread(1)) == EVICTED
     assert await pool.start(thread(2), run(2)) == Started(is_new=False)
+
+
+async def test_a_file_that_is_larger_than_may_come_out_is_not_even_begun(backend: Sessions, clock: FakeClock) -> None:
+    pool = SessionPool(backend, PoolLimits(call_output=3 * MB), clock)
+    await ended(pool, 1, "file 4\nfile 2")
+    (session,) = backend.opened
+    with pytest.raises(FileRefused, match="larger than it may be"):
+        _ = [piece async for piece in pool.get(thread(1), "file 4")]
+    assert session.gets == 0
+    assert [piece async for piece in pool.get(thread(1), "file 2")] == [b"file 2"]
+    assert session.gets == 1
+    await pool.close()

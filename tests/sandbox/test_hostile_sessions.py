@@ -78,6 +78,21 @@ while True: pass
         await pool.close()
 
 
+async def test_a_picture_of_empty_frames_does_not_stop_the_clock() -> None:
+    pool = await narrow(limits(wall=1))
+    code = f"""{SAY}
+forge({IMAGE}, json.dumps({{"name": "x.png", "path": None}}))
+while True: say(struct.pack('>BI', 5, 0) * 10_000)
+"""
+    try:
+        message = str((await told(pool, code)).ended.message)
+        assert "could not be stopped" not in message
+        assert "A picture was too large" in message
+        assert (await told(pool, "'well'")).logs == "'well'\n"
+    finally:
+        await pool.close()
+
+
 async def test_an_interpreter_that_reads_no_code_runs_into_its_time() -> None:
     pool = await narrow(limits(wall=1))
     forged = (

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from threadmill.adapters.sandbox.backend import checked_path
 from threadmill.engine.ports.sandbox import Ended, FileRefused, FileWritten, Image, Logs, Output
@@ -22,16 +22,19 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 class OutputBudget:
     """Bytes of files and pictures that may still come out: of one call with what is fetched after it, of the session.
 
-    What is counted is what arrives, not what it takes inside: a sparse file of 4 GB is 4 GB here.
+    What is counted is what arrives, not what it takes inside: a sparse file of 4 GB is 4 GB here. `told` are the sizes that
+    the call told of its files: what is too large is not begun with.
     """
 
     per_call: int
     session: int
     call: int = 0
+    told: dict[str, int] = field(default_factory=dict[str, int])
 
     def begin_call(self) -> None:
         """A new call has its own allowance, as far as the session's goes."""
         self.call = min(self.per_call, self.session)
+        self.told.clear()
 
     def take(self, size: int) -> bool:
         """Whether `size` bytes more may come out; they are counted if so."""
@@ -61,7 +64,8 @@ def _admitted(output: Output, budget: OutputBudget) -> Output:
         case FileWritten(path, size):
             if not _is_path(path):
                 return Logs("[a file was left out: its name cannot be told]\n")
-            return FileWritten(path, min(max(size, 0), _MAX_SIZE))
+            budget.told[path] = size = min(max(size, 0), _MAX_SIZE)
+            return FileWritten(path, size)
 
 
 def _admitted_image(image: Image, budget: OutputBudget) -> Image | Logs:
@@ -80,11 +84,14 @@ def _is_path(path: str) -> bool:
 
 
 async def fetched(path: str, content: AsyncGenerator[bytes, None], budget: OutputBudget) -> AsyncGenerator[bytes, None]:
-    """A file's pieces as long as the budget allows. Raises FileRefused."""
+    """A file's pieces as long as the budget allows. Raises FileRefused, before the first one if its size is known."""
+    refused = FileRefused(f"'{path}' is not kept: what comes out of this session is larger than it may be.")
     async with aclosing(content) as pieces:
+        if budget.told.get(path, 0) > budget.call:
+            raise refused
         async for piece in pieces:
             if not budget.take(len(piece)):
-                raise FileRefused(f"'{path}' is not kept: what comes out of this session is larger than it may be.")
+                raise refused
             yield piece
 
 

@@ -1,7 +1,6 @@
 """A session in the bubblewrap, from the server's side. Everything that comes out of it is untrusted."""
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from threadmill.adapters.sandbox.backend import MemoryUse, SessionLimits, checked_path
@@ -120,6 +119,10 @@ class BwrapSession:
                 raise ProtocolViolation
         return b"".join(parts)
 
+    async def _skip_content(self) -> None:
+        while (frame := await self._next()) is not None and frame[0] == Kind.DATA:
+            pass
+
     async def put(self, path: str, content: AsyncIterator[bytes]) -> None:
         """See the protocol."""
         await self._send(protocol.pack_fields(Kind.PUT, path=checked_path(path)))
@@ -144,7 +147,7 @@ class BwrapSession:
                 yield frame[1]
                 frame = await self._next()
         except GeneratorExit:
-            await self._content(sys.maxsize)  # the wire stays in step
+            await self._skip_content()  # the wire stays in step
             raise
         if frame is None or frame[0] != Kind.END:
             raise FileRefused(f"'{path}' could not be read from the sandbox: {refusal_reason(frame)}.")

@@ -17,6 +17,9 @@ from .protocol import Kind
 
 POLL_SECONDS = 0.1
 MAX_IMAGE_BYTES = 21_000_000
+MAX_IMAGE_FRAMES = 32
+"""More than a picture of that size has; frames without content would else keep this process from its watch."""
+
 PAGE = os.sysconf("SC_PAGE_SIZE")
 _WORTH_TELLING, _WORTH_COUNTING = 16 << 20, 32 << 20
 SOCKET_BYTES = 2 * 212_992
@@ -213,7 +216,7 @@ class Execution:
         if kind == Kind.IMAGE:
             self.picture.clear()
         self.picture.append(protocol.pack(kind, payload))
-        if sum(map(len, self.picture)) > MAX_IMAGE_BYTES:
+        if len(self.picture) > MAX_IMAGE_FRAMES or sum(map(len, self.picture)) > MAX_IMAGE_BYTES:
             self._kill(Outcome("killed", "A picture was too large."))
         elif kind == Kind.END:
             self._drain()
