@@ -1,14 +1,17 @@
 """Counting tokens without a download."""
 
+import mmap
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from bpe_openai import get_encoding  # pyright: ignore[reportMissingTypeStubs] - annotated, without stubs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from threadmill.adapters.tokens.counter import MOST_TEXTS, BpeTokenCounter
+from threadmill.adapters.tokens.mapped_file import page_out
 from threadmill.adapters.tokens.vocabularies import MAX_TEXT, Vocabularies
 
 TOKENS = BpeTokenCounter()
@@ -77,6 +80,27 @@ def test_a_counting_process_that_was_killed_is_started_anew() -> None:
     assert child not in _children()
     vocabularies.close()
     assert set(_children()) == before
+
+
+def test_pages_of_a_file_are_given_back_and_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    data = bytes(range(256)) * 32_768
+    with path.open("w+b") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE) as mapped:
+            assert bytes(mapped) == data
+            before = _resident(path)
+            page_out(path)
+            assert (before, _resident(path)) == (len(data), 0)
+            assert bytes(mapped) == data
+
+
+def _resident(path: Path) -> int:
+    """Bytes of a file that are mapped and in memory."""
+    found = Path("/proc/self/smaps").read_text().split(f" {path}\n")[1:]
+    return sum(int(area.split("Rss:")[1].split()[0]) * 1024 for area in found)
 
 
 def _children() -> list[int]:

@@ -11,6 +11,8 @@ from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from typing import Protocol, cast
 
+from threadmill.adapters.tokens.mapped_file import page_out
+
 VOCABULARIES = ("o200k_base", "cl100k_base")
 
 
@@ -34,7 +36,10 @@ def tokenizer(name: str) -> Tokenizer:
         raise ImportError("bpe-openai has no compiled part")
     bindings = module_from_spec(spec)
     spec.loader.exec_module(bindings)
-    return cast("Tokenizer", bindings.tokenizer_for_encoding(name))
+    read = cast("Tokenizer", bindings.tokenizer_for_encoding(name))
+    if spec.origin is not None:
+        page_out(Path(spec.origin).resolve())  # all vocabularies lie in there: 33 MB for this one
+    return read
 
 
 @cache
