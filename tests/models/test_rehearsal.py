@@ -3,12 +3,15 @@
 import asyncio
 import json
 import sys
+import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import pytest
 
 from tests.models.support import Naps, pieces_of, text_of, user
+from threadmill.adapters.models.rehearsal import chat_completions, model
 from threadmill.adapters.models.rehearsal.model import Rehearsal
 from threadmill.adapters.models.rehearsal.schema_sample import MAX_WORK, first_argument, sample, sample_text
 from threadmill.adapters.tokens.counter import BpeTokenCounter
@@ -316,6 +319,26 @@ async def test_response_formats_are_honoured() -> None:
     schema = '{"name":"n","schema":{"type":"object","properties":{"ok":{"type":"boolean"}}}}'
     shaped = ResponseFormat(ResponseFormatType.JSON_SCHEMA, schema)
     assert json.loads(text_of(await play("Hi", response_format=shaped))) == {"ok": True}
+
+
+async def test_a_script_and_a_large_chat_are_read_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    readers: list[str] = []
+
+    def noting(what: str, works: Callable[..., Any]) -> Callable[..., Any]:
+        def reads(*given: Any) -> Any:
+            if threading.current_thread() is not threading.main_thread():
+                readers.append(what)
+            return works(*given)
+
+        return reads
+
+    monkeypatch.setattr(model, "next_turn", noting("script", model.next_turn))
+    monkeypatch.setattr(chat_completions, "read_chat", noting("chat", chat_completions.read_chat))
+    for said in ("say: x", "say: x\n" * 20_000):
+        body = json.dumps({"model": "rehearsal", "messages": [{"role": "user", "content": said}]}).encode()
+        status, _, _ = await chat_completions.answer_chat(Rehearsal(TOKENS), body)
+        assert status == 200
+    assert readers == ["script", "chat", "script"]
 
 
 async def test_a_long_script_lets_others_have_their_turn() -> None:

@@ -1,5 +1,6 @@
 """`POST /v1/chat/completions` answered by the built-in model, streamed or whole, so that a whole app is tried offline."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -10,7 +11,15 @@ import msgspec
 from threadmill.adapters.models.rehearsal.chat_body import ChatBody, read_chat, to_model_request
 from threadmill.adapters.models.rehearsal.model import REHEARSAL, Rehearsal
 from threadmill.domain.outcome import ErrorCode, Usage
-from threadmill.engine.ports.model import ContextTooLong, Finish, ModelError, Piece, RefusalPiece, ToolCallPiece
+from threadmill.engine.ports.model import (
+    ContextTooLong,
+    Finish,
+    ModelError,
+    ModelRequest,
+    Piece,
+    RefusalPiece,
+    ToolCallPiece,
+)
 
 _Json: TypeAlias = "None | bool | int | float | str | Sequence[_Json] | dict[str, _Json]"
 _Object: TypeAlias = "dict[str, _Json]"
@@ -19,6 +28,9 @@ CREATED = 0
 """No clock: the same question has the same answer, to the byte."""
 
 ID = "chatcmpl-rehearsal"
+LARGE_BODY = 64 * 1024
+"""Bytes from which a body is read in a thread: no stream of others waits for it."""
+
 EVENTS, JSON = "text/event-stream; charset=utf-8", "application/json"
 
 _encode = msgspec.json.Encoder().encode
@@ -29,8 +41,8 @@ async def answer_chat(model: Rehearsal, body: bytes) -> tuple[int, str, AsyncGen
 
     A failure the script asks for behind its first words breaks a stream off with an error event, as upstreams do.
     """
-    chat = read_chat(body)
-    stream = model.stream(to_model_request(chat))
+    chat, request = await asyncio.to_thread(_read, body) if len(body) > LARGE_BODY else _read(body)
+    stream = model.stream(request)
     try:
         first = await anext(stream)
         if chat.stream:
@@ -43,6 +55,11 @@ async def answer_chat(model: Rehearsal, body: bytes) -> tuple[int, str, AsyncGen
     except ModelError as error:
         return _status(error), JSON, _one(_encode(_failure(error)))
     return 200, JSON, _one(_encode(whole.json()))
+
+
+def _read(body: bytes) -> tuple[ChatBody, ModelRequest]:
+    chat = read_chat(body)
+    return chat, to_model_request(chat)
 
 
 async def _events(

@@ -53,11 +53,10 @@ class Rehearsal:
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
         """See the port. Raises ModelError for a script that cannot be played; its message names the line."""
         try:
-            turn = next_turn(request)
+            # In a thread: a script may have tens of thousands of lines.
+            player = await asyncio.to_thread(self._player, request)
         except BadScript as error:
             raise ModelError(ErrorCode.INVALID_PROMPT, str(error)) from None
-        player = _TurnPlayer(turn, request)
-        await asyncio.to_thread(player.count, self._tokens)
         batch: list[Piece] = []
         for event in player.events():
             if not isinstance(event, Slow | Fail):
@@ -72,6 +71,11 @@ class Rehearsal:
             elif isinstance(event, Fail):
                 await _fail(event)
         yield [*batch, *player.end()]
+
+    def _player(self, request: ModelRequest) -> "_TurnPlayer":
+        player = _TurnPlayer(next_turn(request), request)
+        player.count(self._tokens)
+        return player
 
     async def list(self) -> Sequence[ModelInfo]:
         """The one model."""
