@@ -13,7 +13,8 @@ from tests.support.stores import filled, read, rows_of
 from threadmill.adapters.memory.store import MemoryStore
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.troubles import LoggedTroubles
-from threadmill.domain.error import VersionConflict
+from threadmill.domain.error import Conflict, NotFound, VersionConflict
+from threadmill.domain.file import File, FilePurpose
 from threadmill.domain.ids import AssistantId, FileId, ProjectId, ThreadId, VectorStoreId
 from threadmill.domain.message import Attachment, MessageRole, NewMessage, TextPart
 from threadmill.domain.new_store import NewStoreFile, NewVectorStore, VectorStorePatch
@@ -21,6 +22,7 @@ from threadmill.domain.page import Order, PageQuery
 from threadmill.domain.patch import AssistantPatch, NewAssistant, NewThread, ThreadPatch
 from threadmill.domain.run import Run, RunStatus
 from threadmill.domain.tool import ToolResources
+from threadmill.domain.upload import NewUpload, Upload, UploadPart
 from threadmill.domain.vector_store import FileBatch, FileCounts, VectorStoreFile
 from threadmill.engine.objects import (
     assistants,
@@ -30,9 +32,11 @@ from threadmill.engine.objects import (
     runs,
     store_files,
     threads,
+    uploads,
     vector_stores,
 )
 from threadmill.engine.ports.store import Insert, R, WriteSet
+from threadmill.engine.storage.file_creation import open_blob_writer
 
 CLIENTS = 64
 Metadata = dict[str, str]
@@ -279,3 +283,47 @@ async def test_files_are_deleted_while_assistants_and_threads_that_hold_them_cha
     await asyncio.gather(all_at_once(rename), *deletes)
     assert (await assistants.retrieve(stage.engine, PROJECT, assistant.id)).tool_resources == ToolResources(())
     assert (await threads.retrieve(stage.engine, PROJECT, thread.id)).tool_resources == ToolResources(())
+
+
+async def test_an_upload_takes_all_its_parts_and_is_completed_or_cancelled_once(stage: Stage) -> None:
+    new = NewUpload("a.txt", FilePurpose.USER_DATA, CLIENTS, "text/plain")
+    upload = await uploads.create(stage.engine, PROJECT, new)
+
+    async def add(number: int) -> UploadPart:
+        async with open_blob_writer(stage.ports) as writer:
+            await writer.write(bytes([number]))
+            return await uploads.add_part(stage.engine, PROJECT, upload.id, writer)
+
+    async with asyncio.timeout(60):
+        parts = await asyncio.gather(*map(add, range(CLIENTS)))
+    found = await stage.store.get(Upload, PROJECT, upload.id)
+    assert found is not None
+    assert (found.parts, found.received) == (CLIENTS, CLIENTS)
+    wanted = [part.id for part in parts]
+    ends = [uploads.complete(stage.engine, PROJECT, upload.id, wanted, None) for _ in range(CLIENTS)]
+    cancels = [uploads.cancel(stage.engine, PROJECT, upload.id) for _ in range(CLIENTS)]
+    async with asyncio.timeout(60):
+        first, *others = await asyncio.gather(*ends, *cancels, return_exceptions=True)
+    assert isinstance(first, tuple)
+    assert isinstance(first[1], File)
+    assert all(isinstance(other, Conflict) for other in others)
+    _, content = await files.read(stage.engine, PROJECT, first[1].id)
+    assert b"".join([piece async for piece in content]) == bytes(range(CLIENTS))
+
+
+@pytest.mark.parametrize("kind", ["assistant", "thread", "message", "file", "vector store"])
+async def test_what_all_delete_is_deleted_once_and_then_not_found(stage: Stage, kind: str) -> None:
+    thread, engine = await stage.thread("hi"), stage.engine
+    (message,) = await stage.store.history(thread.id)
+    assistant, file_id, store = await stage.assistant(), await stage.file("a.txt"), await filled(stage)
+    delete: Callable[[], Awaitable[object]] = {
+        "assistant": lambda: assistants.delete(engine, PROJECT, assistant.id),
+        "thread": lambda: threads.delete(engine, PROJECT, thread.id),
+        "message": lambda: messages.delete(engine, PROJECT, thread.id, message.id),
+        "file": lambda: files.delete(engine, PROJECT, file_id),
+        "vector store": lambda: vector_stores.delete(engine, PROJECT, store.id),
+    }[kind]
+    async with asyncio.timeout(60):
+        done = await asyncio.gather(*(delete() for _ in range(CLIENTS)), return_exceptions=True)
+    assert [type(one) for one in done if one is not None] == [NotFound] * (CLIENTS - 1)
+    stage.store.lost = 0  # a row that is gone is no race that somebody else won

@@ -18,7 +18,7 @@ from threadmill.adapters.sql.statements import TABLE_OF
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.troubles import LoggedTroubles
 from threadmill.domain.assistant import Assistant
-from threadmill.domain.error import Unreadable
+from threadmill.domain.error import NotFound, Unreadable
 from threadmill.domain.file import File, FilePurpose
 from threadmill.domain.ids import AssistantId, FileId, ThreadId, UploadId, VectorStoreId
 from threadmill.domain.message import Message, MessageRole, NewMessage, TextPart
@@ -110,10 +110,7 @@ async def damaged(world: World, path: Path, kind: Any, row_id: str) -> AsyncGene
     """A server on a copy of the world in which one row says nothing."""
     copy = path / "threadmill.db"
     shutil.copy(world.path, copy)
-    with closing(sqlite3.connect(copy)) as raw:
-        raw.execute(f"UPDATE {TABLE_OF[kind].name} SET data = '{{}}' WHERE id = ?", (row_id,))
-        assert raw.total_changes == 1
-        raw.commit()
+    damage(copy, kind, row_id)
     stage = Stage(await SqliteStore.open(copy, LoggedTroubles()))
     shutil.copytree(world.blobs, stage.directory, dirs_exist_ok=True)
     stage.ids._last = 1_000  # pyright: ignore[reportPrivateUsage] - none of the world's ids again
@@ -123,6 +120,14 @@ async def damaged(world: World, path: Path, kind: Any, row_id: str) -> AsyncGene
         await stage.worker.drain(0)
         await stage.search.index.aclose()
         await stage.store.close()
+
+
+def damage(path: Path, kind: Any, row_id: str) -> None:
+    """The row says nothing any more."""
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute(f"UPDATE {TABLE_OF[kind].name} SET data = '{{}}' WHERE id = ?", (row_id,))
+        assert raw.total_changes == 1
+        raw.commit()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -161,3 +166,20 @@ async def everything_else_works(world: World, stage: Stage, kind: Any) -> None:
 
 async def _assistant(stage: Stage) -> AssistantId:
     return (await assistants.create(stage.engine, PROJECT, NewAssistant("m"))).id
+
+
+async def test_a_thread_whose_active_run_cannot_be_read_says_so_and_can_be_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "threadmill.db"
+    before = Stage(await SqliteStore.open(path, LoggedTroubles()))
+    run = await begun(before)
+    await before.worker.drain(0)
+    await before.store.close()
+    damage(path, Run, run.id)
+    stage = Stage(await SqliteStore.open(path, LoggedTroubles()))
+    stage.ids._last = 1_000  # pyright: ignore[reportPrivateUsage] - none of the ids before
+    with pytest.raises(Unreadable, match=f"'{run.id}' cannot be read"):
+        await again(stage, run.thread_id, assistant_id=run.assistant_id)
+    await threads.delete(stage.engine, PROJECT, run.thread_id)
+    with pytest.raises(NotFound):
+        await threads.retrieve(stage.engine, PROJECT, run.thread_id)
+    await stage.store.close()

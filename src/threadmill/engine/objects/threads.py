@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
-from threadmill.domain.error import VersionConflict, no_thread
+from threadmill.domain.error import Unreadable, VersionConflict, no_thread
 from threadmill.domain.ids import ProjectId, ThreadId
 from threadmill.domain.message import Message
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.patch import NewThread, ThreadPatch
+from threadmill.domain.run import Run
 from threadmill.domain.thread import Thread
 from threadmill.engine.engine import Engine
 from threadmill.engine.objects.attachments import attach_files, attached_ids, check_messages, check_resources
@@ -87,7 +88,7 @@ async def modify(engine: Engine, project: ProjectId, thread_id: ThreadId, patch:
 async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId) -> None:
     """Remove the thread with all that belongs to it. A run active on it is stopped. Raises NotFound."""
     await retrieve(engine, project, thread_id)
-    active = await engine.ports.store.active_run(thread_id)
+    active = await _active_run(engine, thread_id)
     try:
         await engine.ports.store.apply(WriteSet((Delete(Thread, thread_id),)))
     except VersionConflict:
@@ -96,3 +97,11 @@ async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId) -> Non
         engine.worker.interrupt(active.id)
         engine.ports.log.close(active.id)
     await engine.ports.sandbox.close(thread_id)
+
+
+async def _active_run(engine: Engine, thread_id: ThreadId) -> Run | None:
+    """None, too, for one that cannot be read: nobody executes it, and it goes with its thread."""
+    try:
+        return await engine.ports.store.active_run(thread_id)
+    except Unreadable:
+        return None
