@@ -91,3 +91,11 @@ def test_the_example_of_the_file_is_a_file_the_server_takes(tmp_path: Path) -> N
     (tmp_path / "threadmill.toml").write_text(example)
     loaded = settings.load({"THREADMILL_CONFIG": str(tmp_path / "threadmill.toml"), "OPENAI_API_KEY": "k"})
     assert (loaded.config.limits.max_runs, loaded.config.upstreams[0].api_key) == (64, "k")
+
+
+def test_what_the_page_on_security_says_bounds_a_cost_is_a_setting() -> None:
+    page = (ROOT / "docs" / "explanation" / "security.md").read_text()
+    bounds = [row.rpartition(" | ")[2] for row in re.findall(r"^\| (?!---)(.+) \|$", page, re.MULTILINE)]
+    named = {name for bound in bounds for name in re.findall(r"`([a-z]+_[a-z_]+)`", bound)}
+    assert len(named) > 15
+    assert named <= {key for model in TABLES.values() for key in model.model_fields}
