@@ -3,7 +3,7 @@
 It must never wait, look at a clock or choose an id: what it needs comes with the command and `at`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from threadmill.domain import command as c
@@ -18,6 +18,7 @@ from threadmill.domain.message import (
     MessageStatus,
 )
 from threadmill.domain.outcome import ErrorCode, LastError, Usage
+from threadmill.domain.replacement import replace
 from threadmill.domain.run import RUN_TRANSITIONS, Run, RunStatus
 from threadmill.domain.run_step import RUN_STEP_TRANSITIONS, RunStep, RunStepStatus, RunStepType
 from threadmill.domain.tool import FunctionCall, ToolCall, ToolOutput

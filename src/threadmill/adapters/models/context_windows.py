@@ -1,6 +1,7 @@
 """Context windows of well-known model families, in tokens, for prompts that must be fitted before they are sent."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 _FAMILIES: tuple[tuple[str, int], ...] = (
     ("gpt-5", 400_000),
@@ -37,6 +38,12 @@ def context_window_of(model: str, known: Mapping[str, int]) -> int | None:
     """The window of `model`: `known` wins, by full name; then the family; None if neither knows."""
     if model in known:
         return known[model]
+    return _window_of_family(model)
+
+
+@lru_cache(1_024)
+def _window_of_family(model: str) -> int | None:
+    """Asked twice in every run."""
     name = model.removeprefix("ft:").rpartition("/")[2].lower()
     matches = [(len(prefix), window) for prefix, window in _FAMILIES if _is_of(name, prefix)]
     return max(matches)[1] if matches else None

@@ -4,7 +4,7 @@ The pattern of all: read, decide, build a write set, commit; on VersionConflict 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from threadmill.domain import command as c
 from threadmill.domain.assistant import Assistant, Metadata
@@ -24,6 +24,7 @@ from threadmill.domain.ids import ProjectId, RunId, RunStepId, ThreadId
 from threadmill.domain.message import MessageRole, NewMessage
 from threadmill.domain.page import Page, PageQuery
 from threadmill.domain.patch import NewThread
+from threadmill.domain.replacement import replace
 from threadmill.domain.run import NewRun, Run, RunStatus
 from threadmill.domain.run_step import RunStep
 from threadmill.domain.thread import Thread

@@ -1,7 +1,6 @@
 """Decisions become one write set; a committed write set is told to the readers. The only way a run changes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TypeAlias
 
 from threadmill.domain.decide import Decision, RunState
@@ -9,6 +8,7 @@ from threadmill.domain.delta import Delta
 from threadmill.domain.event import Event
 from threadmill.domain.ids import RunId
 from threadmill.domain.message import Message
+from threadmill.domain.replacement import replace
 from threadmill.domain.run import Run, RunStatus
 from threadmill.domain.run_step import RunStep
 from threadmill.engine.ports.bundle import Ports

@@ -1,12 +1,13 @@
 """What the model has said in the present turn: text, pictures, refusal, calls. Pieces are joined once, at a commit."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from threadmill.domain.decide import RunState
 from threadmill.domain.ids import CallId
 from threadmill.domain.message import Annotation, ContentPart, ImageFilePart, RefusalPart, TextPart
+from threadmill.domain.replacement import replace
 from threadmill.domain.run_step import RunStepType
 from threadmill.domain.tool import (
     CodeInterpreterCall,

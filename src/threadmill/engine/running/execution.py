@@ -7,7 +7,6 @@ for; the text so far is saved beside the stream, which never waits for that.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from threadmill.domain.command import Command
@@ -16,6 +15,7 @@ from threadmill.domain.delta import Delta
 from threadmill.domain.error import DatabaseUnavailable
 from threadmill.domain.event import Event
 from threadmill.domain.message import Message, MessageStatus
+from threadmill.domain.replacement import replace
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep, RunStepType
 from threadmill.engine.ports.bundle import EngineSettings, Ports

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from threadmill.domain.outcome import ErrorCode, Usage
+from threadmill.domain.replacement import replace
 from threadmill.engine.ports.model import (
     ContextTooLong,
     Finish,

@@ -4,7 +4,6 @@ One task per run. A client that leaves does not stop it; a cancel, an expiry, a 
 """
 
 import asyncio
-from dataclasses import replace
 
 from threadmill.domain import command as c
 from threadmill.domain.decide import RunState, decide
@@ -12,6 +11,7 @@ from threadmill.domain.error import DatabaseUnavailable, ThreadmillError, Versio
 from threadmill.domain.ids import Instant, RunId
 from threadmill.domain.message import Message
 from threadmill.domain.outcome import ErrorCode, LastError
+from threadmill.domain.replacement import replace
 from threadmill.domain.run import Run, RunStatus
 from threadmill.engine.ports.bundle import EngineSettings, Ports
 from threadmill.engine.ports.model import ModelError
