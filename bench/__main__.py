@@ -1,4 +1,7 @@
-"""One interleaved run of all measures; prints ratios and writes docs/benchmarks.md. Servers get one core, the load the other."""
+"""One interleaved run of all measures; prints ratios and writes docs/benchmarks.md. Servers get one core, the load the other.
+
+`python -m bench memory loop` measures some of PARTS and writes nothing.
+"""
 
 import asyncio
 import os
@@ -337,27 +340,37 @@ def machine() -> str:
     return f"{len(os.sched_getaffinity(0)) or os.cpu_count()} of {os.cpu_count()} cores, {name}, {platform.system()}, Python {platform.python_version()}"
 
 
-def main() -> None:
-    """Measure, print, write."""
+def served_rows() -> list[Row]:
+    """Deltas, runs and requests, against the other stacks."""
+    with tempfile.TemporaryDirectory(dir=ROOT) as directory:
+        bench = Bench(directory)
+        try:
+            return asyncio.run(measure(bench))
+        finally:
+            bench.stop()
+
+
+PARTS: dict[str, Callable[[], list[Row]]] = {
+    "served": served_rows,
+    "upload": upload.rows,
+    "ingest": ingest.rows,
+    "contention": contention.rows,
+    "memory": memory.rows,
+    "growth": growth.rows,
+    "loop": loop.rows,
+    "sandbox": lambda: asyncio.run(sandbox.rows()),
+    "search": lambda: asyncio.run(search.measure()),
+}
+
+
+def main(parts: list[str]) -> None:
+    """Measure and print; all parts together are written down."""
     where = machine()
     done = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=ROOT
     )
-    print(f"Measuring: {ROUNDS} interleaved rounds, about two minutes; then search, about five.", flush=True)
-    with tempfile.TemporaryDirectory(dir=ROOT) as directory:
-        bench = Bench(directory)
-        try:
-            rows = asyncio.run(measure(bench))
-        finally:
-            bench.stop()
-    rows += upload.rows()
-    rows += ingest.rows()
-    rows += contention.rows()
-    rows += memory.rows()
-    rows += growth.rows()
-    rows += loop.rows()
-    rows += asyncio.run(sandbox.rows())
-    rows += asyncio.run(search.measure())
+    print(f"Measuring: {ROUNDS} interleaved rounds, some minutes; search alone takes five.", flush=True)
+    rows = [row for part in parts or PARTS for row in PARTS[part]()]
     lines = [
         "# Benchmarks",
         "",
@@ -371,8 +384,9 @@ def main() -> None:
         "",
     ]
     print("\n".join(lines[4:]))
-    (ROOT / "docs" / "benchmarks.md").write_text("\n".join(lines))
+    if not parts:
+        (ROOT / "docs" / "benchmarks.md").write_text("\n".join(lines))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -58,7 +58,9 @@ async def stalls(assistant: str, work: Callable[[], Awaitable[None]]) -> list[fl
     await work()
     await asyncio.sleep(0.2)
     child.stdin.close()
-    return json.loads(await child.stdout.readline())
+    gaps: list[float] = json.loads(await child.stdout.readline())
+    await child.wait()
+    return gaps
 
 
 def bodies(thread: str, assistant: str, store: str) -> dict[str, tuple[str, bytes, int]]:
