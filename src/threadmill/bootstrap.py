@@ -178,6 +178,7 @@ async def _open_adapters(
             locks=ProcessObjectLocks(),
             troubles=shared.troubles,
             pass_through=passing,
+            retention=store.retention,
         )
     finally:
         checking.cancel()
@@ -243,7 +244,7 @@ def open_extractor(config: ConfigFile) -> SubprocessExtractor:
 
 
 def _engine(ports: Ports, config: ConfigFile) -> Engine:
-    limits = config.limits
+    limits, kept = config.limits, config.retention
     settings = EngineSettings(
         run_ttl=limits.run_ttl_seconds,
         lease=limits.lease_seconds,
@@ -256,6 +257,9 @@ def _engine(ports: Ports, config: ConfigFile) -> Engine:
         max_answer=limits.max_answer_characters,
         max_calls=limits.max_answer_calls,
         prompt_pictures=limits.prompt_pictures_mb * 1024 * 1024,
+        keep_events_days=kept.events_days,
+        keep_threads_days=kept.threads_days,
+        delete_thread_files=kept.files,
     )
 
     def report(text: str, error: BaseException | None) -> None:

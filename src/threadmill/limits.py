@@ -1,4 +1,4 @@
-"""The settings of `[limits]`: bounds of the engine and of connections. Read by `settings.py`, which says all else."""
+"""The settings of `[limits]` and `[retention]`: bounds of the engine, of connections and of time. Read by `settings.py`, which says all else."""
 
 from typing import Annotated
 
@@ -32,3 +32,13 @@ class LimitConfig(BaseModel):
     write_seconds: Annotated[float, Field(gt=0)] = 120
     keep_alive_seconds: Annotated[int, Field(ge=1)] = 75
     stream_comment_seconds: Annotated[float, Field(ge=0.01)] = 15.0
+
+
+class RetentionConfig(BaseModel):
+    """How many days what nobody uses is kept; None: for ever. `files`: what a thread made goes with it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    events_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    threads_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    files: bool = False

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
-from threadmill.limits import LimitConfig
+from threadmill.limits import LimitConfig, RetentionConfig
 
 MAX_PORT = 65535
 
@@ -175,6 +175,7 @@ class ConfigFile(BaseModel):
     sandbox: SandboxConfig = SandboxConfig()
     search: SearchConfig = SearchConfig()
     blobs: BlobConfig = BlobConfig()
+    retention: RetentionConfig = RetentionConfig()
 
     @model_validator(mode="before")
     @classmethod

@@ -18,6 +18,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "[sandbox]": settings.SandboxConfig,
     "[search]": settings.SearchConfig,
     "[blobs]": settings.BlobConfig,
+    "[retention]": settings.RetentionConfig,
 }
 
 

@@ -314,6 +314,7 @@ class Stage:
             self.search,
             self.locks,
             self.troubles,
+            retention=self.store.retention,
         )
         self.worker = Worker(self.ports, self.settings, self._note)
         self.ingester = Ingester(

@@ -11,6 +11,7 @@ from threadmill.engine.ports.troubles import attempt
 from threadmill.engine.running.reaper import FOREVER, sweep
 from threadmill.engine.running.worker import Worker
 from threadmill.engine.storage.file_deletion import delete_expired_files
+from threadmill.engine.storage.retention import KeptFor, delete_what_is_old
 from threadmill.engine.storage.upload_end import end_due_uploads
 
 
@@ -35,6 +36,7 @@ class Engine:
             tasks.create_task(self._claim_forever())
             tasks.create_task(self._sweep_forever())
             tasks.create_task(self._read_forever())
+            tasks.create_task(self._delete_forever())
 
     async def _claim_forever(self) -> None:
         while True:
@@ -61,6 +63,19 @@ class Engine:
             await self._attempt("looking for overdue and orphaned runs", self._sweep_runs)
             await self._attempt("deleting expired files", self._delete_expired)
             await self._attempt("ending uploads", self._end_uploads)
+
+    async def _delete_forever(self) -> None:
+        """In a task of its own: it may take long, and a heartbeat does not wait for it."""
+        while True:
+            await self._attempt("deleting what is kept no longer", self.delete_what_is_old)
+            await asyncio.sleep(self.settings.retention_interval)
+
+    async def delete_what_is_old(self) -> None:
+        """Logs and threads of before what `[retention]` says. Raises Unavailable."""
+        given, retention = self.settings, self.ports.retention
+        kept = KeptFor(given.keep_events_days, given.keep_threads_days, given.delete_thread_files)
+        if retention is not None:
+            await delete_what_is_old(self.ports, retention, kept, self.worker.unmovable)
 
     async def _sweep_runs(self) -> None:
         now = self.ports.clock.now()

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from threadmill.adapters.memory.chunks import MemoryChunks
+from threadmill.adapters.memory.retention import MemoryRetention
 from threadmill.adapters.sql.codec import encode
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.error import InvalidRequest, VersionConflict, thread_full
@@ -57,6 +58,15 @@ class MemoryStore:
     def __init__(self) -> None:
         self._state: _State = _State()
         self.chunks: MemoryChunks = MemoryChunks(self._store_files)
+        self.retention: MemoryRetention = MemoryRetention(self.rows_now, self.logs_now)
+
+    def rows_now(self) -> dict[str, Row]:
+        """All rows, by id, as they are at the moment."""
+        return self._state.rows
+
+    def logs_now(self) -> dict[RunId, list[StoredEvent]]:
+        """All logs likewise."""
+        return self._state.logs
 
     def _store_files(self) -> Sequence[VectorStoreFile]:
         return [row for row in self._state.rows.values() if isinstance(row, VectorStoreFile)]

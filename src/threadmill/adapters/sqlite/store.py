@@ -20,6 +20,7 @@ from threadmill.adapters.sqlite.chunks import SEALED, SqliteChunks
 from threadmill.adapters.sqlite.database import PATIENCE, Database, acquire_lock, connect
 from threadmill.adapters.sqlite.file_index import SqliteFileIndex
 from threadmill.adapters.sqlite.readable import RawRow, ReadableTables, by_last
+from threadmill.adapters.sqlite.retention import SqliteRetention
 from threadmill.adapters.sqlite.shared_parts import collect_parts, delete_unused, insert_parts
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.assistant import Assistant
@@ -122,6 +123,7 @@ class SqliteStore:
         self._readable: ReadableTables = ReadableTables()
         self.files: SqliteFileIndex = SqliteFileIndex(database, self._readable)
         self.chunks: SqliteChunks = SqliteChunks(database, self._readable.of(VectorStoreFile))
+        self.retention: SqliteRetention = SqliteRetention(database, self._forget)
         self._rows: RowCache = RowCache(budget=shared)
         self._histories: HistoryCache = HistoryCache(budget=shared)
 
@@ -152,6 +154,11 @@ class SqliteStore:
             self._rows.on_write(one)
             self._histories.on_write(one)
         return first
+
+    def _forget(self, thread: Thread) -> None:
+        """What is kept in memory of a thread whose rows are being removed."""
+        self._rows.on_write(Delete(Thread, thread.id))
+        self._histories.on_write(Delete(Thread, thread.id))
 
     async def get(self, kind: type[R], project: ProjectId, object_id: str) -> R | None:
         """See the port."""

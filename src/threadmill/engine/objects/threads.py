@@ -15,6 +15,7 @@ from threadmill.engine.objects.messages import capacity_guard, new_messages
 from threadmill.engine.objects.store_file_insertion import check_files_supported
 from threadmill.engine.ports.store import Delete, Insert, Scope, Update, WriteSet
 from threadmill.engine.storage.retry import change
+from threadmill.engine.storage.thread_belongings import delete_belongings
 
 
 async def check_new(engine: Engine, project: ProjectId, new: NewThread) -> None:
@@ -87,7 +88,7 @@ async def modify(engine: Engine, project: ProjectId, thread_id: ThreadId, patch:
 
 async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId) -> None:
     """Remove the thread with all that belongs to it. A run active on it is stopped. Raises NotFound."""
-    await retrieve(engine, project, thread_id)
+    thread = await retrieve(engine, project, thread_id)
     active = await _active_run(engine, thread_id)
     try:
         await engine.ports.store.apply(WriteSet((Delete(Thread, thread_id),)))
@@ -97,6 +98,8 @@ async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId) -> Non
         engine.worker.interrupt(active.id)
         engine.ports.log.close(active.id)
     await engine.ports.sandbox.close(thread_id)
+    if engine.settings.delete_thread_files:
+        await delete_belongings(engine.ports, thread)
 
 
 async def _active_run(engine: Engine, thread_id: ThreadId) -> Run | None:

@@ -12,6 +12,7 @@ from threadmill.engine.ports.metrics import Metrics
 from threadmill.engine.ports.model import Model
 from threadmill.engine.ports.object_locks import ObjectLocks
 from threadmill.engine.ports.pass_through import PassThrough
+from threadmill.engine.ports.retention import Retention
 from threadmill.engine.ports.run_queue import RunQueue
 from threadmill.engine.ports.sandbox import Sandbox
 from threadmill.engine.ports.search_index import SearchIndex
@@ -62,6 +63,7 @@ class Ports:
     locks: ObjectLocks
     troubles: Troubles
     pass_through: PassThrough | None = None
+    retention: Retention | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class EngineSettings:
     messages of a thread, characters and tool calls of a model's answer, bytes of a prompt's pictures.
 
     `upstream_share`: of the places that other upstreams' runs leave, how much one upstream's may take.
+    `keep_events_days`, `keep_threads_days`: None: for ever. `delete_thread_files`: what a thread made goes with it.
     `store_wait_seconds`: how long a run waits for the files of its thread's vector store.
     """
 
@@ -88,3 +91,7 @@ class EngineSettings:
     max_ingestions: int = 48
     max_large_ingestions: int = 6
     store_wait_seconds: float = 60.0
+    keep_events_days: int | None = None
+    keep_threads_days: int | None = None
+    delete_thread_files: bool = False
+    retention_interval: float = 60 * 60.0
