@@ -198,17 +198,29 @@ async def test_an_endless_caller_is_stopped() -> None:
 
 
 async def test_an_answer_without_end_fails_its_run_and_keeps_what_fits() -> None:
-    stage = Stage(MemoryStore(), max_answer=10)
+    stage = Stage(MemoryStore(), max_answer=32)
     run = await begun(stage)
-    stage.model.turns[0].say("12345", "67890")
+    stage.model.turns[0].say("12345", "67890")  # each counts as 16: in memory they take much more
     await stage.settle()
     stage.model.turns[0].say("x")
     await stage.settle()
     ended = await stored(stage, run)
     assert ended.status is RunStatus.FAILED
     assert ended.last_error is not None
-    assert ended.last_error.message == "The model's answer has more than 10 characters."
+    assert ended.last_error.message == "The model's answer has more than 32 characters."
     assert (await stage.store.history(run.thread_id))[-1].content == (TextPart("1234567890"),)
+
+
+async def test_answers_without_end_fail_their_run_though_each_of_them_is_short() -> None:
+    stage = Stage(MemoryStore(), max_answer=32)
+    run = await begun(stage, "f")
+    for number in range(5):
+        assert (await stored(stage, run)).status is RunStatus.IN_PROGRESS
+        stage.model.turns[number].end(ToolCallPiece(0, f"call_{number}", "f", f"{'no json':32}"), STOP, COST)
+        await stage.settle()
+    ended = await stored(stage, run)
+    assert ended.last_error is not None
+    assert ended.last_error.message == "The model's answers in this run have more than 128 characters together."
 
 
 async def test_an_answer_of_too_many_calls_fails_its_run_in_words() -> None:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadmill.adapters.models.upstream.thinking import MAX_SPACE, ThinkingFilter
+from threadmill.adapters.models.upstream.chunk_decoder import ChunkDecoder
+from threadmill.adapters.models.upstream.thinking import MAX_SPACE, MAX_THOUGHTS, ThinkingFilter
 
 
 def filtered(*pieces: str) -> tuple[str, str]:
@@ -56,3 +57,14 @@ def test_endless_white_space_is_an_answer() -> None:
     assert thinking.feed(" " * MAX_SPACE) == ""
     assert thinking.feed("\n") == " " * MAX_SPACE + "\n"
     assert thinking.is_over
+
+
+@pytest.mark.parametrize(("piece", "times"), [("x" * 2**20, 4), ("x", MAX_THOUGHTS // 16)])
+def test_endless_thoughts_are_an_error_and_not_held(piece: str, times: int) -> None:
+    decoder = ChunkDecoder("m")
+    event = b'{"choices":[{"index":0,"delta":{"content":"%s"}}]}'
+    assert decoder.read([event % b"<think>"] + [event % piece.encode()] * (times - 1)) == []
+    assert decoder.error is None
+    decoder.read([event % piece.encode()] * 3)
+    assert decoder.error is not None
+    assert decoder.error.message == f"The model's thoughts have more than {MAX_THOUGHTS} characters."

@@ -41,6 +41,8 @@ class Execution:
         self.state: RunState = progress
         self.draft: Draft = Draft()
         self.is_let_go: bool = False
+        self.said: int = 0
+        """Characters of the model's answers so far, of all turns."""
         self.ends_at_once: bool = False
         """Whether the model's answer is here to its end, so that what opens now need not be stored by itself."""
         self._held: list[Decision] = []

@@ -26,6 +26,12 @@ from threadmill.engine.running.message_stream import MessageStreamer
 from threadmill.engine.running.prompt_builder import Prompt, shorten_prompt
 from threadmill.engine.running.tool_call_stream import ToolCallStreamer
 
+LEAST_PIECE = 16
+"""Characters a piece of an answer counts at least: however short, it is an object in the log until the run ends."""
+
+FULL_ANSWERS = 4
+"""As many as all answers of a run may have together: the log of all its turns is in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -132,14 +138,19 @@ class _StreamHandler:
         if self._execution.persists_now():
             self._execution.persist_draft()
 
-    def _count(self, characters: int) -> None:
-        self._left -= characters
+    def _count(self, characters: int, pieces: int = 1) -> None:
+        execution, most = self._execution, self._execution.settings.max_answer
+        size = max(characters, pieces * LEAST_PIECE)
+        self._left -= size
+        execution.said += size
         if self._left < 0:
-            limit = f"The model's answer has more than {self._execution.settings.max_answer} characters."
-            raise ModelError(ErrorCode.SERVER_ERROR, limit)
+            raise ModelError(ErrorCode.SERVER_ERROR, f"The model's answer has more than {most} characters.")
+        if execution.said > most * FULL_ANSWERS:
+            text = f"The model's answers in this run have more than {most * FULL_ANSWERS} characters together."
+            raise ModelError(ErrorCode.SERVER_ERROR, text)
 
     async def _write_text(self, texts: list[str]) -> None:
-        self._count(sum(map(len, texts)))
+        self._count(sum(map(len, texts)), len(texts))
         # Text behind the first call of a turn has no place in the API's order of steps and is left out.
         if not self.calls:
             await self.message.write_text(texts)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from threadmill.adapters.models.upstream.surrogates import SurrogateJoiner
-from threadmill.adapters.models.upstream.thinking import ThinkingFilter
+from threadmill.adapters.models.upstream.thinking import MAX_THOUGHTS, ThinkingFilter
 from threadmill.adapters.models.upstream.tool_call_decoder import ToolCallDecoder
 from threadmill.adapters.models.upstream.upstream_error import TransientError, parse_error, to_model_error
 from threadmill.domain.outcome import ErrorCode, Usage
@@ -215,6 +215,9 @@ class ChunkDecoder:
         """Until the answer has begun: what is no thought."""
         if text := thinking.feed(text):
             pieces.append(text)
+        if thinking.is_too_long:
+            text = f"The model's thoughts have more than {MAX_THOUGHTS} characters."
+            self.error = ModelError(ErrorCode.SERVER_ERROR, text)
         if thinking.is_over:
             self._filter, self._thoughts = None, thinking.thoughts
 

@@ -6,6 +6,12 @@ _TAGS = {"<think>": "</think>", "<thinking>": "</thinking>", "<thought>": "</tho
 MAX_SPACE = 256
 """Characters of white space in front of an answer, behind which no block is looked for."""
 
+MAX_THOUGHTS = 4 * 1024 * 1024
+"""Characters of thoughts, which are in memory until they are counted: more are no answer any more."""
+
+LEAST_PIECE = 16
+"""Characters a piece of them counts at least."""
+
 _OPENING = re.compile("|".join(_TAGS))
 
 
@@ -16,7 +22,7 @@ class ThinkingFilter:
     thought.
     """
 
-    __slots__ = ("_closing", "_held", "_is_stripped", "_thoughts", "is_over")
+    __slots__ = ("_closing", "_held", "_is_stripped", "_size", "_thoughts", "is_over")
 
     def __init__(self) -> None:
         self.is_over: bool = False
@@ -24,6 +30,12 @@ class ThinkingFilter:
         self._closing: str | None = None
         self._is_stripped: bool = False
         self._thoughts: list[str] = []
+        self._size: int = 0
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether there are more thoughts than are held."""
+        return self._size > MAX_THOUGHTS
 
     @property
     def thoughts(self) -> str:
@@ -48,7 +60,7 @@ class ThinkingFilter:
         """The stream is over: what looked like the beginning of a block and is none."""
         text, self._held = self._held, ""
         if self._closing is not None:
-            self._thoughts.append(text)
+            self._keep(text)
             return ""
         return text
 
@@ -70,11 +82,15 @@ class ThinkingFilter:
     def _look_for_end(self, closing: str) -> bool:
         thought, tag, rest = self._held.partition(closing)
         if tag:
-            self._thoughts.append(thought)
+            self._keep(thought)
             self._closing, self._held, self._is_stripped = None, rest, True
             return True
         # What may be the beginning of the tag is kept, the rest is never looked at again.
         keep = len(closing) - 1
-        self._thoughts.append(self._held[:-keep])
+        self._keep(self._held[:-keep])
         self._held = self._held[-keep:]
         return False
+
+    def _keep(self, thought: str) -> None:
+        self._thoughts.append(thought)
+        self._size += max(len(thought), LEAST_PIECE)
