@@ -27,7 +27,7 @@ TOGETHER = {
 }
 """Files that one process runs, one after the other: each fills the machine by itself."""
 
-SLOWEST = ("tests/sdk/", "tests/soak/", "tests/cli/", "tests/faults/", "tests/docs/", "tests/sandbox/")
+SLOWEST = ("tests/sdk/", "tests/soak/", "tests/replay/", "tests/cli/", "tests/faults/", "tests/docs/", "tests/sandbox/")
 """Floors whose files take longest; begun first, so that no process is left alone with one at the end."""
 
 
