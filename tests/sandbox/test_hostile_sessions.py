@@ -139,6 +139,36 @@ while True:
         await pool.close()
 
 
+async def test_a_socket_on_its_way_counts_too_and_its_buffer_cannot_be_made_larger() -> None:
+    pool = await narrow(limits(wall=20, memory=320 << 20))
+    code = """
+import socket, time
+carrier, _ = socket.socketpair()
+carrier.setblocking(False)
+while True:
+    try:
+        one, other = socket.socketpair()
+        try: one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)
+        except PermissionError: pass
+        else: print("larger")
+        one.setblocking(False)
+        try:
+            while True: one.send(bytes(65536))
+        except BlockingIOError: pass
+        socket.send_fds(carrier, [b"x"], [one.fileno(), other.fileno()])
+        one.close(), other.close()
+    except OSError:
+        kept = [socket.socketpair() for _ in range(200)]
+        time.sleep(60)
+"""
+    try:
+        async with asyncio.timeout(15):
+            found = await told(pool, code)
+        assert (found.ended.reason, found.logs.count("larger")) == (EndReason.OUT_OF_MEMORY, 0)
+    finally:
+        await pool.close()
+
+
 async def test_code_holds_no_descriptor_but_its_own(bwrap: SessionPool) -> None:
     code = """
 import os

@@ -231,7 +231,15 @@ def _limits(processes: int) -> Iterator[tuple[str, Callable[[], bool]]]:
     for name in ("RLIMIT_AS", "RLIMIT_NPROC", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_CORE"):
         which = getattr(resource, name)
         yield f"have no {name}", lambda which=which: resource.getrlimit(which)[1] == resource.RLIM_INFINITY
+    yield "have a socket hold more than is counted for it", _enlarged_socket
     yield "start more processes than allowed", lambda: _forked(processes + 8) > processes
+
+
+def _enlarged_socket() -> bool:
+    one, other = socket.socketpair()
+    with one, other:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)
+    return True
 
 
 def _forked(most: int) -> int:

@@ -23,7 +23,8 @@ MAX_IMAGE_FRAMES = 32
 PAGE = os.sysconf("SC_PAGE_SIZE")
 _WORTH_TELLING, _WORTH_COUNTING = 16 << 20, 32 << 20
 SOCKET_BYTES = 2 * 212_992
-"""Linux lets a socket's buffer be twice `net.core.wmem_max`, whose default this is, and nobody inside may raise it."""
+"""What Linux lets a socket hold, and a reserve. Machines whose `net.core.wmem_max` is higher give more to who asks for it:
+nobody inside may (seccomp.py)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The system calls a session may not make, as a classic BPF program built here: no library, no blob.
 
 Denied with EPERM: what changes or reads the machine (mount, bpf, ptrace, keys, clocks, modules, swap), memory that no
-limit counts (memfd, System V, message queues), and namespaces. Sockets: local ones only. Anything the kernel learned
+limit counts (memfd, System V, message queues, larger buffers of sockets), and namespaces. Sockets: local ones only. Anything the kernel learned
 after this list was written answers ENOSYS, as does clone3, whose flags a filter cannot read (the C library then uses clone).
 """
 
@@ -161,15 +161,17 @@ LAST_KNOWN = 450
 
 _LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_BITS, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_NUMBER, _ARCHITECTURE, _ARGUMENT_0, _ARGUMENT_1 = 0, 4, 16, 24
+_NUMBER, _ARCHITECTURE, _ARGUMENT_0, _ARGUMENT_1, _ARGUMENT_2 = 0, 4, 16, 24, 32
 _NEW_NAMESPACES = 0x7E020000
 """clone flags: mount, cgroup, uts, ipc, user, pid, net."""
 _TERMINAL_INJECTIONS = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX: typing into somebody's terminal."""
+_LARGER_BUFFERS = (7, 32)
+"""SO_SNDBUF and SO_SNDBUFFORCE: what is counted for a socket is what it holds without them."""
 _AF_UNIX, _CLONE3 = 1, 435
 _ARCHITECTURES = {
-    "x86_64": (0xC000003E, X86_64, {"clone": 56, "socket": 41, "ioctl": 16}),
-    "aarch64": (0xC00000B7, AARCH64, {"clone": 220, "socket": 198, "ioctl": 29}),
+    "x86_64": (0xC000003E, X86_64, {"clone": 56, "socket": 41, "ioctl": 16, "setsockopt": 54}),
+    "aarch64": (0xC00000B7, AARCH64, {"clone": 220, "socket": 198, "ioctl": 29, "setsockopt": 208}),
 }
 
 
@@ -201,6 +203,9 @@ def program(machine: str) -> bytes:
         _only_if(special["clone"], _ARGUMENT_0, _step(_JUMP_BITS, _NEW_NAMESPACES, 0, 1) + _refuse(errno.EPERM)),
         _only_if(special["socket"], _ARGUMENT_0, _step(_JUMP_EQUAL, _AF_UNIX, 1, 0) + _refuse(errno.EAFNOSUPPORT)),
         *(_only_if(special["ioctl"], _ARGUMENT_1, _deny(call, errno.EPERM)) for call in _TERMINAL_INJECTIONS),
+        _only_if(
+            special["setsockopt"], _ARGUMENT_2, b"".join(_deny(option, errno.EPERM) for option in _LARGER_BUFFERS)
+        ),
         _step(_RETURN, _ALLOW),
     ]
     return b"".join(parts)
