@@ -92,6 +92,18 @@ async def test_a_thread_goes_bit_by_bit_itself_last_and_no_other(store: AnyStore
     assert await store.get(Message, P, "msg_other") is not None
 
 
+async def test_a_long_thread_is_shrunk_until_it_is_a_short_one(store: AnyStore) -> None:
+    await put(store, thread(), *(message(f"msg_{n}") for n in range(5)), thread("thread_2"))
+    await put(store, run("run_active"), ended("run_1"), message("msg_other", thread_id=ThreadId("thread_2")))
+    shrunk = [await store.retention.shrink(T, 2) for _ in range(3)]
+    assert shrunk == [True, True, False]
+    assert len(await store.history(T)) == 1
+    assert await store.get(Thread, P, T) == thread()
+    assert await store.get(Run, P, "run_active") is not None
+    assert await store.get(Message, P, "msg_other") is not None
+    assert not await store.retention.shrink(ThreadId("thread_gone"), 2)
+
+
 async def test_nothing_is_removed_of_a_thread_that_is_used_again(store: AnyStore) -> None:
     await put(store, thread(), message("msg_1"), message("msg_2", BEFORE))
     await put(store, thread("thread_2"), replace(run("run_active"), thread_id=ThreadId("thread_2")))

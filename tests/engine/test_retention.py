@@ -13,7 +13,7 @@ from threadmill.adapters.memory.store import MemoryStore
 from threadmill.domain.error import NotFound
 from threadmill.domain.file import File, FilePurpose, NewFile, Origin
 from threadmill.domain.ids import FileId, Instant, ThreadId
-from threadmill.domain.message import MessageRole, NewMessage, TextPart
+from threadmill.domain.message import Message, MessageRole, NewMessage, TextPart
 from threadmill.domain.new_store import NewVectorStore
 from threadmill.domain.page import PageQuery
 from threadmill.domain.patch import ThreadPatch
@@ -23,6 +23,7 @@ from threadmill.domain.tool import ToolResources
 from threadmill.domain.vector_store import ExpiresAfter, VectorStore
 from threadmill.engine.objects import files, messages, run_events, runs, threads, vector_stores
 from threadmill.engine.ports.retention import Found
+from threadmill.engine.ports.store import Insert, WriteSet
 from threadmill.engine.storage.file_creation import open_blob_writer
 from threadmill.engine.storage.retention import DAY, KeptFor, delete_what_is_old
 
@@ -125,6 +126,21 @@ async def test_who_deletes_a_thread_deletes_what_it_made_if_that_is_wished() -> 
         made = await made_in(stage, thread.id)
         await threads.delete(stage.engine, PROJECT, thread.id)
         assert (await stage.store.get(File, PROJECT, made) is None) == with_files
+
+
+async def test_a_long_thread_goes_whole_with_the_run_that_is_active_on_it(stage: Stage) -> None:
+    run = await begun(stage)
+    for _ in range(60):
+        await stage.store.apply(WriteSet((Insert(said(stage, run.thread_id)),)))
+    await threads.delete(stage.engine, PROJECT, run.thread_id)
+    assert await stage.store.get(Run, PROJECT, run.id) is None
+    assert await stage.store.history(run.thread_id) == []
+    without = replace(stage.engine, ports=replace(stage.ports, retention=None))
+    await threads.delete(without, PROJECT, (await stage.thread("hi")).id)
+
+
+def said(stage: Stage, thread: ThreadId) -> Message:
+    return Message(stage.ids.message(), PROJECT, thread, 1, MessageRole.USER, (TextPart("more"),))
 
 
 class Late(MemoryRetention):

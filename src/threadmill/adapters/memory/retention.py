@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from threadmill.domain.ids import Instant, RunId
+from threadmill.domain.ids import Instant, RunId, ThreadId
 from threadmill.domain.message import Message
 from threadmill.domain.run import Run
 from threadmill.domain.run_step import RunStep
@@ -40,20 +40,26 @@ class MemoryRetention:
         active = any(isinstance(row, Run) and not row.is_terminal for row in said)
         return not active and all(row.created_at < before for row in (thread, *said))
 
+    async def shrink(self, thread_id: ThreadId, rows: int) -> bool:
+        """See the port."""
+        held = [row for row in self._rows().values() if isinstance(row, Message | Run) and row.thread_id == thread_id]
+        runs = sum(isinstance(row, Run) for row in held)
+        return max(runs, len(held) - runs) > rows and self._remove_some(thread_id, rows)
+
     async def remove(self, thread: Thread, before: Instant, rows: int) -> Removed:
         """See the port."""
         held = self._rows()
         if thread.id not in held or not self._is_idle(thread, before):
             return Removed.NOTHING
-        if self._remove_some(thread, rows):
+        if self._remove_some(thread.id, rows):
             return Removed.SOME
         del held[thread.id]
         return Removed.ALL
 
-    def _remove_some(self, thread: Thread, rows: int) -> bool:
-        held = [row for row in self._rows().values() if isinstance(row, Message | Run) and row.thread_id == thread.id]
+    def _remove_some(self, thread_id: ThreadId, rows: int) -> bool:
+        held = [row for row in self._rows().values() if isinstance(row, Message | Run) and row.thread_id == thread_id]
         messages = [row.id for row in held if isinstance(row, Message)][:rows]
-        runs = [row.id for row in held if isinstance(row, Run)][:rows]
+        runs = [row.id for row in held if isinstance(row, Run) and row.is_terminal][:rows]
         steps = [row.id for row in self._rows().values() if isinstance(row, RunStep) and row.run_id in runs]
         for gone in (*messages, *runs, *steps):
             del self._rows()[gone]

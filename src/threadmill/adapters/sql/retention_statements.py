@@ -1,6 +1,6 @@
 """Statements of the Retention port."""
 
-from sqlalchemy import BindParameter, and_, bindparam, delete, exists, or_, select
+from sqlalchemy import BindParameter, and_, bindparam, delete, exists, func, or_, select, union_all
 
 from threadmill.adapters.sql.tables import MESSAGES, RUN_EVENTS, RUNS, THREADS
 from threadmill.domain.run import TERMINAL
@@ -39,6 +39,14 @@ THREADS_LOOKED_AT = (
 IS_IDLE = select(THREADS.c.ord).where(THREADS.c.id == bindparam("thread_id"), _IDLE)
 DELETE_THREAD = delete(THREADS).where(THREADS.c.id == bindparam("thread_id"))
 MESSAGES_OF = select(MESSAGES.c.ord).where(MESSAGES.c.thread_id == bindparam("thread_id")).limit(bindparam("rows"))
+IS_LARGE = union_all(
+    select(func.count()).select_from(MESSAGES_OF.subquery()),
+    select(func.count()).select_from(
+        select(RUNS.c.ord).where(RUNS.c.thread_id == bindparam("thread_id")).limit(bindparam("rows")).subquery()
+    ),
+)
+"""How many there are, counted no further than `rows`."""
+
 DELETE_MESSAGE = delete(MESSAGES).where(MESSAGES.c.ord == bindparam("place"))
 ENDED_RUNS_OF = (
     select(RUNS.c.ord, RUNS.c.instructions_key, RUNS.c.tools_key)

@@ -155,10 +155,10 @@ class SqliteStore:
             self._histories.on_write(one)
         return first
 
-    def _forget(self, thread: Thread) -> None:
+    def _forget(self, thread_id: ThreadId) -> None:
         """What is kept in memory of a thread whose rows are being removed."""
-        self._rows.on_write(Delete(Thread, thread.id))
-        self._histories.on_write(Delete(Thread, thread.id))
+        self._rows.on_write(Delete(Thread, thread_id))
+        self._histories.on_write(Delete(Thread, thread_id))
 
     async def get(self, kind: type[R], project: ProjectId, object_id: str) -> R | None:
         """See the port."""

@@ -14,6 +14,7 @@ from threadmill.engine.objects.attachments import attach_files, attached_ids, ch
 from threadmill.engine.objects.messages import capacity_guard, new_messages
 from threadmill.engine.objects.store_file_insertion import check_files_supported
 from threadmill.engine.ports.store import Delete, Insert, Scope, Update, WriteSet
+from threadmill.engine.storage.retention import REMOVED
 from threadmill.engine.storage.retry import change
 from threadmill.engine.storage.thread_belongings import delete_belongings
 
@@ -89,6 +90,9 @@ async def modify(engine: Engine, project: ProjectId, thread_id: ThreadId, patch:
 async def delete(engine: Engine, project: ProjectId, thread_id: ThreadId) -> None:
     """Remove the thread with all that belongs to it. A run active on it is stopped. Raises NotFound."""
     thread = await retrieve(engine, project, thread_id)
+    if (retention := engine.ports.retention) is not None:
+        while await retention.shrink(thread_id, REMOVED):
+            pass  # a long thread that went at once would keep everybody else's writes waiting
     active = await _active_run(engine, thread_id)
     try:
         await engine.ports.store.apply(WriteSet((Delete(Thread, thread_id),)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
-from threadmill.domain.ids import Instant, RunId
+from threadmill.domain.ids import Instant, RunId, ThreadId
 from threadmill.domain.thread import Thread
 
 T = TypeVar("T")
@@ -40,6 +40,13 @@ class Retention(Protocol):
 
     async def idle_threads(self, before: Instant, place: int, rows: int) -> Found[Thread]:
         """Threads of before `before` without a message or run since and without an active run, likewise."""
+        ...
+
+    async def shrink(self, thread_id: ThreadId, rows: int) -> bool:
+        """Remove `rows` messages, and `rows` runs that are over, of a thread that has more of either; whether it had.
+
+        In one transaction. What is left is little enough for one write set. Raises Unavailable.
+        """
         ...
 
     async def remove(self, thread: Thread, before: Instant, rows: int) -> Removed:
