@@ -16,8 +16,8 @@ MAX_DEPTH = 64
 MAX_VALUES = 100_000
 """Values of all kinds in a body: ten thousand messages have few more, and a parse of them takes some 15 ms."""
 
-MAX_STRING = 16 * 1024 * 1024
-"""Bytes of a string in a body, as it is written there: one is decoded at once, which takes some 40 ms at worst."""
+MAX_STRING = 8 * 1024 * 1024
+"""Bytes of a string in a body, as it is written there: one is decoded at once, which takes some 20 ms at worst."""
 
 NOT_JSON = (
     "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
