@@ -236,7 +236,7 @@ async def test_nothing_else_of_an_upstream_is_reached(passing: Live, upstream: A
     assert upstream.asked == []
 
 
-@pytest.mark.parametrize("raw", [b"", b"[]", b"{", b'{"model": 5}', b"\xff"])
+@pytest.mark.parametrize("raw", [b"", b"[]", b"{", b'{"model": 5}', b"\xff", b'{"a":' * 9_999])
 async def test_what_is_no_body_is_refused_or_left_to_the_upstream(
     passing: Live, upstream: AnyUpstream, raw: bytes
 ) -> None:

@@ -391,6 +391,15 @@ EXPLODING: dict[str, dict[str, Any]] = {
     "allOf": {"properties": {"p": {"allOf": [{"$ref": "#"}] * 4}}},
     "allOf at the root": {"allOf": [{"$ref": "#"}] * 3, "properties": {"a": {}}},
     "arrays": {"items": {"$ref": "#"}, "minItems": 100},
+    "oneOf in items": {"type": "array", "minItems": 100, "items": {"oneOf": [{"$ref": "#"}, {"$ref": "#"}]}},
+    "two that name each other": {
+        "$ref": "#/$defs/a",
+        "$defs": {
+            "a": {"properties": {"x": {"$ref": "#/$defs/b"}, "y": {"$ref": "#/$defs/b"}}},
+            "b": {"properties": {"x": {"$ref": "#/$defs/a"}, "y": {"$ref": "#/$defs/a"}}},
+        },
+    },
+    "allOf of allOf": {"allOf": [{"allOf": [{"allOf": [{"$ref": "#"}] * 8}] * 8}] * 8},
     "anyOf": {"anyOf": [{"properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}, "c": {"$ref": "#"}}}]},
     "a large default": {
         "properties": {f"p{at}": {"$ref": "#/$defs/d"} for at in range(999)},

@@ -84,6 +84,16 @@ async def test_bare_error_bodies_are_read_too() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    "body", ['{"error":' * 9_999, '{"error":{"message":"x","z":' + "[" * 9_999, '{"detail":' + "[" * 9_999]
+)
+async def test_an_error_nested_without_end_is_an_error_without_words(body: str) -> None:
+    async with ScriptedUpstream() as upstream:
+        upstream.reply(400, body.encode())
+        error = await refused(upstream)
+    assert error.message == "The upstream refused the request with HTTP 400."
+
+
 async def test_a_content_policy_refusal_is_an_invalid_prompt() -> None:
     async with ScriptedUpstream() as upstream:
         upstream.fail(400, {"message": "Filtered by our content management policy.", "code": "content_filter"})

@@ -218,7 +218,7 @@ def _why_no_call(answer: _Answer) -> str:
 def _is_object(text: str) -> bool:
     try:
         return isinstance(msgspec.json.decode(text or "null"), dict)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
 
 

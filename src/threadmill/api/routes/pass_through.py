@@ -145,7 +145,7 @@ def _named(pieces: list[bytes]) -> tuple[bytes, str | None]:
         if len(name) > MAX_MODEL:
             raise InvalidRequest("The name of your request's model is too long.", param="model")
         return body, _decode_name(name)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest(
             "We could not parse the JSON body of your request: an object with a model was expected."
         ) from None

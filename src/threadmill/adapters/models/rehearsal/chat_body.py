@@ -99,7 +99,7 @@ def read_chat(body: bytes) -> ChatBody:
     """The body. Raises InvalidRequest for what is none."""
     try:
         chat = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"This is no chat completion request: {error}") from None
     if chat.n not in (None, 1):
         raise InvalidRequest("The built-in model gives one choice: n must be 1.", param="n")

@@ -129,7 +129,7 @@ class ChunkDecoder:
         for event in events:
             try:
                 chunk = decode(event)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 mended = self._mended(event)
                 if mended is None:
                     if self._is_over(event):
@@ -173,7 +173,7 @@ class ChunkDecoder:
         joiner = SurrogateJoiner()
         try:
             chunk = _decode_mended(joiner, event)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return None
         self._joiner = joiner
         self._decode = partial(_decode_mended, joiner)

@@ -110,7 +110,7 @@ def _vectors(body: bytes, count: int, dimensions: int | None) -> Sequence[Vector
         entries = _decode(body).data
         rows = [_numbers(entry.embedding) for entry in _in_order(entries)]
         matrix = np.array(rows, np.float64)
-    except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, ValueError):
+    except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, ValueError, RecursionError):
         raise EmbeddingFailed("The upstream's answer holds no embeddings that can be understood.") from None
     if matrix.ndim != 2 or len(matrix) != count or not matrix.shape[1]:
         raise EmbeddingFailed(f"The upstream answered {count} texts with {len(rows)} embeddings.")

@@ -40,7 +40,7 @@ def parse_model_list(body: bytes, upstream: str) -> Sequence[ModelInfo]:
     """The models of a `GET /models` answer, MAX_MODELS at most; none if it is not to be understood."""
     try:
         entries = _decode(body).data
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ()
     return tuple(_info(entry, upstream) for entry in entries[:MAX_MODELS])
 

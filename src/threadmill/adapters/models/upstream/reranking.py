@@ -54,7 +54,7 @@ class UpstreamReranker:
 def _scores(body: bytes, count: int) -> Sequence[float]:
     try:
         results = {result.index: result.value for result in _decode(body).results}
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise EmbeddingFailed("The reranker's answer cannot be understood.") from None
     if results.keys() != set(range(count)) or not all(map(math.isfinite, results.values())):
         raise EmbeddingFailed(f"The reranker did not judge each of the {count} texts once.")

@@ -42,7 +42,7 @@ class _Call:
         self.checks += 1
         try:
             _decode_object(self.arguments())
-        except (msgspec.DecodeError, UnicodeEncodeError):
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
             return False
         return True
 

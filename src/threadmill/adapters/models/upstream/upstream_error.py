@@ -76,7 +76,7 @@ def parse_error(body: bytes, status: int = 0) -> UpstreamErrorBody:
     """Read an error body of any known server; unknown ones give a body without message."""
     try:
         said = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return UpstreamErrorBody(status=status)
     inner = _inner(said)
     code = _label(inner.code)
@@ -91,7 +91,7 @@ def _inner(said: _Body) -> _Body:
     if raw.startswith(b"{"):
         try:
             return _decode(raw)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return said
     return _Body(message=_text(said.error)) if raw.startswith(b'"') else said
 
@@ -103,7 +103,7 @@ def _detail(said: _Body) -> str:
         return _text(said.detail)
     try:
         return "; ".join(f"{'.'.join(map(str, one.loc))}: {one.msg}" for one in _decode_places(raw))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
 
 
