@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
@@ -15,6 +16,7 @@ from threadmill.adapters.event_log.local import LocalEventLog
 from threadmill.adapters.extract.subprocess_extractor import ReadingLimits, SubprocessExtractor
 from threadmill.adapters.models.factory import open_models, open_reranker, open_upstream_embedder
 from threadmill.adapters.models.pass_through import UpstreamPassThrough
+from threadmill.adapters.postgres.url import SCHEMES, describe
 from threadmill.adapters.sandbox.factory import SandboxSettings, open_sandbox
 from threadmill.adapters.search.local_index import LocalSearchIndex
 from threadmill.adapters.sqlite.store import SqliteStore
@@ -42,6 +44,11 @@ from threadmill.engine.ports.troubles import Troubles
 from threadmill.engine.running.worker import Worker
 from threadmill.settings import ConfigFile, Settings, SettingsError
 
+if TYPE_CHECKING:  # imported where it is used
+    from threadmill.adapters.postgres.store import PostgresStore
+
+    AnyStore = SqliteStore | PostgresStore
+
 LOG = logging.getLogger("threadmill")
 
 
@@ -66,20 +73,35 @@ def check_settings(settings: Settings) -> None:
             f"No API keys are set, so the server listens on loopback only, not on {server.host}. "
             "Set THREADMILL_API_KEYS=<key> to open it to the network, or use --host 127.0.0.1."
         )
-    database_path(settings)
+    is_postgres(settings)
     if server.role != "all":
-        raise SettingsError("--role api|worker needs PostgreSQL, which is not supported yet; use --role all.")
+        raise SettingsError(
+            "--role api|worker needs several servers on one database, which is not supported yet; use --role all."
+        )
+
+
+def is_postgres(settings: Settings) -> bool:
+    """Whether the database is PostgreSQL. Raises SettingsError for one of a third kind."""
+    url = settings.server.database_url
+    if url and not url.startswith(("sqlite:///", *SCHEMES)):
+        text = "THREADMILL_DATABASE_URL must begin with postgresql:// or sqlite:///."
+        raise SettingsError(text, "Leave it unset to keep the database in the data directory.")
+    return bool(url) and url.startswith(SCHEMES)
 
 
 def database_path(settings: Settings) -> Path:
     """The SQLite file. Raises SettingsError for a database of another kind."""
     url = settings.server.database_url
-    if url and not url.startswith("sqlite:///"):
-        raise SettingsError(
-            "THREADMILL_DATABASE_URL must begin with sqlite:/// (PostgreSQL is not supported yet); "
-            "leave it unset to keep the database in the data directory."
-        )
+    if is_postgres(settings):
+        text = "The database is PostgreSQL (THREADMILL_DATABASE_URL), and this command is for a SQLite file."
+        raise SettingsError(text, "Use pg_dump and pg_restore for the database; files are in DATA_DIR/blobs.")
     return Path(url.removeprefix("sqlite:///")) if url else settings.server.data_dir / "threadmill.db"
+
+
+def database_name(settings: Settings) -> str:
+    """Where the database is, for people."""
+    url = settings.server.database_url
+    return describe(url) if url and is_postgres(settings) else str(database_path(settings))
 
 
 def open_access(settings: Settings) -> Access:
@@ -137,7 +159,7 @@ async def open_ports(
     metrics.watch_caches(budget.sizes)
     shared = _Shared(metrics, LoggedTroubles(), budget, vocabularies or Vocabularies())
     patience = settings.config.limits.database_wait_seconds
-    store = await SqliteStore.open(database_path(settings), shared.troubles, budget, patience)
+    store = await _open_store(settings, shared, patience)
     try:  # whatever goes wrong below: an open store's thread would keep the process alive
         async with (
             open_blobs(settings, store.files.blobs_in_use, shared.troubles) as blobs,
@@ -150,9 +172,18 @@ async def open_ports(
             await asyncio.to_thread(shared.vocabularies.close)
 
 
+async def _open_store(settings: Settings, shared: _Shared, patience: float) -> "AnyStore":
+    url = settings.server.database_url
+    if url is None or not is_postgres(settings):
+        return await SqliteStore.open(database_path(settings), shared.troubles, shared.budget, patience)
+    from threadmill.adapters.postgres.store import PostgresStore  # noqa: PLC0415 - a tenth of a second of every start
+
+    return await PostgresStore.open(url, shared.troubles, patience)
+
+
 @asynccontextmanager
 async def _open_adapters(
-    store: SqliteStore, blobs: Blobs, settings: Settings, shared: _Shared
+    store: "AnyStore", blobs: Blobs, settings: Settings, shared: _Shared
 ) -> AsyncGenerator[Ports, None]:
     tokens = BpeTokenCounter(shared.vocabularies)
     models = open_models(settings.config, tokens, shared.metrics)
@@ -192,11 +223,11 @@ async def _recover(engine: Engine, settings: Settings) -> None:
     try:
         await engine.requeue_orphans()
     except Unavailable as error:
-        advice = f"Look at the disk, and restore {database_path(settings)} from a backup if it is damaged."
+        advice = f"Look at the disk, and restore {database_name(settings)} from a backup if it is damaged."
         raise SettingsError(str(error), advice) from error
 
 
-def open_search(store: SqliteStore, settings: Settings, vocabularies: Vocabularies) -> SearchPorts:
+def open_search(store: "AnyStore", settings: Settings, vocabularies: Vocabularies) -> SearchPorts:
     """What reads, embeds and finds documents. Raises SettingsError."""
     index = LocalSearchIndex(settings.server.data_dir / "search", store.chunks)
     config = settings.config

@@ -163,7 +163,7 @@ def test_a_database_newer_than_the_program_is_left_as_it_is(command: str, tmp_pa
     before = list(database.iterdump())
     (said,) = refused(run(command, "--data-dir", str(tmp_path), THREADMILL_PORT="0"))
     assert said.startswith(f"The database {path} was written by a newer version of threadmill")
-    assert said.endswith("Upgrade threadmill, or choose another --data-dir.")
+    assert said.endswith("Upgrade threadmill, or choose another database (--data-dir).")
     assert list(database.iterdump()) == before
     database.close()
 
@@ -197,8 +197,25 @@ def test_a_damaged_database_ends_the_start_instead_of_hanging_it(tmp_path: Path)
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])
 def test_another_kind_of_database_is_not_taken_for_a_file(command: str, tmp_path: Path) -> None:
-    result = run(command, "--data-dir", str(tmp_path), THREADMILL_DATABASE_URL="postgresql://db/x")
-    assert refused(result)[0].startswith("THREADMILL_DATABASE_URL must begin with sqlite:///")
+    result = run(command, "--data-dir", str(tmp_path), THREADMILL_DATABASE_URL="mysql://u:hidden@db/x")
+    said = refused(result)
+    assert said[0] == "THREADMILL_DATABASE_URL must begin with postgresql:// or sqlite:///."
+    assert "hidden" not in "".join(said)
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+def test_a_postgresql_that_is_not_there_is_told_without_its_password(command: str, tmp_path: Path) -> None:
+    url = "postgresql://u:hidden@127.0.0.1:1/x"
+    (said,) = refused(run(command, "--data-dir", str(tmp_path), THREADMILL_DATABASE_URL=url))
+    assert said.startswith("The PostgreSQL database x at 127.0.0.1:1 cannot be reached")
+    assert said.endswith("Start it, or look at host and port in THREADMILL_DATABASE_URL.")
+
+
+@pytest.mark.parametrize("command", [("backup", "x.tmbackup"), ("doctor",)])
+def test_commands_for_a_sqlite_file_say_so_of_postgresql(command: tuple[str, ...], tmp_path: Path) -> None:
+    result = run(*command, "--data-dir", str(tmp_path), THREADMILL_DATABASE_URL="postgresql://u:hidden@db/x")
+    assert "is PostgreSQL (THREADMILL_DATABASE_URL)" in f"{result.out}{result.err}"
+    assert "hidden" not in f"{result.out}{result.err}"
 
 
 def test_migrate_says_what_it_did_and_may_be_repeated(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ CHUNKS = [IndexedChunk("one", b"\0\1"), IndexedChunk("two")]
 NOTES = ReadingNotes("PDF", "utf-8", 3, 40, 2, ("A remark.",))
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[AnyStore, None]:
     async with opened(request.param, tmp_path) as made:
         yield made

@@ -1,4 +1,4 @@
-"""What every Store and RunQueue keeps: one suite, run on memory and on SQLite."""
+"""What every Store and RunQueue keeps: one suite, run on memory, SQLite and PostgreSQL."""
 
 import asyncio
 import sqlite3
@@ -11,7 +11,9 @@ import msgspec
 import pytest
 
 from tests.support.databases import prepared
+from tests.support.postgres import fresh_database
 from threadmill.adapters.memory.store import MemoryStore
+from threadmill.adapters.postgres.store import PostgresStore
 from threadmill.adapters.sqlite.database import DatabaseInUse
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.troubles import LoggedTroubles
@@ -39,7 +41,7 @@ from threadmill.engine.ports.store import (
 P, OTHER = ProjectId("p"), ProjectId("other")
 T = ThreadId("thread_1")
 
-AnyStore = MemoryStore | SqliteStore
+AnyStore = MemoryStore | SqliteStore | PostgresStore
 
 
 @asynccontextmanager
@@ -47,14 +49,18 @@ async def opened(kind: str, path: Path) -> AsyncGenerator[AnyStore, None]:
     if kind == "memory":
         yield MemoryStore()
         return
-    store = await SqliteStore.open(prepared(path / "threadmill.db"), LoggedTroubles())
+    store: PostgresStore | SqliteStore
+    if kind == "postgres":
+        store = await PostgresStore.open(await fresh_database(), LoggedTroubles())
+    else:
+        store = await SqliteStore.open(prepared(path / "threadmill.db"), LoggedTroubles())
     try:
         yield store
     finally:
         await store.close()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[AnyStore, None]:
     async with opened(request.param, tmp_path) as made:
         yield made

@@ -18,7 +18,7 @@ from threadmill.engine.ports.store import Delete, Insert, Scope, Update, WriteSe
 P = ProjectId("p")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[AnyStore, None]:
     async with opened(request.param, tmp_path) as made:
         yield made

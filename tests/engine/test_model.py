@@ -22,8 +22,10 @@ from hypothesis.stateful import (
 )
 
 from tests.support.databases import prepared
+from tests.support.postgres import fresh_database
 from tests.support.stage import PROJECT, Stage, Turn, WorkerDied
 from threadmill.adapters.memory.store import MemoryStore
+from threadmill.adapters.postgres.store import PostgresStore
 from threadmill.adapters.sqlite.store import SqliteStore
 from threadmill.adapters.system.troubles import LoggedTroubles
 from threadmill.domain.error import Conflict, ThreadLocked
@@ -68,7 +70,7 @@ class RunMachine(RuleBasedStateMachine):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            if isinstance(self.stage.store, SqliteStore):
+            if isinstance(self.stage.store, SqliteStore | PostgresStore):
                 await self.stage.store.close()
 
         self.run(end())
@@ -279,6 +281,13 @@ class SqliteRunMachine(RunMachine):
         return Stage(await SqliteStore.open(prepared(self.directory / "threadmill.db"), LoggedTroubles()), max_runs=2)
 
 
+class PostgresRunMachine(RunMachine):
+    """The same on PostgreSQL."""
+
+    async def open(self) -> Stage:
+        return Stage(await PostgresStore.open(await fresh_database(), LoggedTroubles()), max_runs=2)
+
+
 PROFILE = settings(
     max_examples=60,
     stateful_step_count=40,
@@ -289,7 +298,7 @@ PROFILE = settings(
 )
 
 
-@pytest.mark.parametrize("machine", [RunMachine, SqliteRunMachine])
+@pytest.mark.parametrize("machine", [RunMachine, SqliteRunMachine, PostgresRunMachine])
 def test_the_run_keeps_its_ten_invariants(machine: type[RunMachine]) -> None:
-    examples = 200 if machine is RunMachine else 40
+    examples = {RunMachine: 200, SqliteRunMachine: 40, PostgresRunMachine: 8}[machine]
     run_state_machine_as_test(machine, settings=settings(PROFILE, max_examples=examples))  # pyright: ignore[reportUnknownMemberType] - untyped

@@ -18,7 +18,7 @@ from threadmill.adapters.sql.migrate import migrate
 from threadmill.adapters.sqlite.database import acquire_lock
 from threadmill.api.connections import ConnectionLimits, Connections
 from threadmill.api.server import Server, config
-from threadmill.bootstrap import check_settings, database_path, open_application
+from threadmill.bootstrap import check_settings, database_name, database_path, is_postgres, open_application
 from threadmill.cli.allocator import bound_kept_memory
 from threadmill.cli.resources.color import clean
 from threadmill.settings import ServerSettings, Settings, SettingsError, load
@@ -153,7 +153,7 @@ async def _serve(settings: Settings, listener: socket.socket, limits: Connection
 def _print_banner(settings: Settings, port: int) -> None:
     """What a person wants to know once the server listens, and a script can wait for."""
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
-    say = [f"Threadmill serves the Assistants API on http://{host}:{port}/v1", f"  data      {database_path(settings)}"]
+    say = [f"Threadmill serves the Assistants API on http://{host}:{port}/v1", f"  data      {database_name(settings)}"]
     if settings.config.blobs.store != "disk":
         say.append(f"  files     {settings.config.blobs.store}")
     if settings.config.upstreams:
@@ -169,7 +169,14 @@ def _print_banner(settings: Settings, port: int) -> None:
 
 def run_migrate(data_dir: Path | None) -> None:
     """Bring the database to this version's schema. Raises SettingsError, Unavailable, DatabaseInUse."""
-    path = database_path(settings_for(data_dir=data_dir))
-    acquire_lock(path)
-    migrate(f"sqlite:///{path}")
-    print(f"{path} has the newest schema.")
+    settings = settings_for(data_dir=data_dir)
+    url = settings.server.database_url
+    if url is not None and is_postgres(settings):
+        from threadmill.adapters.postgres.opening import prepare  # noqa: PLC0415 - only here
+
+        asyncio.run(prepare(url))
+    else:
+        path = database_path(settings)
+        acquire_lock(path)
+        migrate(f"sqlite:///{path}")
+    print(f"{database_name(settings)} has the newest schema.")

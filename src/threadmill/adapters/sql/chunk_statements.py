@@ -10,6 +10,8 @@ _IS_SEALED = EDITIONS.c.is_sealed.is_(True)
 SEALED = select(EDITIONS.c.chunks, EDITIONS.c.usage_bytes, EDITIONS.c.notes).where(
     EDITIONS.c.id == bindparam("edition"), _IS_SEALED
 )
+SEALED_LOCK = SEALED.with_for_update(read=True, key_share=True)
+EDITION_LOCK = select(EDITIONS.c.id).where(EDITIONS.c.id == bindparam("edition")).with_for_update()
 CHUNKS_OF = (
     select(CHUNKS.c.text, CHUNKS.c.vector).where(CHUNKS.c.edition == bindparam("edition")).order_by(CHUNKS.c.seq)
 )

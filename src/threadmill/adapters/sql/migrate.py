@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DatabaseError
 
 from threadmill.domain.error import Unavailable
@@ -25,17 +25,9 @@ def migrate(url: str) -> None:
     Raises Unavailable when the file is no database, or was written by a newer version of this server.
     """
     engine = create_engine(url)
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
     try:
         with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except CommandError as error:
-        where = engine.url.database
-        text = f"The database {where} was written by a newer version of threadmill ({error})."
-        text = f"{text} Upgrade threadmill, or choose another --data-dir."
-        raise Unavailable(text) from error
+            upgrade(connection, f"database {engine.url.database}")
     except DatabaseError as error:
         text = (
             f"The database cannot be opened: {error.orig}. If it is another program's file, choose another --data-dir."
@@ -43,3 +35,15 @@ def migrate(url: str) -> None:
         raise Unavailable(text) from error
     finally:
         engine.dispose()
+
+
+def upgrade(connection: Connection, where: str) -> None:
+    """Upgrade inside the connection's transaction. Raises Unavailable if the schema is a newer version's."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        text = f"The {where} was written by a newer version of threadmill ({error})."
+        raise Unavailable(f"{text} Upgrade threadmill, or choose another database (--data-dir).") from error

@@ -23,7 +23,7 @@ class SplitRun:
     """A run's `data`, the columns that name its parts, and the parts by key."""
 
     data: bytes
-    columns: dict[str, bytes | None]
+    columns: dict[str, Any]
     parts: Mapping[bytes, bytes] = field(default_factory=dict[bytes, bytes])
 
 

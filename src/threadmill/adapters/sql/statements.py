@@ -9,7 +9,6 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
-    String,
     Table,
     and_,
     bindparam,
@@ -320,13 +319,18 @@ THREAD_EXISTS = select(THREADS.c.id).where(THREADS.c.id == bindparam("row_id"))
 _STORE_TOTAL = sum((c for c in _COUNTED[VECTOR_STORES] if "files_" in c.name), start=literal(0))
 COUNT_STORE_FILES = select(_STORE_TOTAL).where(VECTOR_STORES.c.id == bindparam("row_id"))
 COUNT_MESSAGES = select(func.count()).select_from(MESSAGES).where(MESSAGES.c.thread_id == bindparam("thread_id"))
-_BESIDES = select(func.json_each(bindparam("besides", type_=String)).table_valued("value").c.value)
-WAITING = (
-    _data(RUNS)
-    .where(ACTIVE, RUNS.c.status == "queued", func.coalesce(RUNS.c.model, "").not_in(_BESIDES))
-    .order_by(RUNS.c.ord)
-    .limit(bindparam("rows"))
-)
+
+
+def waiting(besides: Rows) -> Rows:
+    """Queued runs but those of the models `besides` selects."""
+    return (
+        _data(RUNS)
+        .where(ACTIVE, RUNS.c.status == "queued", func.coalesce(RUNS.c.model, "").not_in(besides))
+        .order_by(RUNS.c.ord)
+        .limit(bindparam("rows"))
+    )
+
+
 LAPSED = (
     _data(RUNS)
     .where(
@@ -347,3 +351,8 @@ EXTEND_LEASE = (
     )
     .values(lease_until=bindparam("until"))
 )
+RUN_LOCK = select(RUNS.c.epoch).where(RUNS.c.id == bindparam("row_id")).with_for_update()
+"""The locks are for PostgreSQL, where writers are many. The next statement sees what whoever held it has committed."""
+
+THREAD_LOCK = THREAD_EXISTS.with_for_update()
+STORE_LOCK = COUNT_STORE_FILES.with_for_update()

@@ -9,8 +9,8 @@ import msgspec
 
 from threadmill.adapters.sql import chunk_statements as s
 from threadmill.adapters.sql.codec import decode
+from threadmill.adapters.sql.readable import RawRow, ReadableRows, by_first
 from threadmill.adapters.sqlite.database import Database
-from threadmill.adapters.sqlite.readable import RawRow, ReadableRows, by_first
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.ids import FileId, ProjectId, StoreFileId, VectorStoreId
 from threadmill.domain.reading_notes import ReadingNotes

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from threadmill.adapters.sql import statements as s
 from threadmill.adapters.sql.codec import decode
+from threadmill.adapters.sql.readable import ReadableTables, by_first, by_last
 from threadmill.adapters.sqlite.database import Database
-from threadmill.adapters.sqlite.readable import ReadableTables, by_first, by_last
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.assistant import Assistant
 from threadmill.domain.file import File

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 from threadmill.adapters.sql import retention_statements as s
 from threadmill.adapters.sql.codec import decode
+from threadmill.adapters.sql.readable import ReadableRows
 from threadmill.adapters.sql.statements import DELETE_LINKS
 from threadmill.adapters.sqlite.database import Database
-from threadmill.adapters.sqlite.readable import ReadableRows
 from threadmill.adapters.sqlite.shared_parts import delete_unused
 from threadmill.adapters.sqlite.statement import Statement
 from threadmill.domain.ids import Instant, RunId, ThreadId

@@ -5,21 +5,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
+from sqlalchemy import String, bindparam, func, select
 from sqlalchemy.dialects import sqlite
 
 from threadmill.adapters.sql import statements as s
-from threadmill.adapters.sql.codec import decode, encode
+from threadmill.adapters.sql.codec import decode
 from threadmill.adapters.sql.event_codec import event_rows, read_events
 from threadmill.adapters.sql.migrate import migrate
-from threadmill.adapters.sql.shared_parts import join, split
+from threadmill.adapters.sql.readable import RawRow, ReadableTables, by_last
+from threadmill.adapters.sql.rows import join_row, row_size, split_row
 from threadmill.adapters.sqlite.cache import HistoryCache, RowCache
 from threadmill.adapters.sqlite.chunks import SEALED, SqliteChunks
 from threadmill.adapters.sqlite.database import PATIENCE, Database, acquire_lock, connect
 from threadmill.adapters.sqlite.file_index import SqliteFileIndex
-from threadmill.adapters.sqlite.readable import RawRow, ReadableTables, by_last
 from threadmill.adapters.sqlite.retention import SqliteRetention
 from threadmill.adapters.sqlite.shared_parts import collect_parts, delete_unused, insert_parts
 from threadmill.adapters.sqlite.statement import Statement
@@ -108,7 +109,8 @@ _COUNT_MESSAGES = Statement(s.COUNT_MESSAGES)
 _COUNT_STORE_FILES = Statement(s.COUNT_STORE_FILES)
 _DELETE_LINKS = Statement(s.DELETE_LINKS)
 _INSERT_LINK = Statement(s.INSERT_LINK)
-_WAITING = Statement(s.WAITING)
+_BESIDES = select(func.json_each(bindparam("besides", type_=String)).table_valued("value").c.value)
+_WAITING = Statement(s.waiting(_BESIDES))
 _LAPSED = Statement(s.LAPSED)
 _OVERDUE = Statement(s.OVERDUE)
 _EXTEND_LEASE = Statement(s.EXTEND_LEASE)
@@ -167,7 +169,9 @@ class SqliteStore:
 
         def read(cursor: sqlite3.Cursor) -> R | None:
             found = _get(kind).run(cursor, row_id=object_id, project=project).fetchone()
-            return None if found is None else self._readable.of(kind).read_one(object_id, found, partial(_row, kind))
+            return (
+                None if found is None else self._readable.of(kind).read_one(object_id, found, partial(join_row, kind))
+            )
 
         generation = self._rows.generation
         row = await self._database.read(read)
@@ -180,7 +184,7 @@ class SqliteStore:
 
         def read(cursor: sqlite3.Cursor) -> Page[R]:
             rows, has_more = _read_page(cursor, kind, scope, query)
-            return Page(self._readable.of(kind).read(by_last(rows), partial(_row, kind)), has_more)
+            return Page(self._readable.of(kind).read(by_last(rows), partial(join_row, kind)), has_more)
 
         return await self._database.read(read)
 
@@ -208,7 +212,7 @@ class SqliteStore:
     async def active_run(self, thread_id: ThreadId) -> Run | None:
         """See the port."""
         found = await self._all(_ACTIVE_RUN, thread_id=thread_id)
-        return self._readable.of(Run).read_one(found[0][-1], found[0], partial(_row, Run)) if found else None
+        return self._readable.of(Run).read_one(found[0][-1], found[0], partial(join_row, Run)) if found else None
 
     async def events(self, run_id: RunId, after: int = 0) -> Sequence[StoredEvent]:
         """See the port."""
@@ -217,7 +221,7 @@ class SqliteStore:
             # One back: an event that repeats the one before it stores nothing.
             rows = _EVENTS.run(cursor, run_id=run_id, after=after - 1).fetchall()
             run = _RUN_OF_EVENTS.run(cursor, run_id=run_id).fetchone() if rows else None
-            return read_events(_row(Run, run), rows, after) if run is not None else []
+            return read_events(join_row(Run, run), rows, after) if run is not None else []
 
         return await self._database.read(read)
 
@@ -236,7 +240,7 @@ class SqliteStore:
     async def _read_runs(self, statement: Statement, limit: int, **parameters: object) -> list[Run]:
         readable = self._readable.of(Run)
         found = await self._all(statement, rows=readable.to_read(limit), **parameters)
-        return readable.read(by_last(found), partial(_row, Run))[:limit]
+        return readable.read(by_last(found), partial(join_row, Run))[:limit]
 
     async def extend_leases(self, claims: Mapping[RunId, int], until: Instant) -> frozenset[RunId]:
         """See the port."""
@@ -326,12 +330,9 @@ def _write(cursor: sqlite3.Cursor, write: Write) -> None:
 
 def _columns(cursor: sqlite3.Cursor, row: Row) -> dict[str, Any]:
     """All columns of a row; what a run shares with others is written."""
-    columns = s.columns_of(row)
-    if not isinstance(row, Run):
-        return columns | {"data": encode(row)}
-    stored = split(row)
+    stored = split_row(row)
     insert_parts(cursor, stored.parts)
-    return columns | stored.columns | {"data": stored.data}
+    return stored.columns
 
 
 def _link(cursor: sqlite3.Cursor, row: Row, *, fresh: bool) -> None:
@@ -343,15 +344,6 @@ def _link(cursor: sqlite3.Cursor, row: Row, *, fresh: bool) -> None:
         _DELETE_LINKS.run(cursor, object_id=row.id)
     for file_id in dict.fromkeys(files):
         _INSERT_LINK.run(cursor, file_id=file_id, object_id=row.id)
-
-
-def _row(kind: type[R], found: tuple[Any, ...]) -> R:
-    row = join(found[0], *found[3:5]) if kind is Run else decode(kind, found[0])
-    return cast("R", s.with_columns(row, found[1:-1]))
-
-
-def _size(kind: type[R], found: tuple[Any, ...]) -> int:
-    return sum(len(part or b"") for part in (found[0], *found[3:5])) if kind is Run else len(found[0])
 
 
 def _read_page(cursor: sqlite3.Cursor, kind: type[R], scope: Scope, query: PageQuery) -> tuple[list[RawRow], bool]:
@@ -370,7 +362,7 @@ def _read_page(cursor: sqlite3.Cursor, kind: type[R], scope: Scope, query: PageQ
         place |= {f"{param}_at": at[0], f"{param}_ord": at[1]}
     shape = s.PageShape(kind, filters, query.order, query.after is not None, query.before is not None)
     found = _page(shape).run(cursor, rows=query.limit + 1, **values, **place)
-    rows, has_more = take_page(found, query.limit, lambda row: _size(kind, row))
+    rows, has_more = take_page(found, query.limit, lambda row: row_size(kind, row))
     if s.is_reversed(shape):
         rows.reverse()
     return rows, has_more

@@ -1,0 +1,1 @@
+"""The store on PostgreSQL, for servers that outgrow one file (ADR-0023)."""
