@@ -73,6 +73,22 @@ async def test_a_large_body_goes_out_byte_by_byte_and_a_large_name_does_not(
     assert upstream.asked[0].body == raw
     status, error = await passing.api.refused("POST", "/embeddings", {"model": "m" * 100_000})
     assert (status, error["param"], len(upstream.asked)) == (400, "model", 1)
+    countless = b'{"model":"new","input":[%s1]}' % (b"1," * 1_000_000)
+    status, error = await passing.api.refused("POST", "/embeddings", raw=countless)
+    assert (status, error["code"], len(upstream.asked)) == (400, "invalid_json", 1)
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")
+async def test_a_large_chat_is_rehearsed_and_one_of_countless_values_is_not(tmp_path: Path) -> None:
+    async with serving(tmp_path) as live:
+
+        async def asked(messages: list[dict[str, Any]]) -> int:
+            return (
+                await live.api.call("POST", "/chat/completions", {"model": "rehearsal", "messages": messages})
+            ).status
+
+        said = [{"role": "user", "content": "x" * 100_000}, {"role": "user", "content": "say: hi"}]
+        assert (await asked(said), await asked(said[1:] * 60_000)) == (200, 400)
 
 
 async def test_without_our_key_nothing_goes_out(passing: Live, upstream: AnyUpstream) -> None:

@@ -95,8 +95,14 @@ _ROLES = {
 }
 
 
+MAX_COMMAS = 100_000
+"""Of a body: more values would stop the server's other work for long, and no rehearsal needs so many."""
+
+
 def read_chat(body: bytes) -> ChatBody:
     """The body. Raises InvalidRequest for what is none."""
+    if body.count(b",") > MAX_COMMAS:
+        raise InvalidRequest(f"The built-in model reads a body of at most {MAX_COMMAS} values.")
     try:
         chat = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
