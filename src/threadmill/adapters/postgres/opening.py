@@ -10,14 +10,15 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from threadmill.adapters.postgres.database import Pool
 from threadmill.adapters.postgres.failure import is_lost, reason
+from threadmill.adapters.postgres.sole_use import CONNECT_SECONDS, SoleUse, take
 from threadmill.adapters.postgres.url import describe
 from threadmill.adapters.sql.migrate import upgrade
 from threadmill.domain.error import Unavailable
+from threadmill.engine.ports.troubles import Troubles
 
 CONNECTIONS = 10
 """Of one server at most: PostgreSQL allows a hundred of all, if nobody has changed that."""
 
-CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 20.0
 """A statement that takes longer has lost its server: all of ours are short."""
 
@@ -31,9 +32,6 @@ MIGRATION_LOCK = 0x74687264
 """Held while the schema is brought up to date, so that servers that start together do it once."""
 
 ERRORS = (e.PostgresError, e.InterfaceError, e.InternalClientError, OSError, ValueError)
-
-SERVER_LOCK = 0x74687265
-"""Held by the one server that serves a database."""
 
 URL_ADVICE = "Write postgresql://USER:PASSWORD@HOST:5432/DATABASE, with %40 for @ and %2F for / in the password."
 
@@ -56,22 +54,18 @@ async def open_pool(url: str) -> Pool:
         raise Unavailable(_advice(url, error)) from None  # what it came from may hold the URL
 
 
-async def hold_alone(url: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """A connection that keeps other servers away while it lasts. Raises Unavailable.
-
-    A start takes every run that executes for one whose server is dead, so there must be no other.
-    """
+async def hold_alone(url: str, troubles: Troubles) -> SoleUse:
+    """Keep other servers away. Raises Unavailable."""
     try:
-        connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
-        if await connection.fetchval(f"SELECT pg_try_advisory_lock({SERVER_LOCK})"):
-            return connection
-        await connection.close()
+        held = await take(url)
     except ERRORS as error:
         raise Unavailable(_advice(url, error)) from None
-    raise Unavailable(
-        f"Another threadmill server uses the {describe(url)}. "
-        "Several on one database are not supported yet: stop it, or give this one a database of its own."
-    )
+    if held is None:
+        raise Unavailable(
+            f"Another threadmill server uses the {describe(url)}. "
+            "Several on one database are not supported yet: stop it, or give this one a database of its own."
+        )
+    return SoleUse(url, held, troubles)
 
 
 async def _leave(_: Any) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
-import asyncpg
 import msgspec
 from sqlalchemy import JSON, String, bindparam, cast, func, select
 
@@ -14,6 +13,7 @@ from threadmill.adapters.postgres.database import PATIENCE, Database, Transactio
 from threadmill.adapters.postgres.file_index import PostgresFileIndex
 from threadmill.adapters.postgres.opening import hold_alone, open_pool
 from threadmill.adapters.postgres.retention import PostgresRetention
+from threadmill.adapters.postgres.sole_use import SoleUse
 from threadmill.adapters.postgres.statement import Statement
 from threadmill.adapters.sql import statements as s
 from threadmill.adapters.sql.codec import decode
@@ -61,9 +61,9 @@ _EXTEND_LEASE = Statement(s.EXTEND_LEASE)
 class PostgresStore:
     """See the ports `Store` and `RunQueue`."""
 
-    def __init__(self, database: Database, held: "asyncpg.Connection[asyncpg.Record] | None" = None) -> None:
+    def __init__(self, database: Database, sole_use: SoleUse | None = None) -> None:
         self._database: Database = database
-        self._held: asyncpg.Connection[asyncpg.Record] | None = held
+        self._sole_use: SoleUse | None = sole_use
         self._readable: ReadableTables = ReadableTables()
         self.files: PostgresFileIndex = PostgresFileIndex(database, self._readable)
         self.retention: PostgresRetention = PostgresRetention(database)
@@ -77,17 +77,17 @@ class PostgresStore:
         """
         pool = await open_pool(url)
         try:
-            held = await hold_alone(url)
+            sole_use = await hold_alone(url, troubles)
         except BaseException:
             pool.terminate()
             raise
-        return cls(Database(pool, troubles, patience), held)
+        return cls(Database(pool, troubles, patience), sole_use)
 
     async def close(self) -> None:
         """Finish pending writes and let go of the connections."""
         await self._database.close()
-        if self._held is not None:
-            self._held.terminate()
+        if self._sole_use is not None:
+            await self._sole_use.close()
 
     async def apply(self, write_set: WriteSet) -> int:
         """See the port."""
