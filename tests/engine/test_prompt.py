@@ -23,6 +23,7 @@ from threadmill.engine.ports.model import (
     ToolCallPiece,
 )
 from threadmill.engine.prompt.conversation import message_text
+from threadmill.engine.prompt.image_inlining import MAX_INLINE_IMAGE_BYTES
 from threadmill.engine.running.commit import write_set
 
 COST = Usage(3, 2)
@@ -113,27 +114,30 @@ async def test_the_newest_pictures_within_the_budget_are_shown_and_the_others_to
 
 
 async def test_a_picture_shown_twice_is_looked_at_once_and_counted_twice() -> None:
-    stage = Stage(MemoryStore(), prompt_pictures=5)
+    stage = Stage(MemoryStore(), prompt_pictures=8)
     assistant, thread = await stage.assistant(), await stage.thread()
     picture = ImageFilePart(await stage.file("a.png", b"png"))
-    await messages.create(stage.engine, PROJECT, thread.id, NewMessage(MessageRole.USER, (picture, picture)))
+    await messages.create(stage.engine, PROJECT, thread.id, NewMessage(MessageRole.USER, (picture, picture, picture)))
     await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
     await stage.settle()
     (asked,) = stage.model.turns[0].request.messages
-    assert [type(part) for part in asked.parts] == [TextPart, StoredPicture]
+    assert [type(part) for part in asked.parts] == [TextPart, StoredPicture, StoredPicture]
     await stage.worker.drain(0)
     await stage.search.index.aclose()
 
 
-async def test_a_picture_whose_bytes_are_lost_is_told_to_the_model_in_words(stage: Stage) -> None:
+async def test_pictures_whose_bytes_are_lost_or_too_many_are_told_to_the_model_in_words(stage: Stage) -> None:
     assistant, thread = await stage.assistant(), await stage.thread()
-    shown = await stage.file("a.png", b"png")
-    await messages.create(stage.engine, PROJECT, thread.id, NewMessage(MessageRole.USER, (ImageFilePart(shown),)))
+    shown, large = await stage.file("a.png", b"png"), await stage.file("b.png", bytes(MAX_INLINE_IMAGE_BYTES + 1))
+    pictures = ImageFilePart(shown), ImageFilePart(large)
+    await messages.create(stage.engine, PROJECT, thread.id, NewMessage(MessageRole.USER, pictures))
     await stage.lose_bytes(shown)
     await runs.create(stage.engine, PROJECT, thread.id, NewRun(assistant.id))
     await stage.settle()
     (asked,) = stage.model.turns[0].request.messages
-    assert asked.parts == (TextPart(f"[The picture {shown} is deleted or too large to be shown.]"),)
+    assert asked.parts == tuple(
+        TextPart(f"[The picture {file_id} is deleted or too large to be shown.]") for file_id in (shown, large)
+    )
 
 
 async def test_text_and_calls_of_one_turn_are_one_message_to_the_upstream(stage: Stage) -> None:

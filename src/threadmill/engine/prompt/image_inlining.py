@@ -65,12 +65,11 @@ class _Album:
 
     async def _picture(self, part: ImageFilePart) -> PromptPart:
         file = self._files.get(part.file_id)
-        if file is None or file.blob.size > MAX_INLINE_IMAGE_BYTES:
-            return _unshown(part)
-        if file.blob.size > self._left:  # asked first: of what has no place not a byte is read
+        if file is not None and self._left < file.blob.size <= MAX_INLINE_IMAGE_BYTES:
+            # Asked first: of what has no place not a byte is read.
             return TextPart(f"[The picture {part.file_id} is left out: there are too many newer ones.]")
-        if not await self._is_readable(file):
-            return _unshown(part)
+        if file is None or file.blob.size > MAX_INLINE_IMAGE_BYTES or not await self._is_readable(file):
+            return TextPart(f"[The picture {part.file_id} is deleted or too large to be shown.]")
         self._left -= file.blob.size
         kind = _KINDS.get(file.filename.lower().rsplit(".", 1)[-1], "image/jpeg")
         return StoredPicture(kind, file.blob.size, partial(self._ports.blobs.read, file.blob.key), part.detail)
@@ -95,7 +94,3 @@ class _Album:
             LOG.warning("The model is not shown the picture %s: %s", file.id, error.message)
             return False
         return True
-
-
-def _unshown(part: ImageFilePart) -> TextPart:
-    return TextPart(f"[The picture {part.file_id} is deleted or too large to be shown.]")
