@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.command import clean_environment, run
 
-COMMANDS_OF_RUNS = {"list", "create", "retrieve", "update", "submit-tool-outputs", "cancel", "events"}
+COMMANDS_OF_RUNS = {"list", "create", "retrieve", "update", "submit-tool-outputs", "cancel", "events", "trace"}
 
 
 def completed(line: str) -> set[str]:

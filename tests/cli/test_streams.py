@@ -128,3 +128,10 @@ def test_a_runs_events_are_followed_from_any_place_when_all_is_over(shell: Shell
     assert [lines[0]["event"], lines[-1]["event"]] == ["thread.run.created", "done"]
     rest = shell(*follow, "--after", "3").lines
     assert rest == lines[3:]
+
+
+def test_a_runs_trace_is_shown(shell: Shell) -> None:
+    thread, assistant = shell.thread("say: One."), shell.assistant()
+    run = shell(*CREATE, "--thread-id", thread, "--assistant-id", assistant, "--stream").lines[0]["data"]["id"]
+    shown = shell("beta:threads:runs", "trace", "--thread-id", thread, "--run-id", run).json
+    assert [span["kind"] for span in shown["span"]["spans"]] == ["queue", "model"]

@@ -37,6 +37,9 @@ class BrokenClock(FakeClock):
 
     broken = False
 
+    def precise(self) -> float:
+        return float(self.now())
+
     def monotonic(self) -> float:
         if self.broken:
             raise BUG

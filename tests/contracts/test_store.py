@@ -22,8 +22,10 @@ from threadmill.domain.error import InvalidRequest, ThreadFull, Unavailable, Ver
 from threadmill.domain.event import Event, EventName
 from threadmill.domain.ids import AssistantId, MessageId, ProjectId, RunId, RunStepId, ThreadId
 from threadmill.domain.message import Message, MessageRole, TextPart
+from threadmill.domain.outcome import Usage
 from threadmill.domain.page import MAX_PAGE_BYTES, Order, PageQuery
 from threadmill.domain.run import Run, RunStatus
+from threadmill.domain.run_record import Milliseconds, ModelSpan, ToolSpan
 from threadmill.domain.run_step import RunStep, RunStepType
 from threadmill.domain.thread import Thread
 from threadmill.domain.tool import FunctionTool
@@ -361,6 +363,25 @@ async def test_a_run_and_its_log_of_an_older_version_are_read_and_go_on(tmp_path
     async with opened("sqlite", tmp_path) as store:
         assert await store.get(Run, P, "run_1") == after
         assert [one.event.subject for one in await store.events(old.id)] == [old, old, after]
+
+
+async def test_a_runs_record_is_there_after_a_reopen_and_its_log_shows_it_too(tmp_path: Path) -> None:
+    spans = (
+        ModelSpan(Milliseconds(1), Milliseconds(3), "u", Milliseconds(2), 4, 1, "stop", Usage(1, 2), ("busy",), "why"),
+        ToolSpan(Milliseconds(4), Milliseconds(5), "call_1", "file_search"),
+    )
+    made = replace(run(), record=spans)
+    async with opened("sqlite", tmp_path) as store:
+        await store.apply(
+            WriteSet((Insert(thread()), Insert(made)), run_id=made.id, events=(Event(EventName.RUN_CREATED, made),))
+        )
+    async with opened("sqlite", tmp_path) as store:
+        found = await store.get(Run, P, "run_1")
+        assert found is not None
+        assert found.record == spans
+        (event,) = await store.events(made.id)
+        assert isinstance(event.event.subject, Run)
+        assert event.event.subject.record == spans
 
 
 async def test_everything_acknowledged_is_there_after_a_reopen(tmp_path: Path) -> None:

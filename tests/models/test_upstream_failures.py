@@ -10,7 +10,7 @@ from tests.models.support import QUICK, Naps, ask, client, pieces_of, text_of
 from tests.support.upstream import Call, Cut, Raw, ScriptedUpstream, Stall, Text, event_for
 from threadmill.adapters.models.upstream.settings import Timeouts
 from threadmill.domain.outcome import ErrorCode
-from threadmill.engine.ports.model import ContextTooLong, Finish, FinishReason, ModelError
+from threadmill.engine.ports.model import ContextTooLong, FailedAttempts, Finish, FinishReason, ModelError
 
 KEY = "sk-secret-0123456789"
 
@@ -131,7 +131,10 @@ async def test_passing_failures_are_tried_again(status: int) -> None:
         upstream.fail(status)
         upstream.fail(status)
         upstream.answer(Text("x"))
-        assert text_of(await pieces_of(model)) == "x"
+        pieces = await pieces_of(model)
+    assert text_of(pieces) == "x"
+    assert isinstance(pieces[0], FailedAttempts)
+    assert len(pieces[0].reasons) == 2
     assert naps.taken == [0.5, 1.0]
 
 

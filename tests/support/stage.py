@@ -66,6 +66,9 @@ class FakeClock:
     def now(self) -> Instant:
         return self.at
 
+    def precise(self) -> float:
+        return float(self.at)
+
     def monotonic(self) -> float:
         return self.ticks
 

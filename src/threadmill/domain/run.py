@@ -10,6 +10,7 @@ from threadmill.domain.ids import AssistantId, Instant, ProjectId, RunId, Thread
 from threadmill.domain.message import NewMessage
 from threadmill.domain.model_options import ModelOptions
 from threadmill.domain.outcome import LastError, RunIncompleteReason, Usage
+from threadmill.domain.run_record import Span
 from threadmill.domain.tool import FunctionCall, ResponseFormat, Tool, ToolChoice, ToolResources
 
 
@@ -110,7 +111,8 @@ class Run:
     `usage` counts up turn by turn and is shown once the run is terminal. `turns` counts model turns begun. `epoch` is
     the fence: it rises with each claim, and a worker writes only under the epoch it claimed (ADR-0004). `lease_until`
     is the Instant until which the claim holds, None when nobody executes the run. `rescues` counts how often it went
-    back to the queue since it last got on, planned stops of its worker apart.
+    back to the queue since it last got on, planned stops of its worker apart. `record`: what it did, and when; it says
+    nothing of what the run is, so two runs that differ by it alone are equal, and events show the newest.
     """
 
     id: RunId
@@ -147,6 +149,7 @@ class Run:
     epoch: int = 0
     lease_until: Instant | None = None
     rescues: int = 0
+    record: tuple[Span, ...] = field(default=(), compare=False)
     version: int = 1
 
     @property

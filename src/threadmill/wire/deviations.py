@@ -224,6 +224,21 @@ DEVIATIONS: tuple[Deviation, ...] = (
     ),
 )
 
+_SPAN = (
+    '{"type":"object","required":["name","kind","start_time","end_time","attributes","spans"],"additionalProperties":false,'
+    '"properties":{"name":{"type":"string"},"kind":{"enum":[KINDS]},"start_time":{"type":"number"},'
+    '"end_time":{"type":["number","null"]},"attributes":{"type":"object"},"spans":{"type":"array","items":ITEMS}}}'
+)
+_TRACE = (
+    '{"type":"object","required":["object","run_id","thread_id","is_whole","span"],"additionalProperties":false,'
+    '"properties":{"object":{"const":"thread.run.trace"},"run_id":{"type":"string"},"thread_id":{"type":"string"},'
+    '"is_whole":{"type":"boolean"},"span":'
+    + _SPAN.replace("KINDS", '"run"').replace(
+        "ITEMS", _SPAN.replace("KINDS", '"queue","model","tool"').replace("ITEMS", "false")
+    )
+    + "}}"
+)
+
 ADDED_OPERATIONS: tuple[AddedOperation, ...] = (
     AddedOperation(
         "GET",
@@ -243,6 +258,14 @@ ADDED_OPERATIONS: tuple[AddedOperation, ...] = (
         "the run's events as SSE, live or over, behind `Last-Event-ID` or `after`",
         "",
         ("after", "include[]"),
+    ),
+    AddedOperation(
+        "GET",
+        "/threads/{thread_id}/runs/{run_id}/trace",
+        "getRunTrace",
+        "the run's record: queue, model calls, tool calls; their times, tokens, attempts and errors",
+        _TRACE,
+        (),
     ),
 )
 

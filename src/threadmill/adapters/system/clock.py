@@ -45,6 +45,10 @@ class SystemClock:
         """Unix seconds."""
         return int(time.time())  # noqa: TID251 - this is the Clock
 
+    def precise(self) -> float:
+        """Unix seconds, with their fraction."""
+        return time.time()  # noqa: TID251 - as above
+
     def monotonic(self) -> float:
         """Seconds that never go back."""
         return time.monotonic()

@@ -17,6 +17,7 @@ from threadmill.engine.objects.runs import CreatedRun
 from threadmill.wire import response
 from threadmill.wire.request.query import check_id, event_place, includes_content, page_query
 from threadmill.wire.request.run_thread_bodies import CreateRun, CreateThreadAndRun, ModifyMetadata, SubmitToolOutputs
+from threadmill.wire.run_trace import run_trace
 
 _EVERY = "/v1/threads/{thread_id}/runs"
 _ONE = f"{_EVERY}/{{run_id}}"
@@ -38,6 +39,7 @@ class RunRoutes:
         router.add_route(f"{_ONE}/cancel", self.cancel, methods=["POST"])
         router.add_route(f"{_ONE}/submit_tool_outputs", self.submit_tool_outputs, methods=["POST"])
         router.add_route(f"{_ONE}/events", self.events, methods=["GET"])
+        router.add_route(f"{_ONE}/trace", self.trace, methods=["GET"])
         router.add_route(f"{_ONE}/steps", self.step_page, methods=["GET"])
         router.add_route(f"{_ONE}/steps/{{step_id}}", self.retrieve_step, methods=["GET"])
 
@@ -117,6 +119,12 @@ class RunRoutes:
         framing = NumberedFrames(place, include_content=content)
         silence = self._context.comment_seconds
         return EventStream(entries, framing, silence, is_last=ends_run, is_over=run.is_terminal)
+
+    async def trace(self, request: Request) -> Response:
+        """GET …/trace: an addition of ours. What the run did and how long each part took."""
+        run = await self._retrieve_run(request)
+        steps = await self._context.engine.ports.store.steps(run.id)
+        return json_response(response.to_rest_json(run_trace(run, steps)))
 
     async def step_page(self, request: Request) -> Response:
         """GET …/steps."""

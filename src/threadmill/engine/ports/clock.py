@@ -19,10 +19,14 @@ from threadmill.domain.ids import (
 
 
 class Clock(Protocol):
-    """Wall time in whole Unix seconds, and monotonic seconds for durations."""
+    """Wall time in Unix seconds, whole as the wire has them or with fractions, and monotonic seconds for durations."""
 
     def now(self) -> Instant:
         """The present second."""
+        ...
+
+    def precise(self) -> float:
+        """The present second, with its fraction."""
         ...
 
     def monotonic(self) -> float:

@@ -108,7 +108,14 @@ class Finish:
     reason: FinishReason
 
 
-Piece: TypeAlias = str | ToolCallPiece | RefusalPiece | ReasoningPiece | Finish | Usage
+@dataclass(frozen=True, slots=True)
+class FailedAttempts:
+    """Why the model was asked again before it answered. Comes first, if at all; the reasons are safe to show."""
+
+    reasons: tuple[str, ...]
+
+
+Piece: TypeAlias = str | ToolCallPiece | RefusalPiece | ReasoningPiece | FailedAttempts | Finish | Usage
 """A plain string is answer text: the hot path carries no wrapper."""
 
 

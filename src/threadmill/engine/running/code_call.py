@@ -48,7 +48,7 @@ class CodeCall:
     async def answer(self) -> CodeInterpreterCall:
         """Run the code; the call with its outputs, which were streamed meanwhile."""
         if not self._draft.reader.is_valid:
-            self._publish_output(CodeOutput(logs=NOT_UNDERSTOOD))
+            self._fail(NOT_UNDERSTOOD)
             return self._draft.call()
         run, sandbox = self._execution.run, self._execution.ports.sandbox
         try:
@@ -59,8 +59,12 @@ class CodeCall:
             for written in self._written:
                 await self._keep_written(written)
         except SandboxUnavailable as refused:
-            self._publish_output(CodeOutput(logs=f"Error: the code could not be run. {refused.message}"))
+            self._fail(f"Error: the code could not be run. {refused.message}")
         return self._draft.call()
+
+    def _fail(self, text: str) -> None:
+        self._draft.error = text
+        self._publish_output(CodeOutput(logs=text))
 
     async def _prepare_session(self, work: Workspace) -> None:
         """A session with every file of the thread in it."""

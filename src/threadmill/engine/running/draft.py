@@ -54,12 +54,16 @@ class FunctionDraft:
 
 @dataclass(slots=True)
 class CodeDraft:
-    """A code_interpreter call while its code grows, then while it runs. `notes` are lines for the model alone."""
+    """A code_interpreter call while its code grows, then while it runs. `notes` are lines for the model alone.
+
+    `error`: why the code could not be run.
+    """
 
     id: CallId
     reader: CodeArgumentParser = field(default_factory=CodeArgumentParser)
     outputs: list[CodeOutput] = field(default_factory=list[CodeOutput])
     notes: list[str] = field(default_factory=list[str])
+    error: str | None = None
 
     def call(self) -> CodeInterpreterCall:
         """The call as it stands."""
@@ -82,7 +86,10 @@ class CodeDraft:
 
 @dataclass(slots=True)
 class SearchDraft:
-    """A file_search call while its arguments grow, then while it is answered. `notes` are lines for the model alone."""
+    """A file_search call while its arguments grow, then while it is answered. `notes` are lines for the model alone.
+
+    `error`: why nothing could be searched.
+    """
 
     id: CallId
     number: int
@@ -90,6 +97,7 @@ class SearchDraft:
     pieces: list[str] = field(default_factory=list[str])
     results: tuple[SearchResult, ...] = ()
     notes: list[str] = field(default_factory=list[str])
+    error: str | None = None
 
     def call(self) -> FileSearchCall:
         """The call as it stands."""

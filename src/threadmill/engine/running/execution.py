@@ -17,6 +17,7 @@ from threadmill.domain.event import Event
 from threadmill.domain.message import Message, MessageStatus
 from threadmill.domain.replacement import replace
 from threadmill.domain.run import Run
+from threadmill.domain.run_record import Milliseconds, Span, with_span
 from threadmill.domain.run_step import RunStep, RunStepType
 from threadmill.engine.ports.bundle import EngineSettings, Ports
 from threadmill.engine.ports.store import EpochGuard, Update, WriteSet
@@ -51,6 +52,15 @@ class Execution:
         self._shown: RunState = progress
         self._persisted_at: float = ports.clock.monotonic()
         self._saving: asyncio.Task[None] | None = None
+        self._epoch_began: float = ports.clock.precise() - ports.clock.monotonic()
+
+    def milliseconds(self) -> Milliseconds:
+        """Now, on a clock that never jumps while the run is executed."""
+        return Milliseconds(int((self._epoch_began + self.ports.clock.monotonic()) * 1000))
+
+    def note(self, span: Span) -> None:
+        """Add to the run's record; the next commit has it."""
+        self.state = replace(self.state, run=replace(self.run, record=with_span(self.run.record, span)))
 
     @property
     def run(self) -> Run:
@@ -87,16 +97,17 @@ class Execution:
 
     def adopt(self, stored: Run) -> None:
         """Go on from the run as somebody else has stored it. What is held is forgotten: nobody has heard of it."""
-        turns = self.run.turns
+        turns, record = self.run.turns, self.run.record
         if self._held:
             self.forget()
             self.state = self._shown
-        self.state = replace(self.state, run=replace(stored, turns=turns))
+        self.state = replace(self.state, run=replace(stored, turns=turns, record=record))
 
     def forget(self) -> None:
         """Leave out what the model said since the last commit."""
         if self._held:
-            self.state = self._stored
+            record = self.run.record
+            self.state = replace(self._stored, run=replace(self._stored.run, record=record))
             self._let_go()
         self.draft.clear()
 

@@ -41,6 +41,11 @@ class Prompt:
     conversation: Conversation
     references: AnswerReferences
 
+    @property
+    def left_out(self) -> int:
+        """How many messages of the conversation had no room."""
+        return len(self.conversation.everything()) - len(self.request.messages)
+
 
 async def build_prompt(execution: Execution) -> Prompt | None:
     """The next turn's prompt; None when the run's prompt budget does not hold even the newest message."""

@@ -15,6 +15,7 @@ from threadmill.engine.running.code_call import CodeCall
 from threadmill.engine.running.draft import CallDraft, CodeDraft, FunctionDraft, SearchDraft
 from threadmill.engine.running.execution import Execution
 from threadmill.engine.running.prompt_builder import build_prompt
+from threadmill.engine.running.run_recorder import noting_tool
 from threadmill.engine.running.search_call import answer_search
 from threadmill.engine.running.store_wait import wait_for_stores
 from threadmill.engine.running.turn import Turn, run_turn
@@ -122,9 +123,11 @@ async def _answer(execution: Execution, call: CallDraft) -> ToolCall:
         case FunctionDraft():
             return _answer_if_impossible(execution, call)
         case CodeDraft():
-            return await CodeCall(execution, call).answer()
+            with noting_tool(execution, call, "code_interpreter"):
+                return await CodeCall(execution, call).answer()
         case SearchDraft():
-            return await answer_search(execution, call)
+            with noting_tool(execution, call, "file_search"):
+                return await answer_search(execution, call)
         case _:
             assert_never(call)
 

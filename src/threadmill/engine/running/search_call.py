@@ -31,14 +31,14 @@ NO_STORE = "Note: there are no files to search; none were given for this convers
 async def answer_search(execution: Execution, draft: SearchDraft) -> FileSearchCall:
     """Search; the call with what was found, as far as the model has room for it."""
     if not draft.queries:
-        draft.notes.append(file_search_prompt.NOT_UNDERSTOOD)
+        _fail(draft, file_search_prompt.NOT_UNDERSTOOD)
         return draft.call()
     await execution.patiently(lambda: wait_for_new_stores(execution))
     draft.notes += await execution.patiently(lambda: _notes(execution))
     try:
         found = await execution.patiently(lambda: _found(execution, draft))
     except Unavailable as error:
-        draft.notes.append(f"Error: the files could not be searched. {error.message}")
+        _fail(draft, f"Error: the files could not be searched. {error.message}")
         return draft.call()
     count, model = execution.ports.tokens.count, execution.run.model
     room = await execution.patiently(lambda: _room(execution))
@@ -48,6 +48,11 @@ async def answer_search(execution: Execution, draft: SearchDraft) -> FileSearchC
     if len(draft.results) < len(found) and not draft.results:
         draft.notes.append(file_search_prompt.NO_ROOM)
     return draft.call()
+
+
+def _fail(draft: SearchDraft, text: str) -> None:
+    draft.error = text
+    draft.notes.append(text)
 
 
 async def _found(execution: Execution, draft: SearchDraft) -> list[SearchResult]:

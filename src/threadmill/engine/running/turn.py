@@ -9,6 +9,7 @@ from threadmill.domain.outcome import ErrorCode, Usage
 from threadmill.domain.replacement import replace
 from threadmill.engine.ports.model import (
     ContextTooLong,
+    FailedAttempts,
     Finish,
     FinishReason,
     ModelError,
@@ -24,6 +25,7 @@ from threadmill.engine.running.answer_references import AnswerReferences
 from threadmill.engine.running.execution import Execution
 from threadmill.engine.running.message_stream import MessageStreamer
 from threadmill.engine.running.prompt_builder import Prompt, shorten_prompt
+from threadmill.engine.running.run_recorder import ModelCall
 from threadmill.engine.running.tool_call_stream import ToolCallStreamer
 
 LEAST_PIECE = 16
@@ -63,12 +65,15 @@ async def _stream(execution: Execution, prompt: Prompt) -> Turn:
     request = await execution.patiently(
         lambda: inline_images(execution.ports, execution.run.project, prompt.request, budget)
     )
-    listener = _StreamHandler(execution, prompt.references)
-    try:
-        await _consume_stream(execution, request, listener)
-    finally:
-        listener.message.flush()
-    usage = await _usage_of(listener, execution, request)
+    call = ModelCall(execution, len(request.messages), prompt.left_out)
+    listener = _StreamHandler(execution, prompt.references, call)
+    with call.noting_failure():
+        try:
+            await _consume_stream(execution, request, listener)
+        finally:
+            listener.message.flush()
+        usage = await _usage_of(listener, execution, request)
+    call.note_end(listener.finish, usage)
     execution.ports.metrics.tokens_used(usage)
     return Turn(listener.finish, usage)
 
@@ -80,6 +85,7 @@ async def _consume_stream(execution: Execution, request: ModelRequest, handler: 
         async for batch in batches:
             if asked is not None:
                 execution.ports.metrics.time_to_first_token(clock.monotonic() - asked)
+                handler.call.note_first_piece()
                 asked = None
             await handler.handle(batch)
     await handler.end_turn()
@@ -108,7 +114,8 @@ def _estimate_usage(execution: Execution, request: ModelRequest) -> Usage:
 class _StreamHandler:
     """Hands each piece to the streamer of its kind: text to the message's, calls to the tool calls'."""
 
-    def __init__(self, execution: Execution, references: AnswerReferences) -> None:
+    def __init__(self, execution: Execution, references: AnswerReferences, call: ModelCall) -> None:
+        self.call: ModelCall = call
         self.message: MessageStreamer = MessageStreamer(execution, references)
         self.calls: ToolCallStreamer = ToolCallStreamer(execution, references)
         self.finish: FinishReason = FinishReason.STOP
@@ -155,7 +162,9 @@ class _StreamHandler:
         if not self.calls:
             await self.message.write_text(texts)
 
-    async def _handle_piece(self, piece: ToolCallPiece | RefusalPiece | ReasoningPiece | Finish | Usage) -> None:
+    async def _handle_piece(
+        self, piece: ToolCallPiece | RefusalPiece | ReasoningPiece | FailedAttempts | Finish | Usage
+    ) -> None:
         match piece:
             case ToolCallPiece():
                 self._count(len(piece.arguments))
@@ -166,6 +175,8 @@ class _StreamHandler:
                 await self.message.write_refusal(text)
             case ReasoningPiece(text):
                 self.thoughts = text
+            case FailedAttempts(reasons):
+                self.call.failed_attempts = reasons
             case Finish(reason):
                 self.finish = reason
             case _:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, MutableSequence, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import aiohttp
@@ -38,7 +38,7 @@ from threadmill.adapters.models.upstream.upstream_error import (
     parse_error,
     to_model_error,
 )
-from threadmill.engine.ports.model import ModelError, ModelInfo, ModelRequest, Piece
+from threadmill.engine.ports.model import FailedAttempts, ModelError, ModelInfo, ModelRequest, Piece
 from threadmill.engine.ports.pass_through import PassedCall
 
 LOG = logging.getLogger("threadmill.models")
@@ -81,7 +81,10 @@ class OpenAICompatible:
 
     async def _stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Piece], None]:
         try:
-            answer, batch = await self._begin(request)
+            failed: MutableSequence[str] = []
+            answer, batch = await self._begin(request, failed)
+            if failed:
+                batch = [FailedAttempts(tuple(failed)), *batch]
             try:
                 while batch:
                     yield batch
@@ -164,8 +167,13 @@ class OpenAICompatible:
         await self._known.aclose()
         await self._connection.aclose()
 
-    async def _begin(self, request: ModelRequest) -> tuple[ResponseStream, Sequence[Piece]]:
-        """The answer and its first pieces. After those nothing is tried again: they may have been seen."""
+    async def _begin(
+        self, request: ModelRequest, failed: MutableSequence[str]
+    ) -> tuple[ResponseStream, Sequence[Piece]]:
+        """The answer and its first pieces. After those nothing is tried again: they may have been seen.
+
+        Why it was asked again is added to `failed`.
+        """
         attempt = 1
         while True:
             adaptation = self._adaptations.get(request.model, NO_ADAPTATION)
@@ -174,12 +182,14 @@ class OpenAICompatible:
             except MemberRefused as error:
                 if adaptation == self._adaptations.get(request.model, NO_ADAPTATION):
                     self._learn(request.model, adaptation, error)
+                failed.append(self._safe(error).message)
                 continue
             except TransientError as error:
                 if attempt >= self._settings.timeouts.attempts:
                     raise
                 pause = self._retry_policy.backoff(attempt, error.after)
-                LOG.warning("%s Asking again in %.1f s.", self._safe(error).message, pause)
+                failed.append(self._safe(error).message)
+                LOG.warning("%s Asking again in %.1f s.", failed[-1], pause)
             await self._retry_policy.sleep(pause)
             attempt += 1
 
