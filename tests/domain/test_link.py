@@ -78,6 +78,31 @@ def test_any_mixture_of_escapes_leads_to_the_file(written: str, file_id: str) ->
         assert (joined(found), link.text, link.file_id) == (text, SANDBOX_PREFIX + written, file_id)
 
 
+COMPOSED, DECOMPOSED = "\u00dcber \u00e9t\u00e9.csv", "U\u0308ber e\u0301te\u0301.csv"
+
+
+@pytest.mark.parametrize("name", [COMPOSED, DECOMPOSED])
+@pytest.mark.parametrize(
+    "written",
+    [COMPOSED, DECOMPOSED, "%C3%9Cber %c3%a9t\u00e9.csv", "U%CC%88ber%20e\u0301te%cc%81.csv"],
+)
+def test_an_accent_composed_or_decomposed_leads_to_the_same_file(name: str, written: str) -> None:
+    text = f"[it](sandbox:/mnt/data/{written})"
+    for pieces in ([text], list(text)):
+        reader = SandboxLinkParser({name: FileId("file-1"), "Uber ete.csv": FileId("file-2")})
+        found = [part for piece in pieces for part in reader.feed(piece)] + reader.close()
+        (link,) = [part for part in found if isinstance(part, Annotation)]
+        assert (joined(found), link.text, link.file_id) == (text, SANDBOX_PREFIX + written, "file-1")
+
+
+def test_of_two_files_that_differ_in_the_accents_form_alone_the_one_written_is_meant() -> None:
+    files = {COMPOSED: FileId("file-1"), DECOMPOSED: FileId("file-2")}
+    for written, file_id in ((COMPOSED, "file-1"), (DECOMPOSED, "file-2")):
+        reader = SandboxLinkParser(files)
+        found = reader.feed(f"sandbox:/mnt/data/{written})") + reader.close()
+        assert [part.file_id for part in found if isinstance(part, Annotation)] == [file_id]
+
+
 @pytest.mark.parametrize("written", ["%", "%F0%9F", "my%2", "my%2xfile", "my\\", "100%", "%ff.csv"])
 def test_half_an_escape_leads_nowhere(written: str) -> None:
     reader = SandboxLinkParser(ODD)

@@ -4,6 +4,7 @@ The model writes them in as many pieces as it likes. A `SandboxLinkParser` hands
 still become a link to a file that exists; each link comes whole, together with its annotation.
 """
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
@@ -29,6 +30,11 @@ def spellings(character: str) -> tuple[str, ...]:
     if character == "&":
         forms.append("&amp;")
     return tuple(forms)
+
+
+def _forms(path: str) -> set[str]:
+    """A path as it is and with its accents composed and decomposed: a Mac names files the one way, models the other."""
+    return {path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)}
 
 
 class _Reading(NamedTuple):
@@ -67,10 +73,12 @@ class SandboxLinkParser:
     links: SandboxFiles
     _at: int = 0
     _held: str = ""
-    _paths: dict[str, Sequence[tuple[str, ...]]] = field(default_factory=dict[str, Sequence[tuple[str, ...]]])
+    _paths: Sequence[tuple[str, Sequence[tuple[str, ...]]]] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:
-        self._paths = {path: [spellings(character) for character in path] for path in self.links}
+        self._paths = [
+            (path, [spellings(character) for character in form]) for path in self.links for form in _forms(path)
+        ]
 
     def feed(self, piece: str) -> list[str | Annotation]:
         """What can be said after this piece."""
@@ -86,14 +94,14 @@ class SandboxLinkParser:
         begin = 0
         while (found := text.find(SANDBOX_PREFIX, begin)) >= 0:
             rest = text[found + len(SANDBOX_PREFIX) :]
-            read = {path: _follow(rest, forms) for path, forms in self._paths.items()}
-            if not final and any(reading.may_go_on for reading in read.values()):
+            read = [(path, _follow(rest, forms)) for path, forms in self._paths]
+            if not final and any(reading.may_go_on for _, reading in read):
                 yield from self._said(text[begin:found])
                 self._held = text[found:]
                 return
-            path = self._best(rest, read)
+            path, length = self._best(rest, read)
             # A prefix that leads to no file is passed over, or it would be found again.
-            end = found + len(SANDBOX_PREFIX) + (0 if path is None else read[path].length)
+            end = found + len(SANDBOX_PREFIX) + length
             yield from self._said(text[begin : end if path is None else found])
             if path is not None:
                 yield self._linked(text[found:end], path)
@@ -107,10 +115,10 @@ class SandboxLinkParser:
             self._at += len(text)
             yield text
 
-    def _best(self, rest: str, read: Mapping[str, _Reading]) -> str | None:
-        """The path of the longest link; of several that are the same text, the one that stands there as it is."""
-        fitting = [path for path, reading in read.items() if reading.length]
-        return max(fitting, key=lambda path: (read[path].length, rest.startswith(path)), default=None)
+    def _best(self, rest: str, read: Sequence[tuple[str, _Reading]]) -> tuple[str | None, int]:
+        """The path and length of the longest link; of several that are the same text, the one that stands as it is."""
+        fitting = [(path, reading.length) for path, reading in read if reading.length]
+        return max(fitting, key=lambda one: (one[1], rest.startswith(one[0])), default=(None, 0))
 
     def _linked(self, link: str, path: str) -> Annotation:
         start, self._at = self._at, self._at + len(link)
