@@ -48,7 +48,7 @@ class SoleUse:
         """Let others in. A connection that is being made is waited for: asyncpg would leave a cancelled one open."""
         self._is_closed = True
         self._wakened.set()
-        await self._watching
+        await asyncio.gather(self._watching, return_exceptions=True)
         self._held.terminate()
 
     async def _watch(self) -> None:
