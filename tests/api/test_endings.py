@@ -14,7 +14,7 @@ def names(events: list[Sent]) -> list[str]:
 
 
 async def test_a_run_whose_time_is_over_expires_and_closes_what_it_had_open(tmp_path: Path) -> None:
-    async with serving(tmp_path, RUN_TTL_SECONDS="1") as live:
+    async with serving(tmp_path, RUN_TTL_SECONDS="3") as live:
         assistant, thread = await live.api.assistant(), await live.api.thread("say: half a sentence\nfail: stall")
         events = await live.api.stream(f"/threads/{thread}/runs", {"assistant_id": assistant})
         assert names(events)[-4:] == [
