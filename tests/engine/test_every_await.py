@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,10 @@ from threadmill.engine.objects import files, runs, vector_stores
 from threadmill.engine.ports.model import ToolCallPiece
 from threadmill.engine.running.worker import Worker
 from threadmill.engine.storage.file_creation import open_blob_writer
+
+THREADS_TURN = 0.0001
+"""Seconds in which a thread that writes an index may take the interpreter: loops that sweep all the time let it go and
+have it back before another thread has woken up."""
 
 
 class Fault:
@@ -149,6 +154,7 @@ async def played(place: str | None) -> list[str]:
     async with asyncio.timeout(30):
         while not (fault.thrown and await work.is_done()):
             await turn_of_the_loop()
+            time.sleep(THREADS_TURN)  # lint: allow tests_do_not_sleep because threads starve beside a loop that spins
             assert not tending.done(), place
     assert bool(stage.surprises) is (place is not None), place
     places = list(fault.places)
