@@ -1,8 +1,10 @@
 """Sessions that speak on our own wire: forged, cut off, oversized. They harm nobody, and the call has an end."""
 
 import asyncio
+import json
 import os
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
@@ -231,6 +233,44 @@ async def test_deleting_a_thread_does_not_wait_for_a_zygote_that_says_nothing(ba
         await pool.close(ONE)
     assert (await told(pool, "'well'")).logs == "'well'\n"
     await pool.close()
+
+
+ZYGOTE = """
+import os, signal, socket
+from threadmill.adapters.sandbox.inside import zygote
+
+def nothing(*_, **__):
+    raise BlockingIOError
+
+STOLEN
+zygote.SELF_CHECK_SECONDS = 0.05
+server = zygote.ForkServer(socket.socket(fileno=0))
+server.unloaded.clear()
+child = os.fork()
+if child == 0:
+    os._exit(7)
+server.numbers[child] = 5
+server.serve()
+"""
+"""A zygote with one session, which ends at once."""
+
+
+@pytest.mark.parametrize(
+    "stolen",
+    ["signal.set_wakeup_fd = lambda *_, **__: None", "os.read = nothing"],
+    ids=["before it wakes up", "before it reads"],
+)
+def test_a_zygote_whose_news_are_stolen_looks_by_itself_and_lives_on(stolen: str) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(60)
+    code = ZYGOTE.replace("STOLEN", stolen)
+    with ours, subprocess.Popen([sys.executable, "-c", code], stdin=theirs.fileno()) as process:
+        theirs.close()
+        assert json.loads(ours.recv(4096)) == {"ready": True}
+        assert json.loads(ours.recv(4096)) == {"ended": 5, "status": 7}
+        assert process.poll() is None
+        ours.close()
+        assert process.wait() == 0
 
 
 @pytest.mark.parametrize(
