@@ -13,6 +13,11 @@ from threadmill.domain.vector_store import FileErrorCode
 from threadmill.engine.ports.text_extractor import ExtractedText, ExtractionFailed
 
 DECLARED = {
+    "cp936": ("镕的书", "gb18030"),
+    "IBM437": ("naïve façade ½", "cp437"),
+    "cp850": ("Größe, São Paulo", "cp850"),
+    "ibm852": ("Příliš žluťoučký kůň", "cp852"),
+    "hz-gb-2312": ("图书馆", "hz"),
     "shift_jis": ("資料①です", "cp932"),
     "x-sjis": ("株式会社㈱", "cp932"),
     "gb2312": ("朱镕基", "gb18030"),

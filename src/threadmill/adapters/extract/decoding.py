@@ -61,7 +61,7 @@ def warm_up() -> None:
     for name in frozenset(labels.values()) - {"replacement", "x-user-defined"}:
         codecs.lookup(_codec(name))
     import_module("heapq")  # Counter asks for it when first used
-    for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "cp437"):
+    for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", *_NOT_OF_THE_WEB):
         codecs.lookup(name)
     codecs.register_error("japanese", _japanese)
     chardet.detect("кот и пёс".encode("cp1251"), encoding_era=chardet.EncodingEra.MODERN_WEB)
@@ -111,8 +111,23 @@ def _read(data: bytes, name: str) -> Decoded:
     return Decoded(text, name, told - data.count(b"\xef\xbf\xbd") if told and name == "utf-8" else told)
 
 
+_OTHER_LABELS = {
+    **dict.fromkeys(("cp936", "ms936", "windows-936"), "gbk"),
+    **dict.fromkeys(("cp437", "ibm437"), "cp437"),
+    **dict.fromkeys(("cp850", "ibm850"), "cp850"),
+    **dict.fromkeys(("cp852", "ibm852"), "cp852"),
+    **dict.fromkeys(("hz", "hz-gb-2312"), "hz"),
+}
+"""What the web's table does not have, and files of before the web say."""
+
+_NOT_OF_THE_WEB = frozenset({"cp437", "cp850", "cp852", "hz"})
+"""Names that are Python's own."""
+
+
 def _known(label: str) -> str | None:
     """The name of the encoding a label stands for; None for labels nobody knows and those that mean trouble."""
+    if (other := _OTHER_LABELS.get(label.strip().lower())) is not None:
+        return other
     for spelling in (label, label.replace("-", ""), label.replace("_", "-")):
         found = webencodings.lookup(spelling)
         if found is not None and found.name not in ("replacement", "x-user-defined"):
@@ -121,6 +136,8 @@ def _known(label: str) -> str | None:
 
 
 def _codec(name: str) -> str:
+    if name in _NOT_OF_THE_WEB:
+        return name
     found = webencodings.lookup(name)
     # gb18030 has all of gbk and what Windows added to it.
     return "gb18030" if name in ("gbk", "gb18030") or found is None else found.codec_info.name

@@ -21,6 +21,10 @@ _IGNORED = {"matplotlib", "load_ext", "autoreload", "config", "reload_ext", "col
 _SHELL = {"ls", "cat", "mkdir", "rm", "cp", "mv", "head", "tail", "grep", "wc", "man", "sx"}
 _BASH = "/bin/bash" if os.path.exists("/bin/bash") else None  # noqa: PTH110 - once
 _VARIABLE = re.compile(r"(?<![\\$])\{([^{}\n]+)\}|(?<!\\)\$([A-Za-z_]\w*)")
+_TIMEIT_OPTIONS = re.compile(r"^\s*(?:-[nrtcpqo](?:\s*\d+)?(?=\s|$)\s*)*")
+_BARE_PIP = re.compile(
+    r"^(\s*)(?=(?:python3?\s+-m\s+)?(?:pip3?|conda)\s+(?:install|uninstall|list|show|freeze)\b)", re.MULTILINE
+)
 _PIP = re.compile(r"^\s*(?:python3?\s+-m\s+)?pip3?(?=\s|$)")
 
 
@@ -34,6 +38,7 @@ def transformed(code: str) -> str:
         TransformerManager,  # pyright: ignore[reportUnknownVariableType]
     )
 
+    code = _BARE_PIP.sub(r"\1!", code)  # no Python in any case
     return str(TransformerManager().transform_cell(code))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
 
 
@@ -130,7 +135,7 @@ class Shell:
             print(f"CPU times: {time.process_time() - cpu:.3g} s\nWall time: {time.perf_counter() - wall:.3g} s")
 
     def _timeit(self, line: str, cell: str | None) -> None:
-        line = re.sub(r"^\s*(-\w+\s*\d*\s+)*", "", line)
+        line = _TIMEIT_OPTIONS.sub("", line)
         timer = timeit.Timer(line if cell is None else cell, line if cell else "pass", globals=dict(self.user_ns))
         number, seconds = timer.autorange()
         print(f"{seconds / number:.3g} s per loop (of {number} loops)")
