@@ -16,6 +16,8 @@ from threadmill.engine.ports.sandbox import EndReason
         ("%cd /tmp\n%pwd", "/tmp\n'/tmp'\n"),
         ("name = 'a.txt'\n!echo {name} > $name && cat a.txt", "a.txt\n"),
         ("%%writefile b.txt\nhi", "Writing b.txt\n"),
+        ("%%writefile c.txt\npip install x\n", "Writing c.txt\n"),
+        ('!true\nx = """\npip install x"""\nx', "'\\npip install x'\n"),
         ("%%bash\necho one\necho two", "one\ntwo\n"),
         ("%%capture kept\nprint('hidden')", ""),
         ("  x = 1\n  x", "1\n"),
@@ -53,6 +55,11 @@ async def test_a_cell_is_read_as_a_notebook_would(bwrap: SessionPool, code: str,
 )
 async def test_magics_and_pip_say_what_there_is(bwrap: SessionPool, code: str, shown: str) -> None:
     assert shown in (await told(bwrap, code)).logs
+
+
+async def test_what_a_cell_writes_is_written_as_it_stands(bwrap: SessionPool) -> None:
+    await told(bwrap, "%%writefile readme.md\npip install x\n")
+    assert (await told(bwrap, "open('readme.md').read()")).logs == "'pip install x\\n'\n"
 
 
 async def test_a_magic_that_is_not_there_is_an_exception(bwrap: SessionPool) -> None:

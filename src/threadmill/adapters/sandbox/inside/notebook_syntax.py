@@ -4,6 +4,7 @@ IPython's own transformer turns such a cell into Python that calls `get_ipython(
 runs where the code runs, behind the same walls.
 """
 
+import ast
 import contextlib
 import inspect
 import io
@@ -33,13 +34,23 @@ class UsageError(Exception):
 
 
 def transformed(code: str) -> str:
-    """The cell in plain Python. Raises SyntaxError, ImportError where IPython is not installed."""
+    """The cell in plain Python. Raises SyntaxError, ImportError where IPython is not installed.
+
+    Only where it still is none, pip without a sign before it is looked for: what a cell writes stays as it stands.
+    """
     from IPython.core.inputtransformer2 import (  # noqa: PLC0415  # pyright: ignore[reportMissingImports] - the sandbox's
         TransformerManager,  # pyright: ignore[reportUnknownVariableType]
     )
 
-    code = _BARE_PIP.sub(r"\1!", code)  # no Python in any case
-    return str(TransformerManager().transform_cell(code))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    def transform(cell: str) -> str:
+        return str(TransformerManager().transform_cell(cell))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+
+    try:
+        plain = transform(code)
+        compile(plain, "cell", "exec", ast.PyCF_ONLY_AST)
+    except SyntaxError:
+        return transform(_BARE_PIP.sub(r"\1!", code))
+    return plain
 
 
 class Shell:
