@@ -136,3 +136,12 @@ async def test_truncation_by_the_caller_is_no_loss(stage: Stage) -> None:
     (span,) = await record(stage, run)
     assert isinstance(span, ModelSpan)
     assert (span.messages, span.left_out) == (1, 0)
+
+
+async def test_an_answer_that_comes_at_once_is_noted_though_it_calls_our_own_tool(stage: Stage) -> None:
+    run = await begun(stage, tools=(CodeInterpreterTool(),))
+    turn(stage).end(ToolCallPiece(0, "call_1", "code_interpreter", '{"code": "1"}'), CALLS, Usage(3, 2))
+    await stage.settle()
+    turn(stage).end("done", STOP, Usage(1, 1))
+    await stage.settle()
+    assert [span.type for span in await record(stage, run)] == ["model", "tool", "model"]

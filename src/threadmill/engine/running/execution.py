@@ -59,7 +59,7 @@ class Execution:
         return Milliseconds(int((self._epoch_began + self.ports.clock.monotonic()) * 1000))
 
     def note(self, span: Span) -> None:
-        """Add to the run's record; the next commit has it."""
+        """Add to the run's record; the next commit that changes the run has it."""
         self.state = replace(self.state, run=replace(self.run, record=with_span(self.run.record, span)))
 
     @property
@@ -138,11 +138,18 @@ class Execution:
         before = self._stored if self._held else self.state
         fresh = self._decide(commands)
         decisions = [*self._held, *fresh]
-        decisions[-1] = without_lease(decisions[-1])
+        decisions[-1] = without_lease(self._with_record(decisions[-1]))
         told = (*self._told, *_events_of(fresh)) if self._held else ()
         await commit(self.ports, self.run.id, write_set(before, decisions), told)
         self.state = decisions[-1].state
         self._let_go()
+
+    def _with_record(self, decision: Decision) -> Decision:
+        """The decision with what was noted since it was made: one that is held is older than the answer's end."""
+        run, record = decision.state.run, self.run.record
+        if run.record is record:
+            return decision
+        return replace(decision, state=replace(decision.state, run=replace(run, record=record)))
 
     def _decide(self, commands: tuple[Command, ...]) -> list[Decision]:
         """The decisions in order, with the draft folded in."""

@@ -1,4 +1,6 @@
-"""Notes spans in the record of a run that is executed. Nothing is written for them: the run's next commit has them."""
+"""Notes spans in the record of a run that is executed. Nothing is written for them: the next commit that changes
+the run has them.
+"""
 
 from collections.abc import Generator
 from contextlib import contextmanager
