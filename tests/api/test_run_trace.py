@@ -30,6 +30,8 @@ async def test_a_trace_has_the_queue_the_answers_and_the_calls_in_their_order(li
     ended = await live.api.finished(thread, run)
     trace = await live.api.ok("GET", f"{path}/trace")
     assert (trace["run_id"], trace["thread_id"], trace["is_whole"]) == (run, thread, True)
+    queue, first = (next(one for one in trace["span"]["spans"] if one["kind"] == kind) for kind in ("queue", "model"))
+    assert queue["end_time"] <= first["start_time"], "the wait for the client is none for a worker"
     root = trace["span"]
     assert root["end_time"] >= root["start_time"] == ended["created_at"]
     assert root["attributes"]["gen_ai.usage.output_tokens"] == ended["usage"]["completion_tokens"]

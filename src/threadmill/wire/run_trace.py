@@ -60,12 +60,14 @@ def _of_run(run: Run) -> Json:
 
 
 def _queue(run: Run) -> Json:
-    """Whole seconds: neither time is stored finer."""
+    """Whole seconds: neither time is stored finer. A run that was resumed has the start of its last part as its own."""
+    starts = [float(run.started_at)] if run.started_at is not None else []
+    starts += [_seconds(run.record[0].began_at)] if run.record else []
     return {
         "name": "queue",
         "kind": "queue",
         "start_time": float(run.created_at),
-        "end_time": _seconds_of(run.started_at),
+        "end_time": min(starts, default=None),
         "attributes": {},
         "spans": [],
     }

@@ -123,7 +123,7 @@ class RunRoutes:
     async def trace(self, request: Request) -> Response:
         """GET …/trace: an addition of ours. What the run did and how long each part took."""
         run = await self._retrieve_run(request)
-        steps = await self._context.engine.ports.store.steps(run.id)
+        steps = await runs.all_steps(self._context.engine, run)
         return json_response(response.to_rest_json(run_trace(run, steps)))
 
     async def step_page(self, request: Request) -> Response:

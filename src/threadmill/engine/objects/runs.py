@@ -285,6 +285,11 @@ async def step_page(engine: Engine, project: ProjectId, run: Run, query: PageQue
     return await engine.ports.store.page(RunStep, Scope(project, run.thread_id, run.id), query)
 
 
+async def all_steps(engine: Engine, run: Run) -> Sequence[RunStep]:
+    """Every step of the run, in order."""
+    return await engine.ports.store.steps(run.id)
+
+
 async def retrieve_step(engine: Engine, project: ProjectId, run: Run, step_id: RunStepId) -> RunStep:
     """One step of the run. Raises NotFound."""
     step = await engine.ports.store.get(RunStep, project, step_id)
