@@ -145,3 +145,5 @@ async def test_an_answer_that_comes_at_once_is_noted_though_it_calls_our_own_too
     turn(stage).end("done", STOP, Usage(1, 1))
     await stage.settle()
     assert [span.type for span in await record(stage, run)] == ["model", "tool", "model"]
+    steps = await runs.all_steps(stage.engine, run)
+    assert [step.type.value for step in steps] == ["tool_calls", "message_creation"]
