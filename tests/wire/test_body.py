@@ -122,7 +122,16 @@ def test_a_body_of_countless_values_is_refused_before_it_is_decoded() -> None:
         parse(CreateThread, body)
 
 
-@pytest.mark.parametrize("text", ["x", '"', "\\", "\u4e2d"])
+def test_a_picture_of_20_mb_in_a_data_url_is_taken_and_plain_text_has_its_own_limits() -> None:
+    url = "data:image/png;base64," + "A" * 28_000_000
+    picture = {"type": "image_url", "image_url": {"url": url}}
+    (message,) = parse(CreateThread, raw(messages=[{"role": "user", "content": [picture]}])).to_domain().messages
+    assert message.content == (ImageUrlPart(url),)
+    with pytest.raises(InvalidRequest, match="string too long"):
+        parse(CreateThread, raw(metadata={"a": "x" * (MAX_STRING + 2**20)}))
+
+
+@pytest.mark.parametrize("text", ['"', "\\", "\u4e2d"])
 def test_a_string_is_bounded_before_it_is_decoded_and_many_strings_are_not(text: str) -> None:
     """However it is written: decoding one of 30 MB would stop every other thread for 70 ms."""
     written = len(json.dumps(text)) - 2

@@ -64,17 +64,27 @@ def has_more_values(raw: bytes, most: int) -> bool:
 
 
 def has_long_string(raw: bytes, most: int) -> bool:
-    """Whether a string has more than `most` bytes, told to a slice; what is not JSON may be told either way."""
+    """Whether a string has more than `most` bytes that take time, told to a slice; what is not JSON may be told either way.
+
+    Plain ASCII, as a picture in a data URL is, is copied as it stands: 28 MB in some 20 ms.
+    """
     if len(raw) <= most:
         return False
     size, inside = 0, False
-    for piece in _with_true_quotes(raw):
+    for at, piece in enumerate(_with_true_quotes(raw)):
         quotes = piece.count(b'"')
         inside ^= quotes % 2 == 1
-        size = size + _SLICE if inside and not quotes else 0
+        if not inside or quotes:
+            size = 0
+        elif not _is_plain(raw[at * _SLICE : (at + 1) * _SLICE]):
+            size += _SLICE
         if size >= most:
             return True
     return False
+
+
+def _is_plain(text: bytes) -> bool:
+    return text.isascii() and b"\\" not in text
 
 
 def _with_true_quotes(raw: bytes) -> Iterator[bytes]:
